@@ -1,0 +1,217 @@
+"""The contract between the server and a backend written in Python.
+
+``Backend`` makes a ``Model``, a model makes an ``Instance`` for each lane of execution, and an
+instance answers a ``Batch`` of requests at a time. Who calls what, and on which thread:
+
+* ``Backend`` and ``Model`` are called on control threads, one call at a time for one object.
+* ``Model.instance``, ``Instance.execute`` and ``Instance.close`` of one instance are called on the
+  thread that belongs to that instance, never two at a time. Two instances of a model run side by
+  side: what they share is the model's, and the model's author guards it.
+
+A call that fails leaves nothing behind that its object's ``close`` would not release.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from despina_sdk.tensors import Array, TensorSpec
+
+ParameterValue = str | int | bool | float
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The tensors that a model takes and gives.
+
+    Attributes:
+        inputs, outputs: without the batch axis of a batching model.
+        max_batch_size: rows that one execution takes at most. ``None``: as configured. 0: the
+            model has no batch axis. A number fills in a configuration that names none.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    max_batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One version of a model, as its configuration describes it, before it is loaded.
+
+    Attributes:
+        name: of the model.
+        version: the number of the version folder, as text.
+        path: the version folder (``repository/model/1``). It may not exist for a model that needs
+            no files.
+        max_batch_size: as configured; 0 is also what a configuration without the field says.
+        inputs, outputs: as configured; empty when the backend is to fill them in.
+        parameters: the ``parameters`` of the configuration.
+        config: the whole configuration in its JSON form, field names as in ``config.pbtxt``.
+    """
+
+    name: str
+    version: str
+    path: Path
+    max_batch_size: int = 0
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where one instance runs.
+
+    Attributes:
+        name: of the instance, as in the log: ``<group>_<index>``.
+        ordinal: its number among the instances of its model, from 0.
+        device: ``cpu`` or ``cuda:<index>``.
+    """
+
+    name: str
+    ordinal: int = 0
+    device: str = "cpu"
+
+
+class Request(Protocol):
+    """One request of a batch. The instance answers it once, with ``complete`` or ``fail``."""
+
+    @property
+    def id(self) -> str:
+        """What the client called it; may be empty."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the batch are its own; 1 when the model has no batch axis."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        """The custom parameters that the client sent."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """Read-only views of the tensors sent, with the batch axis of a batching model.
+
+        A view keeps the memory behind it, also after the request has been answered.
+        """
+        ...
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        ...
+
+    def complete(self, outputs: Mapping[str, Array]) -> None:
+        """Answers with one array per output, shapes with the batch axis of a batching model.
+
+        Large arrays are sent from where they are: do not write to them afterwards.
+
+        Raises:
+            BackendError: an output that the model does not have, or a wrong dtype or row count
+                (INTERNAL); the request stays unanswered. Answered before (FAILED_PRECONDITION).
+        """
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Answers with an error: a ``BackendError`` keeps its code, others become INTERNAL."""
+        ...
+
+
+class Batch(Protocol):
+    """What one ``execute`` is to answer. The server's own; not to be kept after ``execute``.
+
+    Requests in one batch supply the same inputs, and their shapes differ in the batch axis only.
+    A model without a batch axis gets batches of one request.
+    """
+
+    @property
+    def requests(self) -> Sequence[Request]:
+        """At least one, in order of arrival."""
+        ...
+
+    @property
+    def rows(self) -> int:
+        """Rows of all requests together."""
+        ...
+
+    def gather(self, name: str) -> Array | None:
+        """One read-only, C-contiguous array of all requests' rows of an input, in their order.
+
+        One request in the batch: a view, nothing is copied. ``None`` for an optional input that
+        these requests leave out.
+
+        Raises:
+            BackendError: the model has no such input (INTERNAL).
+        """
+        ...
+
+    def scatter(self, outputs: Mapping[str, Array]) -> None:
+        """Splits one array per output back to the requests and completes those unanswered.
+
+        Large arrays are sent from where they are: do not write to them afterwards.
+
+        Raises:
+            BackendError: an output that the model does not have, or a wrong dtype or row count
+                (INTERNAL); all requests stay as they were.
+        """
+        ...
+
+
+class Instance(ABC):
+    """One lane of execution of a model."""
+
+    @abstractmethod
+    def execute(self, batch: Batch) -> None:
+        """Answers every request of the batch.
+
+        An exception fails the requests that are still unanswered, and so does returning without
+        having answered them.
+        """
+
+    def close(self) -> None:  # noqa: B027 - nothing to release is the usual case
+        """Releases what the instance holds. Called once, after the last ``execute``."""
+
+
+class Model(ABC):
+    """Weights and signature: what the instances of one model version share."""
+
+    signature: Signature
+    """Set by the time ``Backend.load`` returns."""
+
+    @abstractmethod
+    def instance(self, placement: Placement) -> Instance:
+        """Makes an instance, on the thread that will run it."""
+
+    def close(self) -> None:  # noqa: B027 - nothing to release is the usual case
+        """Releases what the model holds. Called once, after its instances are closed."""
+
+
+class Backend(ABC):
+    """Code that can run one kind of model. One object per process, made when first needed."""
+
+    name: ClassVar[str]
+    """As in the field ``backend`` of a model configuration."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        """Takes the operator's ``--backend-config`` settings for this backend. Cheap."""
+        self.options = options
+
+    @abstractmethod
+    def load(self, spec: ModelSpec) -> Model:
+        """Loads one version of a model; may take its time.
+
+        Raises:
+            BackendError: the model cannot be loaded, and why. Nothing of it stays behind.
+        """
+
+    def close(self) -> None:  # noqa: B027 - nothing to release is the usual case
+        """Releases what the backend holds. Called once, after its models are closed."""
