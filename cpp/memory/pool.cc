@@ -1,0 +1,134 @@
+#include "memory/pool.h"
+
+#include <bit>
+#include <cstdlib>
+#include <new>
+
+#include "base/text.h"
+
+namespace despina {
+namespace {
+
+constexpr size_t kSmallestClass = 256;
+constexpr size_t kStepsPerDoubling = 4;
+// Far beyond what a machine has; keeps the arithmetic of the classes from overflowing.
+constexpr size_t kLargestRequest = size_t{1} << 38;
+
+class HeapSource final : public MemorySource {
+ public:
+  std::byte* Obtain(size_t size) noexcept override {
+    return static_cast<std::byte*>(std::aligned_alloc(kDataAlignment, size));
+  }
+  void Return(std::byte* memory, size_t) noexcept override { std::free(memory); }
+};
+
+}  // namespace
+
+MemorySource& MemorySource::Heap() {
+  static HeapSource source;
+  return source;
+}
+
+class BufferPool::PoolBlock final : public Block {
+ public:
+  PoolBlock(BufferPool& pool, std::byte* memory, size_t size, size_t index)
+      : Block(memory, size), pool_(pool), index_(index) {}
+  ~PoolBlock() override { pool_.source_.Return(data(), ClassSize(index_)); }
+
+  size_t index() const { return index_; }
+  void HandOut(size_t size) { Renew(size); }
+
+  PoolBlock* next = nullptr;  // while it is kept
+
+ private:
+  void Release() noexcept override { pool_.GiveBack(this); }
+
+  BufferPool& pool_;
+  const size_t index_;
+};
+
+BufferPool::BufferPool(PoolLimits limits, MemorySource& source)
+    : limits_(limits),
+      source_(source),
+      in_use_(limits.max_bytes_in_use == 0 ? UINT64_MAX : limits.max_bytes_in_use),
+      cached_(limits.max_cached_bytes) {}
+
+BufferPool::~BufferPool() { Trim(); }
+
+size_t BufferPool::ClassOf(size_t size) {
+  if (size <= kSmallestClass) return 0;
+  // 256 < size: `doublings` full powers above the smallest class, then quarters of the next.
+  const size_t doublings = std::bit_width(size - 1) - std::bit_width(kSmallestClass);
+  const size_t base = kSmallestClass << doublings;
+  const size_t step = base / kStepsPerDoubling;
+  return doublings * kStepsPerDoubling + (size - base + step - 1) / step;
+}
+
+size_t BufferPool::ClassSize(size_t index) {
+  const size_t base = kSmallestClass << (index / kStepsPerDoubling);
+  return base + (index % kStepsPerDoubling) * (base / kStepsPerDoubling);
+}
+
+Status BufferPool::Refused(size_t size, const char* why) {
+  refusals_.fetch_add(1, std::memory_order_relaxed);
+  return {Code::kResourceExhausted, Concat("no memory for a buffer of ", size, " bytes: ", why)};
+}
+
+BufferPool::PoolBlock* BufferPool::TakeKept(size_t index) {
+  SizeClass& size_class = classes_[index];
+  std::lock_guard lock(size_class.mutex);
+  PoolBlock* block = size_class.kept;
+  if (block != nullptr) size_class.kept = block->next;
+  return block;
+}
+
+Result<Buffer> BufferPool::Allocate(size_t size) {
+  if (size > kLargestRequest) return Refused(size, "over the pool's limit");
+  const size_t index = ClassOf(size);
+  const size_t bytes = ClassSize(index);
+  if (!in_use_.TryTake(bytes)) return Refused(size, "over the pool's limit");
+  if (PoolBlock* block = TakeKept(index)) {
+    cached_.Give(bytes);
+    cache_hits_.fetch_add(1, std::memory_order_relaxed);
+    allocations_.fetch_add(1, std::memory_order_relaxed);
+    block->HandOut(size);
+    return Buffer(block);
+  }
+  std::byte* memory = source_.Obtain(bytes);
+  if (memory == nullptr) {
+    in_use_.Give(bytes);
+    return Refused(size, "the system has none");
+  }
+  allocations_.fetch_add(1, std::memory_order_relaxed);
+  return Buffer(std::make_unique<PoolBlock>(*this, memory, size, index).release());
+}
+
+void BufferPool::GiveBack(PoolBlock* block) noexcept {
+  std::unique_ptr<PoolBlock> owned(block);
+  const size_t bytes = ClassSize(block->index());
+  in_use_.Give(bytes);
+  if (bytes > limits_.max_cached_buffer || !cached_.TryTake(bytes)) return;
+  SizeClass& size_class = classes_[block->index()];
+  std::lock_guard lock(size_class.mutex);
+  block->next = size_class.kept;
+  size_class.kept = owned.release();
+}
+
+void BufferPool::Trim() {
+  for (size_t index = 0; index < kClasses; ++index) {
+    while (PoolBlock* block = TakeKept(index)) {
+      const std::unique_ptr<PoolBlock> owned(block);
+      cached_.Give(ClassSize(index));
+    }
+  }
+}
+
+AllocatorStatistics BufferPool::statistics() const {
+  return {.bytes_in_use = in_use_.used(),
+          .bytes_cached = cached_.used(),
+          .allocations = allocations_.load(std::memory_order_relaxed),
+          .cache_hits = cache_hits_.load(std::memory_order_relaxed),
+          .refusals = refusals_.load(std::memory_order_relaxed)};
+}
+
+}  // namespace despina
