@@ -1,0 +1,61 @@
+#include "http/body.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "base/text.h"
+#include "protocol/infer_json.h"
+
+namespace despina::http {
+
+Status Body::Allocate(size_t size, uint64_t aligned) {
+  const size_t start = (kDataAlignment - aligned % kDataAlignment) % kDataAlignment;
+  Result<Buffer> buffer = allocator_.Allocate(start + size + protocol::kJsonPadding);
+  if (!buffer.ok()) return buffer.status();
+  buffer_ = *std::move(buffer);
+  start_ = start;
+  capacity_ = size;
+  return Ok();
+}
+
+std::span<std::byte> Body::space() {
+  return buffer_.writable().subspan(start_ + size_, capacity_ - size_);
+}
+
+Status Body::Commit(size_t size) {
+  if (!budget_.TryTake(size)) {
+    return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
+                                             budget_.limit(), " bytes; try again later")};
+  }
+  charged_ += size;
+  size_ += size;
+  return Ok();
+}
+
+Status Body::Append(std::span<const std::byte> bytes) {
+  if (bytes.size() > capacity_ - size_) {
+    const Slice old(std::move(buffer_));
+    const size_t old_start = start_;
+    const size_t needed = std::max(2 * capacity_, size_ + bytes.size());
+    Status grown = Allocate(needed, kDataAlignment - old_start);
+    if (!grown.ok()) return grown;
+    if (size_ > 0) std::memcpy(buffer_.writable().data() + start_, old.data() + old_start, size_);
+  }
+  if (!bytes.empty()) std::memcpy(space().data(), bytes.data(), bytes.size());
+  return Commit(bytes.size());
+}
+
+Slice Body::Take() {
+  const std::span<const std::byte> bytes = buffer_.writable().subspan(start_, size_);
+  size_ = capacity_ = start_ = 0;
+  return {std::exchange(buffer_, {}), bytes};
+}
+
+void Body::Release() {
+  budget_.Give(std::exchange(charged_, 0));
+  buffer_ = {};
+  size_ = capacity_ = start_ = 0;
+}
+
+}  // namespace despina::http

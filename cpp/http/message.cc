@@ -1,0 +1,84 @@
+#include "http/message.h"
+
+#include <charconv>
+
+#include "protocol/error_map.h"
+
+namespace despina::http {
+namespace {
+
+std::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 417:
+      return "Expectation Failed";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
+    default:
+      // The phrase may be empty; the number says all.
+      return "";
+  }
+}
+
+void AppendNumber(std::string& out, uint64_t number) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+  out.append(digits, end);
+}
+
+}  // namespace
+
+size_t Answer::body_size() const {
+  size_t size = text.size();
+  for (const Slice& slice : slices) size += slice.size();
+  return size;
+}
+
+Answer ErrorAnswer(int status, std::string_view message) {
+  Answer answer;
+  answer.status = status;
+  answer.content_type = "application/json";
+  answer.text = protocol::ErrorJson(message);
+  return answer;
+}
+
+void WriteHead(const Answer& answer, Persistence persistence, std::string& out) {
+  out.assign("HTTP/1.1 ");
+  AppendNumber(out, static_cast<uint64_t>(answer.status));
+  out += ' ';
+  out += ReasonPhrase(answer.status);
+  out += "\r\nContent-Type: ";
+  out += answer.content_type;
+  if (answer.json_size) {
+    out += "\r\nInference-Header-Content-Length: ";
+    AppendNumber(out, *answer.json_size);
+  }
+  out += "\r\nContent-Length: ";
+  AppendNumber(out, answer.body_size());
+  out += "\r\n";
+  out += answer.fields;
+  if (persistence == Persistence::kSayClose) out += "Connection: close\r\n";
+  if (persistence == Persistence::kSayKeepAlive) out += "Connection: keep-alive\r\n";
+  out += "\r\n";
+}
+
+}  // namespace despina::http

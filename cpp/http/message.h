@@ -1,0 +1,61 @@
+// HTTP requests and answers as the server sees them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "memory/buffer.h"
+
+namespace despina::http {
+
+enum class Method : uint8_t { kGet, kPost, kHead, kOther };
+
+// What the server reads of a request's head.
+struct Head {
+  enum class Expectation : uint8_t { kNone, kContinue, kUnknown };
+
+  Method method = Method::kOther;
+  // Of the target, without the query; as sent: nothing is decoded.
+  std::string path;
+  bool http_1_1 = false;
+  bool keep_alive = false;
+  bool chunked = false;
+  // The body's size; nothing when it is chunked or there is none.
+  std::optional<uint64_t> content_length;
+  Expectation expectation = Expectation::kNone;
+  // Content-Encoding, unless it says identity.
+  std::string content_encoding;
+  // Inference-Header-Content-Length
+  std::optional<std::string> json_size;
+
+  bool has_body() const { return chunked || content_length.value_or(0) > 0; }
+};
+
+struct Answer {
+  int status = 200;
+  std::string_view content_type = "text/plain";
+  // The body is the text and then the slices.
+  std::string text;
+  std::vector<Slice> slices;
+  // Inference-Header-Content-Length
+  std::optional<uint64_t> json_size;
+  // Further fields, each with its line end.
+  std::string_view fields;
+
+  size_t body_size() const;
+};
+
+// {"error":"<message>"}
+Answer ErrorAnswer(int status, std::string_view message);
+
+// How the head of an answer ends the exchange.
+enum class Persistence : uint8_t { kImplied, kSayKeepAlive, kSayClose };
+
+// Replaces `out` by the status line and the fields, up to the empty line. Its memory is reused.
+void WriteHead(const Answer& answer, Persistence persistence, std::string& out);
+
+}  // namespace despina::http

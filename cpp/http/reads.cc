@@ -1,0 +1,119 @@
+#include "http/reads.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "protocol/error_map.h"
+#include "protocol/metadata_json.h"
+#include "protocol/metrics_text.h"
+#include "protocol/stats_json.h"
+
+namespace despina::http {
+namespace {
+
+Answer EmptyAnswer(int status) {
+  Answer answer;
+  answer.status = status;
+  return answer;
+}
+
+Answer JsonAnswer(std::string text) {
+  Answer answer;
+  answer.content_type = "application/json";
+  answer.text = std::move(text);
+  return answer;
+}
+
+void Collect(const Snapshot::Entry& entry, std::optional<int64_t> version,
+             std::vector<protocol::NamedCounts>& counts) {
+  for (const auto& [number, model] : entry.versions) {
+    if (version && *version != number) continue;
+    counts.push_back({model->definition().name, number, model->Counts()});
+  }
+}
+
+// By name and version.
+std::vector<protocol::NamedCounts> AllCounts(const Snapshot& snapshot) {
+  std::vector<const decltype(snapshot.models)::value_type*> entries;
+  entries.reserve(snapshot.models.size());
+  for (const auto& each : snapshot.models) entries.push_back(&each);
+  std::ranges::sort(entries, {}, [](const auto* each) { return std::string_view(each->first); });
+  std::vector<protocol::NamedCounts> counts;
+  for (const auto* each : entries) Collect(each->second, std::nullopt, counts);
+  return counts;
+}
+
+Answer ModelStatistics(const RouteMatch& match, const Snapshot& snapshot) {
+  std::vector<protocol::NamedCounts> counts;
+  const auto entry = snapshot.models.find(match.model);
+  if (entry != snapshot.models.end()) Collect(entry->second, match.version, counts);
+  if (counts.empty()) {
+    return ErrorAnswer(400, Concat("requested model '", match.model, "' is not available"));
+  }
+  return JsonAnswer(protocol::StatisticsJson(counts));
+}
+
+Answer ModelMetadata(const RouteMatch& match, const Snapshot& snapshot, const Model& model) {
+  std::vector<int64_t> versions;
+  if (match.version) {
+    versions.push_back(*match.version);
+  } else {
+    for (const auto& each : snapshot.models.find(match.model)->second.versions) {
+      versions.push_back(each.first);
+    }
+  }
+  return JsonAnswer(protocol::ModelMetadataJson(model.definition(), versions));
+}
+
+Answer AnswerModelRead(const RouteMatch& match, const Snapshot& snapshot) {
+  const std::shared_ptr<Model> model = snapshot.Find(match.model, match.version);
+  if (match.route->endpoint == Endpoint::kModelReady) {
+    return model ? EmptyAnswer(200) : ErrorAnswer(400, "Model version not ready");
+  }
+  if (!model) {
+    const Status missing = snapshot.Missing(match.model, match.version);
+    return ErrorAnswer(protocol::HttpStatus(missing.code()), missing.message());
+  }
+  if (match.route->endpoint == Endpoint::kModelMetadata) {
+    return ModelMetadata(match, snapshot, *model);
+  }
+  return JsonAnswer(model->definition().config_json);
+}
+
+Answer ServerReady(const Snapshot& snapshot) {
+  if (snapshot.exiting) return EmptyAnswer(503);
+  return EmptyAnswer(snapshot.ready ? 200 : 400);
+}
+
+Answer Metrics(const Snapshot& snapshot, const Allocator& allocator) {
+  Answer answer;
+  answer.content_type = protocol::kMetricsContentType;
+  answer.text = protocol::MetricsText(AllCounts(snapshot), allocator.statistics());
+  return answer;
+}
+
+}  // namespace
+
+Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
+                  const Allocator& allocator) {
+  switch (match.route->endpoint) {
+    case Endpoint::kServerLive:
+      return EmptyAnswer(snapshot.live ? 200 : 400);
+    case Endpoint::kServerReady:
+      return ServerReady(snapshot);
+    case Endpoint::kServerMetadata:
+      return JsonAnswer(protocol::ServerMetadataJson(server.name, server.version));
+    case Endpoint::kAllStatistics:
+      return JsonAnswer(protocol::StatisticsJson(AllCounts(snapshot)));
+    case Endpoint::kModelStatistics:
+      return ModelStatistics(match, snapshot);
+    case Endpoint::kMetrics:
+      return Metrics(snapshot, allocator);
+    default:
+      return AnswerModelRead(match, snapshot);
+  }
+}
+
+}  // namespace despina::http

@@ -1,0 +1,90 @@
+#include "http/routes.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace despina::http {
+namespace {
+
+RouteMatch Find(std::string_view path, Method method = Method::kGet) {
+  return FindRoute(InferenceRoutes(), method, path);
+}
+
+TEST(RoutesTest, FindsModelAndVersion) {
+  const std::string path = "/v2/models/a%2Fb/versions/12/infer";
+  const RouteMatch match = Find(path, Method::kPost);
+  ASSERT_NE(match.route, nullptr);
+  EXPECT_EQ(match.route->endpoint, Endpoint::kInfer);
+  EXPECT_TRUE(match.method_allowed);
+  EXPECT_EQ(match.model, "a%2Fb");
+  EXPECT_EQ(match.version, 12);
+}
+
+TEST(RoutesTest, LeavesTheVersionOpenWhereThePathDoes) {
+  const RouteMatch match = Find("/v2/models/m");
+  ASSERT_NE(match.route, nullptr);
+  EXPECT_EQ(match.route->endpoint, Endpoint::kModelMetadata);
+  EXPECT_EQ(match.model, "m");
+  EXPECT_FALSE(match.version);
+}
+
+TEST(RoutesTest, PrefersTheLiteralPath) {
+  EXPECT_EQ(Find("/v2/models/stats").route->endpoint, Endpoint::kAllStatistics);
+  EXPECT_EQ(Find("/v2/models/stats/stats").route->endpoint, Endpoint::kModelStatistics);
+}
+
+TEST(RoutesTest, KnowsEveryRouteOfItsTable) {
+  for (const Route& route : InferenceRoutes()) {
+    std::string path(route.path);
+    if (const size_t at = path.find("{model}"); at != std::string::npos) path.replace(at, 7, "m");
+    if (const size_t at = path.find("{version}"); at != std::string::npos) path.replace(at, 9, "3");
+    const RouteMatch match = Find(path, route.method);
+    ASSERT_NE(match.route, nullptr) << path;
+    EXPECT_EQ(match.route->endpoint, route.endpoint) << path;
+    EXPECT_TRUE(match.method_allowed) << path;
+    EXPECT_FALSE(route.summary.empty()) << path;
+  }
+}
+
+TEST(RoutesTest, TellsAWrongMethodFromAnUnknownPath) {
+  for (const Method method : {Method::kPost, Method::kHead, Method::kOther}) {
+    EXPECT_NE(Find("/v2", method).route, nullptr);
+    EXPECT_FALSE(Find("/v2", method).method_allowed);
+  }
+  EXPECT_FALSE(Find("/v2/models/m/infer").method_allowed);
+}
+
+TEST(RoutesTest, FindsNothingElse) {
+  for (const std::string_view path : {"",
+                                      "/",
+                                      "/v2/",
+                                      "/v2x",
+                                      "v2",
+                                      "/V2",
+                                      "/v2/models",
+                                      "/v2/models/",
+                                      "/v2/models//infer",
+                                      "/v2/models/m/",
+                                      "/v2/models/m/versions/x/infer",
+                                      "/v2/models/m/versions/-1/infer",
+                                      "/v2/models/m/versions/+1/infer",
+                                      "/v2/models/m/versions//infer",
+                                      "/v2/models/m/versions/1x",
+                                      "/v2/models/m/versions/99999999999999999999",
+                                      "/v2/models/m/n/infer",
+                                      "/metrics",
+                                      "http://host/v2",
+                                      "*"}) {
+    EXPECT_EQ(Find(path).route, nullptr) << path;
+  }
+}
+
+TEST(RoutesTest, MetricsHaveRoutesOfTheirOwn) {
+  EXPECT_NE(FindRoute(MetricsRoutes(), Method::kGet, "/metrics").route, nullptr);
+  EXPECT_NE(FindRoute(MetricsRoutes(), Method::kGet, "/metrics/").route, nullptr);
+  EXPECT_EQ(FindRoute(MetricsRoutes(), Method::kGet, "/v2").route, nullptr);
+}
+
+}  // namespace
+}  // namespace despina::http

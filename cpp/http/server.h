@@ -1,0 +1,78 @@
+// The HTTP front end: listening sockets, I/O threads, and what is served on them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/published.h"
+#include "base/status.h"
+#include "engine/submit.h"
+#include "memory/allocator.h"
+
+namespace despina::http {
+
+struct Options {
+  enum class Role : uint8_t { kInference, kMetrics };
+
+  // A name or a number; IPv4 or IPv6.
+  std::string address = "127.0.0.1";
+  // 0: any that is free.
+  uint16_t port = 8000;
+  // Each has a loop of its own.
+  unsigned threads = 1;
+  Role role = Role::kInference;
+  // As /v2 tells them.
+  std::string server_name = "despina";
+  std::string server_version{};
+
+  // Larger ones are answered with 413 and 431.
+  size_t max_body_bytes = size_t{64} << 20;
+  size_t max_header_bytes = size_t{64} << 10;
+  // More are answered with 503.
+  size_t max_connections = 4096;
+  // Bytes of bodies that were received and not answered; what goes beyond is answered with 503.
+  uint64_t max_bytes_in_flight = uint64_t{1} << 30;
+  // From the first byte of a header to its last; 408.
+  Duration header_timeout = std::chrono::seconds(30);
+  // For each 64 KiB of a body, 408, and for any progress of an answer.
+  Duration body_timeout = std::chrono::seconds(60);
+  // Between requests; then the connection is closed.
+  Duration idle_timeout = std::chrono::minutes(5);
+};
+
+// The functions are called on the thread that started the server, or one after the other.
+class Server {
+ public:
+  class Impl;
+  // Start() makes servers.
+  explicit Server(std::unique_ptr<Impl> impl);
+  // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start HTTP service: ..."
+  // where the address cannot be listened on. The snapshot, the allocator and the clock must
+  // outlive the server; the allocator also the requests that Close() left behind.
+  static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
+                                               Allocator& allocator, Clock& clock);
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+  // Closes without waiting.
+  ~Server();
+
+  uint16_t port() const;
+  size_t connections() const;
+  uint64_t bytes_in_flight() const;
+
+  // No connection is accepted and no request read any more: those that are idle are closed, the
+  // others after their answer.
+  void StopAccepting();
+  // Stops accepting, waits until all connections are closed or until `deadline`, closes those that
+  // are left, cancelling their requests, and joins the threads. False when any were left. May be
+  // called again.
+  bool Close(TimePoint deadline);
+
+ private:
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace despina::http

@@ -1,0 +1,361 @@
+#include "http/session.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/text.h"
+
+namespace despina::http {
+namespace {
+
+// What comes before the next request where the body of one is not wanted; more, and the connection
+// is closed instead.
+constexpr uint64_t kMaxSkipped = uint64_t{64} << 10;
+// What is read of a client that goes on sending after its answer, and for how long.
+constexpr uint64_t kMaxDrained = uint64_t{64} << 20;
+constexpr Duration kDrainTime = std::chrono::seconds(5);
+// The body timeout is for this many bytes, so that a trickle does not hold a connection for ever.
+constexpr size_t kProgress = size_t{64} << 10;
+// Of a chunked body: what is read at a time, what its framing may take, and its first buffer.
+constexpr size_t kChunksRead = size_t{16} << 10;
+constexpr size_t kMaxFraming = size_t{64} << 10;
+constexpr size_t kFirstBuffer = size_t{64} << 10;
+
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::span<const std::byte> Bytes(std::string_view text) {
+  return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+}  // namespace
+
+Session::Session(std::shared_ptr<SessionEnvironment> environment, std::unique_ptr<Handler> handler)
+    : environment_(std::move(environment)),
+      handler_(std::move(handler)),
+      body_(environment_->allocator, environment_->bytes_in_flight) {}
+
+void Session::OnOpened(net::Transport& transport) {
+  transport_ = &transport;
+  if (state_ == State::kHead) BeginIdle();
+}
+
+void Session::OnClosed() {
+  transport_ = nullptr;
+  const bool working = state_ == State::kWorking;
+  state_ = State::kDone;
+  output_.clear();
+  answer_ = {};
+  if (working) {
+    handler_->OnGone();
+  } else {
+    body_.Release();
+  }
+}
+
+net::Protocol::Phase Session::phase() const {
+  if (state_ == State::kDone) return Phase::kDone;
+  return state_ == State::kDraining ? Phase::kDraining : Phase::kOpen;
+}
+
+std::span<std::byte> Session::ReadSpace() {
+  // One thing at a time: what is read may ask for more output.
+  if (!output_.empty() || state_ == State::kDone) return {};
+  if (state_ == State::kBody && body_.allocated()) return body_.space();
+  if (state_ == State::kHead) input_.Grow(limits().max_header_bytes);
+  return input_.space();
+}
+
+void Session::OnRead(size_t size) {
+  if (state_ == State::kBody && body_.allocated()) {
+    CountBodyProgress(size);
+    const Status status = body_.Commit(size);
+    if (!status.ok()) return RejectBody(status);
+  } else {
+    input_.Commit(size);
+  }
+  Proceed();
+}
+
+void Session::Proceed() {
+  bool more = true;
+  while (more && output_.empty()) {
+    switch (state_) {
+      case State::kHead:
+        more = ReadHead();
+        break;
+      case State::kBody:
+        more = ReadBody();
+        break;
+      case State::kChunks:
+        more = ReadChunks();
+        break;
+      case State::kSkipping:
+      case State::kDraining:
+        more = SkipBody();
+        break;
+      case State::kWorking:
+      case State::kSending:
+      case State::kDone:
+        more = false;
+    }
+  }
+}
+
+void Session::BeginIdle() {
+  state_ = stopping_ ? State::kDone : State::kHead;
+  head_begun_ = false;
+  if (input_.empty()) input_.Shrink();
+  SetDeadline(limits().idle_timeout);
+}
+
+bool Session::ReadHead() {
+  if (!head_begun_) {
+    // Clients of old send a line end behind a body.
+    while (!input_.empty() &&
+           (input_.bytes()[0] == std::byte{'\r'} || input_.bytes()[0] == std::byte{'\n'})) {
+      input_.Consume(1);
+    }
+    if (input_.empty()) return false;
+    head_begun_ = true;
+    head_bytes_ = 0;
+    head_ = {};
+    parser_.Reset();
+    SetDeadline(limits().header_timeout);
+  }
+  size_t used = 0;
+  const RequestParser::Outcome outcome = parser_.ParseHead(input_.bytes(), head_, used);
+  input_.Consume(used);
+  head_bytes_ += used;
+  const bool done = outcome == RequestParser::Outcome::kDone;
+  if (outcome == RequestParser::Outcome::kFailed) {
+    Reject(parser_.error_status(), parser_.error());
+  } else if (head_bytes_ + (done ? 0 : input_.bytes().size()) >= limits().max_header_bytes) {
+    Reject(431, Concat("the request's header is larger than the limit of ",
+                       limits().max_header_bytes, " bytes"));
+  } else {
+    return done && BeginBody();
+  }
+  return false;
+}
+
+bool Session::BeginBody() {
+  close_ = !head_.keep_alive;
+  unread_ = false;
+  skip_ = 0;
+  progress_ = 0;
+  Handler::Decision decision = handler_->OnHead(head_);
+  if (decision.answer) {
+    RespondToHead(*std::move(decision.answer));
+    return true;
+  }
+  const uint64_t size = head_.content_length.value_or(0);
+  if (size > limits().max_body_bytes) {
+    RespondToHead(ErrorAnswer(
+        413, Concat("the request's body of ", size, " bytes is larger than the limit of ",
+                    limits().max_body_bytes, " bytes")));
+    return true;
+  }
+  if (head_.expectation == Head::Expectation::kUnknown) {
+    RespondToHead(ErrorAnswer(417, "the only expectation that can be met is 100-continue"));
+    return true;
+  }
+  aligned_ = decision.aligned;
+  state_ = head_.chunked ? State::kChunks : State::kBody;
+  SetDeadline(limits().body_timeout);
+  if (head_.chunked) input_.Reserve(kChunksRead);
+  if (head_.expectation == Head::Expectation::kContinue && head_.http_1_1 && head_.has_body() &&
+      input_.empty()) {
+    output_.push_back(Bytes(kContinue));
+  }
+  return true;
+}
+
+bool Session::ReadBody() {
+  const uint64_t size = head_.content_length.value_or(0);
+  if (size > 0 && !body_.allocated()) {
+    if (input_.empty()) return false;
+    const Status status = body_.Allocate(size, aligned_);
+    if (!status.ok()) {
+      RejectBody(status);
+      return false;
+    }
+  }
+  const size_t here = std::min<size_t>(input_.bytes().size(), size - body_.size());
+  if (here > 0) {
+    const Status status = body_.Append(input_.bytes().first(here));
+    input_.Consume(here);
+    CountBodyProgress(here);
+    if (!status.ok()) {
+      RejectBody(status);
+      return false;
+    }
+  }
+  if (body_.size() < size) return false;
+  CompleteBody();
+  return true;
+}
+
+bool Session::ReadChunks() {
+  Status status;
+  const RequestParser::Sink sink = [&](std::span<const std::byte> content) {
+    if (content.size() > limits().max_body_bytes - body_.size()) {
+      Reject(413, Concat("the request's body is larger than the limit of ", limits().max_body_bytes,
+                         " bytes"));
+      return false;
+    }
+    if (!body_.allocated()) status = body_.Allocate(kFirstBuffer, aligned_);
+    if (status.ok()) status = body_.Append(content);
+    CountBodyProgress(content.size());
+    return status.ok();
+  };
+  size_t used = 0;
+  const RequestParser::Outcome outcome = parser_.ParseChunks(input_.bytes(), sink, used);
+  input_.Consume(used);
+  if (!status.ok()) {
+    RejectBody(status);
+  } else if (outcome == RequestParser::Outcome::kDone) {
+    CompleteBody();
+    return true;
+  } else if (outcome == RequestParser::Outcome::kFailed) {
+    if (state_ == State::kChunks) Reject(parser_.error_status(), parser_.error());
+  } else if (input_.space().empty()) {
+    input_.Grow(kMaxFraming);
+    if (input_.space().empty()) Reject(400, "the framing of a chunk is too large");
+  }
+  return false;
+}
+
+void Session::CompleteBody() {
+  state_ = State::kWorking;
+  deadline_ = TimePoint::max();
+  handler_->OnRequest(*this, head_, body_.Take());
+}
+
+bool Session::SkipBody() {
+  const uint64_t here = std::min<uint64_t>(input_.bytes().size(), skip_);
+  input_.Consume(here);
+  skip_ -= here;
+  if (state_ == State::kDraining) {
+    if (skip_ == 0) state_ = State::kDone;
+    return false;
+  }
+  if (skip_ > 0) return false;
+  BeginIdle();
+  return true;
+}
+
+void Session::CountBodyProgress(size_t size) {
+  progress_ += size;
+  if (progress_ < kProgress) return;
+  progress_ = 0;
+  SetDeadline(limits().body_timeout);
+}
+
+void Session::RespondToHead(Answer answer) {
+  // A client that waits to be told to go on may or may not send its body now.
+  const bool skippable = !head_.chunked && head_.content_length.value_or(0) <= kMaxSkipped &&
+                         head_.expectation == Head::Expectation::kNone;
+  unread_ = head_.has_body();
+  if (skippable) {
+    skip_ = head_.content_length.value_or(0);
+  } else if (unread_) {
+    close_ = true;
+  }
+  StartSending(std::move(answer));
+}
+
+void Session::Reject(int status, std::string_view message) {
+  close_ = true;
+  unread_ = true;
+  StartSending(ErrorAnswer(status, message));
+}
+
+void Session::RejectBody(const Status& status) { Reject(503, status.message()); }
+
+void Session::Respond(Answer answer) {
+  // Only now: what a request holds counts until it is answered, also when the client has gone.
+  body_.Release();
+  if (state_ != State::kWorking) return;
+  StartSending(std::move(answer));
+  if (transport_) transport_->Resume();
+}
+
+void Session::RefuseAll(Answer answer) {
+  close_ = true;
+  unread_ = true;
+  StartSending(std::move(answer));
+}
+
+void Session::StartSending(Answer answer) {
+  state_ = State::kSending;
+  body_.Release();
+  SetDeadline(limits().body_timeout);
+  close_ = close_ || stopping_;
+  answer_ = std::move(answer);
+  Persistence persistence = Persistence::kImplied;
+  if (close_) {
+    persistence = Persistence::kSayClose;
+  } else if (!head_.http_1_1) {
+    persistence = Persistence::kSayKeepAlive;
+  }
+  WriteHead(answer_, persistence, answer_head_);
+  output_.clear();
+  output_.push_back(Bytes(answer_head_));
+  // The answer to HEAD tells the size of a body that it does not have.
+  if (head_.method == Method::kHead) return;
+  if (!answer_.text.empty()) output_.push_back(Bytes(answer_.text));
+  for (const Slice& slice : answer_.slices) {
+    if (!slice.empty()) output_.push_back(slice.bytes());
+  }
+}
+
+void Session::OnWritten(size_t size) {
+  size_t sent = 0;
+  while (sent < output_.size() && output_[sent].size() <= size) size -= output_[sent++].size();
+  output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent));
+  if (!output_.empty()) {
+    output_[0] = output_[0].subspan(size);
+    if (state_ == State::kSending) SetDeadline(limits().body_timeout);
+    return;
+  }
+  if (state_ == State::kSending) FinishAnswer();
+  Proceed();
+}
+
+void Session::FinishAnswer() {
+  answer_ = {};
+  if (close_) {
+    const bool more = unread_ || !input_.empty();
+    state_ = more ? State::kDraining : State::kDone;
+    skip_ = kMaxDrained;
+    SetDeadline(kDrainTime);
+  } else if (skip_ > 0) {
+    state_ = State::kSkipping;
+    SetDeadline(limits().body_timeout);
+  } else {
+    BeginIdle();
+  }
+}
+
+void Session::OnDeadline() {
+  const bool in_head = state_ == State::kHead && head_begun_;
+  const bool in_body = state_ == State::kBody || state_ == State::kChunks;
+  if ((in_head || in_body) && output_.empty()) {
+    return Reject(
+        408, in_head ? "the request's header took too long" : "the request's body took too long");
+  }
+  state_ = State::kDone;
+}
+
+void Session::OnStopping() {
+  stopping_ = true;
+  // A request that is not all there would be refused once it were: it is not waited for.
+  if (state_ == State::kHead) {
+    state_ = State::kDone;
+  } else if ((state_ == State::kBody || state_ == State::kChunks) && output_.empty()) {
+    Reject(503, "the server is shutting down and takes no new requests");
+  }
+}
+
+}  // namespace despina::http

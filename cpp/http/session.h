@@ -1,0 +1,160 @@
+// HTTP/1.1 on one connection: bytes in, requests and answers out.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "http/body.h"
+#include "http/input.h"
+#include "http/message.h"
+#include "http/request_parser.h"
+#include "memory/allocator.h"
+#include "memory/budget.h"
+#include "net/protocol.h"
+
+namespace despina::http {
+
+struct SessionLimits {
+  size_t max_header_bytes = size_t{64} << 10;
+  size_t max_body_bytes = size_t{64} << 20;
+  // From its first byte to its last.
+  Duration header_timeout = std::chrono::seconds(30);
+  // For each part of a body of this many bytes, and for any progress of an answer.
+  Duration body_timeout = std::chrono::seconds(60);
+  // Between requests.
+  Duration idle_timeout = std::chrono::minutes(5);
+};
+
+// What the sessions of one server share.
+struct SessionEnvironment {
+  SessionEnvironment(const SessionLimits& the_limits, uint64_t max_bytes_in_flight,
+                     Allocator& the_allocator, const Clock& the_clock)
+      : limits(the_limits),
+        bytes_in_flight(max_bytes_in_flight),
+        allocator(the_allocator),
+        clock(the_clock) {}
+
+  const SessionLimits limits;
+  Budget bytes_in_flight;
+  Allocator& allocator;
+  const Clock& clock;
+};
+
+class Session;
+
+// What a session's requests are given to.
+class Handler {
+ public:
+  struct Decision {
+    // The answer, for requests whose body is not wanted; nothing: the body is to be read.
+    std::optional<Answer> answer;
+    // The byte of the body that is to be aligned for backends.
+    uint64_t aligned = 0;
+  };
+
+  virtual ~Handler() = default;
+  virtual Decision OnHead(const Head& head) = 0;
+  // A request is complete. Session::Respond() answers it, at once or later.
+  virtual void OnRequest(Session& session, const Head& head, Slice body) = 0;
+  // The client has gone before the answer.
+  virtual void OnGone() = 0;
+};
+
+// Requests are answered in the order in which they come, one at a time. While one is in work a few
+// bytes more are read, so that a client that vanishes is noticed; the rest waits in the socket.
+// The loop's thread only, except for the destructor.
+class Session final : public net::Protocol, public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<SessionEnvironment> environment, std::unique_ptr<Handler> handler);
+
+  // Answers the request that was given to the handler last. Does nothing when the client has gone.
+  void Respond(Answer answer);
+  // Answers whatever comes with this, and closes. Before the connection is opened.
+  void RefuseAll(Answer answer);
+
+  void OnOpened(net::Transport& transport) override;
+  void OnClosed() override;
+  std::span<std::byte> ReadSpace() override;
+  void OnRead(size_t size) override;
+  std::span<const std::span<const std::byte>> Output() override { return output_; }
+  void OnWritten(size_t size) override;
+  Phase phase() const override;
+  TimePoint deadline() const override { return deadline_; }
+  void OnDeadline() override;
+  void OnStopping() override;
+
+ private:
+  enum class State : uint8_t {
+    kHead,      // between requests, or within a head
+    kBody,      // within a body of known size
+    kChunks,    // within a chunked body
+    kWorking,   // the handler has the request
+    kSending,   // an answer is on its way
+    kSkipping,  // within a body that nobody wants
+    kDraining,
+    kDone,
+  };
+
+  // Uses the input as far as it goes.
+  void Proceed();
+  // One step of it each; false when more input is needed or nothing is to be read now.
+  bool ReadHead();
+  bool ReadBody();
+  bool ReadChunks();
+  bool SkipBody();
+
+  bool BeginBody();
+  void CompleteBody();
+  void BeginIdle();
+  void FinishAnswer();
+
+  // Answers a request of whose body nothing was read.
+  void RespondToHead(Answer answer);
+  // Answers, and closes since what follows cannot be read.
+  void Reject(int status, std::string_view message);
+  // The same for a failure of the body's memory.
+  void RejectBody(const Status& status);
+  void StartSending(Answer answer);
+  void SetDeadline(Duration from_now) { deadline_ = environment_->clock.Now() + from_now; }
+  void CountBodyProgress(size_t size);
+  const SessionLimits& limits() const { return environment_->limits; }
+
+  const std::shared_ptr<SessionEnvironment> environment_;
+  const std::unique_ptr<Handler> handler_;
+  net::Transport* transport_ = nullptr;
+
+  State state_ = State::kHead;
+  TimePoint deadline_ = TimePoint::max();
+  // The connection is closed after the answer.
+  bool close_ = false;
+  bool stopping_ = false;
+
+  Input input_;
+  RequestParser parser_;
+  Head head_;
+  bool head_begun_ = false;
+  // Of the head, that the parser has used.
+  size_t head_bytes_ = 0;
+
+  Body body_;
+  uint64_t aligned_ = 0;
+  // Bytes of the body since the deadline was set.
+  size_t progress_ = 0;
+  // Of a body that nobody wants, or while draining: what may still come.
+  uint64_t skip_ = 0;
+  // More bytes may come that belong to nothing.
+  bool unread_ = false;
+
+  Answer answer_;
+  std::string answer_head_;
+  // Pieces of the answer, or of an interim one, that have not been sent.
+  std::vector<std::span<const std::byte>> output_;
+};
+
+}  // namespace despina::http
