@@ -1,0 +1,110 @@
+// The requests of one execution, as an executor sees them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "engine/definition.h"
+#include "engine/request.h"
+#include "engine/submit.h"
+#include "memory/allocator.h"
+
+namespace despina {
+
+// Where answered requests go: counts them and gives them back.
+class ExecutionSink {
+ public:
+  virtual void Finish(std::unique_ptr<Request> request, Turn& turn) = 0;
+  virtual void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) = 0;
+
+ protected:
+  ~ExecutionSink() = default;
+};
+
+// A request that its executor answers after Execute() has returned. Any thread, one at a time.
+// Destroyed unanswered, it is failed.
+class DetachedRequest {
+ public:
+  DetachedRequest(std::unique_ptr<Request> request, const ModelDefinition& definition,
+                  ExecutionSink& sink, Clock& clock);
+  DetachedRequest(DetachedRequest&&) = default;
+  ~DetachedRequest();
+
+  const Request& request() const { return *request_; }
+  Status AddOutput(uint32_t output, Tensor tensor);
+  // Answers the request; it is gone afterwards.
+  void Complete(Status status);
+
+ private:
+  std::unique_ptr<Request> request_;
+  const ModelDefinition& definition_;
+  ExecutionSink& sink_;
+  Clock& clock_;
+  TimePoint started_;
+};
+
+// Belongs to the instance's thread, and ends with Execute(). Each request is answered once:
+// completed, failed, or detached. What is left unanswered fails when the batch ends.
+class Batch {
+ public:
+  // `requests` is not empty; they agree in their inputs and, but for the rows, in their shapes.
+  Batch(RequestChain requests, const ModelDefinition& definition, ExecutionSink& sink,
+        Allocator& allocator, Clock& clock);
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch();
+
+  const ModelDefinition& definition() const { return definition_; }
+  Allocator& allocator() const { return allocator_; }
+  size_t size() const { return requests_.size(); }
+  uint32_t rows() const { return rows_; }
+  // Precondition of all that take `i`: i < size(), and where it is changed: not answered(i).
+  const Request& request(size_t i) const { return *requests_[i]; }
+  bool answered(size_t i) const { return answered_[i]; }
+
+  // One tensor of all requests' rows of an input, aligned; null when they leave it out. One
+  // request that is aligned is not copied. Good until the batch ends.
+  Result<const Tensor*> Gather(uint32_t input);
+
+  // Splits a tensor of all rows between the requests that are not answered. INTERNAL when the
+  // datatype or the shape is not the model's; then nothing has changed.
+  Status Scatter(uint32_t output, const Tensor& tensor);
+  // Gives one request an output: its own rows.
+  Status AddOutput(size_t i, uint32_t output, Tensor tensor);
+
+  // Answers a request. It is given back at the next Deliver().
+  void Complete(size_t i, Status status);
+  void CompleteUnanswered(const Status& status);
+  // Gives back what has been answered, as one chain.
+  void Deliver();
+  // Takes over a request to answer it later.
+  DetachedRequest Detach(size_t i);
+
+ private:
+  Result<Tensor> Concatenate(uint32_t input) const;
+  ExecutionTimes TimesNow() const;
+
+  const ModelDefinition& definition_;
+  ExecutionSink& sink_;
+  Allocator& allocator_;
+  Clock& clock_;
+  const TimePoint started_;
+  // Owned until they are delivered or detached.
+  std::vector<std::unique_ptr<Request>> requests_;
+  std::vector<uint32_t> request_rows_;
+  std::vector<bool> answered_;
+  std::vector<std::optional<Tensor>> gathered_;
+  uint32_t rows_ = 0;
+  size_t delivered_ = 0;
+  bool any_success_ = false;
+  Duration gathering_{0};
+  Duration scattering_{0};
+};
+
+}  // namespace despina

@@ -1,0 +1,64 @@
+// The queue of a model, from which its idle instances pull their batches.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "base/clock.h"
+#include "engine/batch_policy.h"
+#include "engine/definition.h"
+#include "engine/request.h"
+
+namespace despina {
+
+// Any thread. There is no thread of its own: of several instances that wait, one waits for the
+// delay of the oldest request, the others until there is something.
+class BatchSource {
+ public:
+  BatchSource(const ModelDefinition& definition, Clock& clock);
+
+  // Takes requests; gives back, in order, those that there is no room for.
+  RequestChain Push(RequestChain chain);
+
+  // Waits for the next batch; nothing once the source is closed and empty. `idle` is called,
+  // without a lock, before the caller is put to sleep; while it returns true it is called again
+  // from time to time.
+  std::optional<RequestChain> Take(const std::function<bool()>& idle);
+
+  // Takes a request out; null when it does not wait here any more.
+  std::unique_ptr<Request> Remove(Request& request);
+
+  // No batch is held back any longer, and Take() ends when the queue is empty.
+  void Close();
+
+  size_t waiting() const;
+
+ private:
+  void Number(Request& request);
+  std::optional<RequestChain> TryTake(std::unique_lock<std::mutex>& lock, TimePoint& until);
+  void Sleep(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until);
+
+  const bool dynamic_;
+  const size_t max_size_;
+  const BatchLimits limits_;
+  Clock& clock_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_ from here on.
+  RequestChain queue_;
+  // Of the request that came last, to tell whether the next one continues its run.
+  uint64_t last_run_ = 0;
+  uint64_t last_sequence_ = 0;
+  std::vector<std::optional<Shape>> last_shapes_;
+  size_t sleepers_ = 0;
+  bool someone_holds_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace despina

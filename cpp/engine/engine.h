@@ -1,0 +1,76 @@
+// The models of a server, and what becomes of them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/published.h"
+#include "base/status.h"
+#include "engine/executor.h"
+#include "engine/model.h"
+#include "engine/snapshot.h"
+#include "memory/allocator.h"
+
+namespace despina {
+
+// The control plane's side; its calls may be slow and may come on any thread. Nothing here is on
+// the way of a request.
+class Engine {
+ public:
+  using Version = std::pair<std::string, int64_t>;
+
+  // What the control plane says the state of the server is.
+  struct Publication {
+    // Names that are known, also those that do not take requests.
+    std::vector<std::string> known;
+    // Those that take requests; each must have been loaded.
+    std::vector<Version> serving;
+    bool live = true;
+    bool ready = false;
+    bool exiting = false;
+  };
+
+  explicit Engine(Allocator& allocator, Clock& clock = Clock::System());
+  ~Engine() { Close(); }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Starts a model's instances, or makes an ensemble (then without a factory). On failure nothing
+  // stays. It takes requests once it is published.
+  Status Load(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory);
+  Status Publish(const Publication& publication);
+  // Waits until the requests of a model that is not published any more are answered, then ends its
+  // instances. DEADLINE_EXCEEDED: they are not, and the model stays.
+  Status Unload(const Version& version, std::optional<Duration> timeout);
+
+  const Published<Snapshot>& snapshot() const { return snapshot_; }
+  Allocator& allocator() const { return allocator_; }
+  Clock& clock() const { return clock_; }
+
+  // Requests inside any model.
+  uint64_t inflight() const;
+  bool WaitIdle(Duration timeout) const;
+
+  // Publishes nothing and unloads everything, ensembles first. Idempotent.
+  void Close();
+
+ private:
+  std::shared_ptr<Model> Loaded(const Version& version) const;
+  std::vector<std::shared_ptr<Model>> AllLoaded() const;
+
+  Allocator& allocator_;
+  Clock& clock_;
+  Published<Snapshot> snapshot_;
+
+  mutable std::mutex mutex_;
+  std::map<Version, std::shared_ptr<Model>> loaded_;  // guarded by mutex_
+};
+
+}  // namespace despina

@@ -1,0 +1,43 @@
+#include "engine/snapshot.h"
+
+#include <utility>
+
+#include "base/text.h"
+#include "engine/model.h"
+
+namespace despina {
+
+std::shared_ptr<Model> Snapshot::Find(std::string_view model,
+                                      std::optional<int64_t> version) const {
+  const auto entry = models.find(model);
+  if (entry == models.end() || entry->second.versions.empty()) return nullptr;
+  const auto& versions = entry->second.versions;
+  if (!version) return versions.rbegin()->second;
+  const auto found = versions.find(*version);
+  return found == versions.end() ? nullptr : found->second;
+}
+
+Status Snapshot::Missing(std::string_view model, std::optional<int64_t> version) const {
+  const auto entry = models.find(model);
+  std::string text = Concat("Request for unknown model: '", model, "'");
+  if (entry == models.end()) return NotFound(text + " is not found");
+  if (!version || entry->second.versions.empty()) {
+    return NotFound(text + " has no available versions");
+  }
+  return NotFound(Concat(text, " version ", *version, " is not found"));
+}
+
+Result<ModelRef> EnterModel(Published<Snapshot>::Reader& snapshot, std::string_view model,
+                            std::optional<int64_t> version) {
+  std::shared_ptr<Model> found = snapshot.Get().Find(model, version);
+  while (found) {
+    if (ModelRef entered = found->Enter()) return entered;
+    // It is being unloaded. What takes its place was published before: look once more.
+    std::shared_ptr<Model> next = snapshot.Get().Find(model, version);
+    if (next == found) break;
+    found = std::move(next);
+  }
+  return snapshot.Get().Missing(model, version);
+}
+
+}  // namespace despina

@@ -1,0 +1,49 @@
+// The models and the state of the server at one moment: what reads are answered from.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/published.h"
+#include "base/status.h"
+
+namespace despina {
+
+class Model;
+class ModelRef;
+
+// Never changed once it is published.
+struct Snapshot {
+  struct Entry {
+    // Those that take requests, by version number. Empty for a model that is known and not ready.
+    std::map<int64_t, std::shared_ptr<Model>> versions;
+  };
+  struct Hash {
+    using is_transparent = void;
+    size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+  };
+
+  std::unordered_map<std::string, Entry, Hash, std::equal_to<>> models;
+  // What /v2/health answers.
+  bool live = true;
+  bool ready = false;
+  // The server is shutting down and takes nothing new.
+  bool exiting = false;
+
+  // Nothing for `version`: the highest. Null unless it takes requests.
+  std::shared_ptr<Model> Find(std::string_view model, std::optional<int64_t> version) const;
+  // Why Find() gave nothing, in the protocol's words.
+  Status Missing(std::string_view model, std::optional<int64_t> version) const;
+};
+
+// Finds a model and enters its gate. NOT_FOUND with the protocol's texts.
+Result<ModelRef> EnterModel(Published<Snapshot>::Reader& snapshot, std::string_view model,
+                            std::optional<int64_t> version);
+
+}  // namespace despina

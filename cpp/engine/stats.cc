@@ -1,0 +1,48 @@
+#include "engine/stats.h"
+
+#include <chrono>
+
+namespace despina {
+namespace {
+
+uint64_t MillisecondsSinceEpoch() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+}  // namespace
+
+void ModelStatistics::CountSuccess(Duration whole, uint32_t rows, const ExecutionTimes& times) {
+  std::lock_guard lock(mutex_);
+  counts_.success.Add(whole);
+  counts_.queue.Add(times.queue);
+  counts_.compute_input.Add(times.compute_input);
+  counts_.compute_infer.Add(times.compute_infer);
+  counts_.compute_output.Add(times.compute_output);
+  counts_.inference_count += rows;
+}
+
+void ModelStatistics::CountFailure(Duration whole, FailureReason reason) {
+  std::lock_guard lock(mutex_);
+  counts_.fail.Add(whole);
+  ++counts_.failures[static_cast<size_t>(reason)];
+}
+
+void ModelStatistics::CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) {
+  const uint64_t now = MillisecondsSinceEpoch();
+  std::lock_guard lock(mutex_);
+  ++counts_.execution_count;
+  counts_.last_inference_ms = now;
+  if (!any_success) return;
+  BatchCounts& batch = counts_.batches[rows];
+  batch.compute_input.Add(times.compute_input);
+  batch.compute_infer.Add(times.compute_infer);
+  batch.compute_output.Add(times.compute_output);
+}
+
+ModelCounts ModelStatistics::Read() const {
+  std::lock_guard lock(mutex_);
+  return counts_;
+}
+
+}  // namespace despina
