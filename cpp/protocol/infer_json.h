@@ -1,0 +1,56 @@
+// Inference requests as they come over HTTP.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/status.h"
+#include "engine/request.h"
+#include "memory/allocator.h"
+#include "memory/buffer.h"
+
+namespace despina::protocol {
+
+// How a client wants to have one output that it listed.
+struct OutputPreference {
+  // In the outputs of the model's definition.
+  uint32_t index = 0;
+  bool binary = false;
+  // The best so many classes in place of the tensor; 0: the tensor.
+  uint32_t classification = 0;
+};
+
+struct OutputPreferences {
+  // In the order asked; empty: all outputs, in the default form.
+  std::vector<OutputPreference> listed;
+  // The form of outputs that are not listed. A listed one that does not say `binary_data` is JSON
+  // whatever stands here: that is what clients of the protocol are used to.
+  bool binary_by_default = false;
+};
+
+// What a request said, without who asked: `completion` is not set.
+struct InferRequest {
+  std::unique_ptr<Request> request;
+  OutputPreferences preferences;
+};
+
+// Bytes that should follow the JSON part within the buffer of the body, whatever they hold; the
+// binary tensors count. Where there are fewer the JSON part is copied before it is parsed.
+inline constexpr size_t kJsonPadding = 64;
+
+// Reads an inference request. `json_size` is what Inference-Header-Content-Length says: so many
+// bytes of `body` are JSON and the rest are binary tensors; nothing: all is JSON. 0, or an empty
+// body: the body is the model's only input.
+//
+// Binary tensors that are aligned, and all BYTES tensors, are views on `body`; other data is put
+// into buffers of `allocator`. Names are resolved against the model; what Model::Prepare checks
+// (datatypes, shapes, sizes, missing inputs) is left to it. Precondition: `model` is one.
+//
+// INVALID_ARGUMENT for anything wrong in the request, UNIMPLEMENTED for shared memory,
+// RESOURCE_EXHAUSTED when `allocator` has no memory.
+Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
+                                std::optional<uint64_t> json_size, Allocator& allocator);
+
+}  // namespace despina::protocol

@@ -1,0 +1,98 @@
+#include "protocol/infer_parameters.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "base/text.h"
+
+namespace despina::protocol {
+namespace {
+
+// What a reserved name may hold.
+enum class Kind { kUnsigned, kUnsignedOrString, kBool };
+
+struct Reserved {
+  std::string_view name;
+  Kind kind;
+};
+
+constexpr std::string_view kBinaryOutput = "binary_data_output";
+constexpr std::array<Reserved, 6> kReserved = {{{"sequence_id", Kind::kUnsignedOrString},
+                                                {"sequence_start", Kind::kBool},
+                                                {"sequence_end", Kind::kBool},
+                                                {"priority", Kind::kUnsigned},
+                                                {"timeout", Kind::kUnsigned},
+                                                {kBinaryOutput, Kind::kBool}}};
+
+Status CheckReserved(const Reserved& reserved, const JsonValue& value) {
+  if (reserved.kind == Kind::kBool) return AsBool(reserved.name, value).status();
+  if (reserved.kind == Kind::kUnsignedOrString && value.is_string()) return Ok();
+  return AsUnsigned(reserved.name, value).status();
+}
+
+Result<Parameter> Custom(std::string_view name, const JsonValue& value) {
+  Parameter parameter{.name = std::string(name), .value = false};
+  using Type = simdjson::dom::element_type;
+  switch (value.type()) {
+    case Type::BOOL:
+      parameter.value = value.get_bool().value_unsafe();
+      return parameter;
+    case Type::INT64:
+      parameter.value = value.get_int64().value_unsafe();
+      return parameter;
+    case Type::DOUBLE:
+      parameter.value = value.get_double().value_unsafe();
+      return parameter;
+    case Type::STRING:
+      parameter.value = std::string(value.get_string().value_unsafe());
+      return parameter;
+    case Type::UINT64:
+      return InvalidArgument(Concat("parameter '", name, "' is out of range for 'int'."));
+    default:
+      return InvalidArgument(
+          Concat("parameter '", name,
+                 "' has invalid type. It should be either 'int', 'bool', or 'string'."));
+  }
+}
+
+Status ParseParameter(std::string_view name, const JsonValue& value, InferParameters& out) {
+  if (name.starts_with("triton_")) {
+    return InvalidArgument(
+        "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
+        "specified.");
+  }
+  const auto* const reserved = std::ranges::find(kReserved, name, &Reserved::name);
+  if (reserved != kReserved.end()) {
+    Status status = CheckReserved(*reserved, value);
+    if (status.ok() && name == kBinaryOutput) {
+      out.binary_data_output = value.get_bool().value_unsafe();
+    }
+    return status;
+  }
+  Result<Parameter> custom = Custom(name, value);
+  if (!custom.ok()) return custom.status();
+  out.custom.push_back(*std::move(custom));
+  return Ok();
+}
+
+}  // namespace
+
+Status ParseParameters(const JsonValue& value, InferParameters& out) {
+  const Result<JsonObject> object = AsObject("parameters", value);
+  if (!object.ok()) return object.status();
+  std::vector<std::string_view> names;
+  for (const auto& [name, member] : *object) {
+    if (Status status = ParseParameter(name, member, out); !status.ok()) return status;
+    names.push_back(name);
+  }
+  // Sorted rather than hashed: names from outside can be made to collide.
+  std::ranges::sort(names);
+  const auto twice = std::ranges::adjacent_find(names);
+  if (twice == names.end()) return Ok();
+  return InvalidArgument(Concat("parameter '", *twice, "' is there twice"));
+}
+
+}  // namespace despina::protocol

@@ -1,0 +1,125 @@
+#include "protocol/json_text.h"
+
+#include <simdjson.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+
+namespace despina::protocol {
+namespace {
+
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
+constexpr uint8_t kLongEscape = 6;
+
+// Characters that each byte becomes: itself, \n and its like, or \u001f.
+constexpr std::array<uint8_t, 256> kEscapedSizes = [] {
+  std::array<uint8_t, 256> sizes{};
+  sizes.fill(1);
+  for (size_t control = 0; control < 0x20; ++control) sizes[control] = kLongEscape;
+  for (const char simple : {'"', '\\', '\b', '\f', '\n', '\r', '\t'}) {
+    sizes[static_cast<uint8_t>(simple)] = 2;
+  }
+  return sizes;
+}();
+
+char ShortEscape(char control) {
+  switch (control) {
+    case '\b':
+      return 'b';
+    case '\f':
+      return 'f';
+    case '\n':
+      return 'n';
+    case '\r':
+      return 'r';
+    case '\t':
+      return 't';
+    default:
+      return control;
+  }
+}
+
+std::string Replaced(std::string_view text) {
+  std::string out;
+  for (const char each : text) {
+    if (static_cast<uint8_t>(each) < 0x80) {
+      out += each;
+    } else {
+      out += kReplacement;
+    }
+  }
+  return out;
+}
+
+template <class Float>
+char* WriteShortest(Float value, char* out) {
+  char* const end = std::to_chars(out, out + kMaxNumberSize<Float>, value).ptr;
+  // Clients that tell integers from floats by their text shall see a float. Of most numbers the
+  // value says sooner than the text that there is a decimal point.
+  constexpr Float kSmall = 1e6;
+  if (std::abs(value) < kSmall && static_cast<Float>(static_cast<int32_t>(value)) != value) {
+    return end;
+  }
+  const bool integer = std::none_of(out, end, [](char each) { return each == '.' || each == 'e'; });
+  if (!integer) return end;
+  end[0] = '.';
+  end[1] = '0';
+  return end + 2;
+}
+
+}  // namespace
+
+bool IsUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+
+size_t EscapedSize(std::string_view text) {
+  size_t size = 0;
+  for (const char each : text) size += kEscapedSizes[static_cast<uint8_t>(each)];
+  return size;
+}
+
+char* WriteEscaped(std::string_view text, char* out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (const char each : text) {
+    const auto byte = static_cast<uint8_t>(each);
+    const uint8_t size = kEscapedSizes[byte];
+    if (size == 1) {
+      *out++ = each;
+      continue;
+    }
+    *out++ = '\\';
+    if (size == 2) {
+      *out++ = ShortEscape(each);
+      continue;
+    }
+    out = std::ranges::copy(std::string_view("u00"), out).out;
+    *out++ = kDigits[byte >> 4];
+    *out++ = kDigits[byte & 0xF];
+  }
+  return out;
+}
+
+void AppendPiece(std::string& out, Quoted piece) {
+  if (!IsUtf8(piece.text)) {
+    AppendPiece(out, Quoted(Replaced(piece.text)));
+    return;
+  }
+  out += '"';
+  const size_t before = out.size();
+  out.resize(before + EscapedSize(piece.text));
+  WriteEscaped(piece.text, out.data() + before);
+  out += '"';
+}
+
+char* WriteNumber(float value, char* out) { return WriteShortest(value, out); }
+char* WriteNumber(double value, char* out) { return WriteShortest(value, out); }
+
+void AppendPiece(std::string& out, Number piece) {
+  std::array<char, kMaxNumberSize<double>> text;
+  char* const end = WriteNumber(piece.value, text.data());
+  out.append(text.data(), end);
+}
+
+}  // namespace despina::protocol

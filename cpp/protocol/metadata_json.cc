@@ -1,0 +1,54 @@
+#include "protocol/metadata_json.h"
+
+#include <vector>
+
+#include "engine/tensor.h"
+#include "protocol/json_text.h"
+
+namespace despina::protocol {
+namespace {
+
+void AppendTensor(std::string& out, const TensorDefinition& tensor, bool batched) {
+  out += Concat(R"({"name":)", Quoted(tensor.name), R"(,"datatype":")",
+                DataTypeName(tensor.datatype), R"(","shape":[)");
+  std::string_view separator;
+  if (batched) {
+    out += "-1";
+    separator = ",";
+  }
+  for (const int64_t dim : tensor.dims.dims()) {
+    out += Concat(separator, dim);
+    separator = ",";
+  }
+  out += "]}";
+}
+
+void AppendTensors(std::string& out, const std::vector<TensorDefinition>& tensors, bool batched) {
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendTensor(out, tensors[i], batched);
+  }
+}
+
+}  // namespace
+
+std::string ServerMetadataJson(std::string_view name, std::string_view version) {
+  return Concat(R"({"name":)", Quoted(name), R"(,"version":)", Quoted(version),
+                R"(,"extensions":["classification","model_configuration","binary_tensor_data",)",
+                R"("parameters","statistics"]})");
+}
+
+std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int64_t> versions) {
+  std::string out = Concat(R"({"name":)", Quoted(model.name), R"(,"versions":[)");
+  for (size_t i = 0; i < versions.size(); ++i) {
+    out += Concat(i > 0 ? "," : "", '"', versions[i], '"');
+  }
+  out += Concat(R"(],"platform":)", Quoted(model.platform), R"(,"inputs":[)");
+  AppendTensors(out, model.inputs, model.batching_axis());
+  out += R"(],"outputs":[)";
+  AppendTensors(out, model.outputs, model.batching_axis());
+  out += "]}";
+  return out;
+}
+
+}  // namespace despina::protocol

@@ -1,0 +1,20 @@
+// What server and models say of themselves.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "engine/definition.h"
+
+namespace despina::protocol {
+
+// Name, version, and the protocol extensions that this server has.
+std::string ServerMetadataJson(std::string_view name, std::string_view version);
+
+// Shapes are those of the wire: with a leading -1 where the model has a batch axis. `versions`:
+// those that are ready.
+std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int64_t> versions);
+
+}  // namespace despina::protocol

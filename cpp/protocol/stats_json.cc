@@ -1,0 +1,71 @@
+#include "protocol/stats_json.h"
+
+#include <string_view>
+
+#include "protocol/json_text.h"
+
+namespace despina::protocol {
+namespace {
+
+struct NamedDuration {
+  std::string_view name;
+  DurationCount value;
+};
+
+// Members of an object, without its braces.
+void AppendDurations(std::string& out, std::span<const NamedDuration> durations) {
+  std::string_view separator;
+  for (const NamedDuration& each : durations) {
+    out += Concat(separator, '"', each.name, R"(":{"count":)", each.value.count, R"(,"ns":)",
+                  each.value.nanoseconds, '}');
+    separator = ",";
+  }
+}
+
+void AppendBatches(std::string& out, const ModelCounts& counts) {
+  std::string_view separator;
+  for (const auto& [rows, batch] : counts.batches) {
+    out += Concat(separator, R"({"batch_size":)", rows, ',');
+    const NamedDuration durations[] = {{"compute_input", batch.compute_input},
+                                       {"compute_infer", batch.compute_infer},
+                                       {"compute_output", batch.compute_output}};
+    AppendDurations(out, durations);
+    out += '}';
+    separator = ",";
+  }
+}
+
+void AppendModel(std::string& out, const NamedCounts& model) {
+  const ModelCounts& counts = model.counts;
+  out += Concat(R"({"name":)", Quoted(model.model), R"(,"version":")", model.version,
+                R"(","last_inference":)", counts.last_inference_ms, R"(,"inference_count":)",
+                counts.inference_count, R"(,"execution_count":)", counts.execution_count,
+                R"(,"inference_stats":{)");
+  // There is no response cache yet: clients get its counts all the same, as zeros.
+  const NamedDuration durations[] = {{"success", counts.success},
+                                     {"fail", counts.fail},
+                                     {"queue", counts.queue},
+                                     {"compute_input", counts.compute_input},
+                                     {"compute_infer", counts.compute_infer},
+                                     {"compute_output", counts.compute_output},
+                                     {"cache_hit", {}},
+                                     {"cache_miss", {}}};
+  AppendDurations(out, durations);
+  out += R"(},"response_stats":{},"batch_stats":[)";
+  AppendBatches(out, counts);
+  out += R"(],"memory_usage":[]})";
+}
+
+}  // namespace
+
+std::string StatisticsJson(std::span<const NamedCounts> models) {
+  std::string out = R"({"model_stats":[)";
+  for (size_t i = 0; i < models.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendModel(out, models[i]);
+  }
+  out += "]}";
+  return out;
+}
+
+}  // namespace despina::protocol
