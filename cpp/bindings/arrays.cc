@@ -1,0 +1,216 @@
+#include "bindings/arrays.h"
+
+#include <array>
+#include <cstring>
+#include <new>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "bindings/errors.h"
+#include "bindings/kept_object.h"
+#include "bindings/numpy_api.h"
+#include "bindings/reference.h"
+
+namespace despina::bindings {
+namespace {
+
+// Below this a copy costs less than keeping the object and letting go of it later.
+constexpr size_t kCopyBelow = 2048;
+
+// Keeps a tensor's memory; the base of the arrays that show it.
+struct MemoryObject {
+  PyObject head;
+  Slice slice;
+};
+
+PyTypeObject* memory_type = nullptr;
+
+void FreeMemory(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  reinterpret_cast<MemoryObject*>(self)->slice.~Slice();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+Reference MakeMemory(const Slice& slice) {
+  PyObject* object = memory_type->tp_alloc(memory_type, 0);
+  if (object != nullptr) new (&reinterpret_cast<MemoryObject*>(object)->slice) Slice(slice);
+  return Reference(object);
+}
+
+constexpr std::array<int, kDataTypes> kNumpyTypes = {
+    NPY_BOOL,  NPY_UINT8, NPY_UINT16, NPY_UINT32, NPY_UINT64, NPY_INT8,   NPY_INT16,
+    NPY_INT32, NPY_INT64, NPY_HALF,   NPY_FLOAT,  NPY_DOUBLE, NPY_OBJECT, NPY_UINT16};
+
+int NumpyType(DataType datatype) { return kNumpyTypes[static_cast<size_t>(datatype)]; }
+
+std::optional<DataType> DataTypeOf(PyArrayObject* array, DataType expected) {
+  const int type = PyArray_TYPE(array);
+  if (type == NPY_OBJECT || type == NPY_STRING || type == NPY_UNICODE) return DataType::kBytes;
+  if (PyArray_EquivTypenums(type, NumpyType(expected))) return expected;
+  for (size_t i = 0; i < kDataTypes; ++i) {
+    if (PyArray_EquivTypenums(type, kNumpyTypes[i])) return static_cast<DataType>(i);
+  }
+  return std::nullopt;
+}
+
+Shape ShapeOf(PyArrayObject* array) {
+  Shape shape;
+  for (int axis = 0; axis < PyArray_NDIM(array); ++axis) shape.Append(PyArray_DIM(array, axis));
+  return shape;
+}
+
+Result<Slice> Copied(const void* data, size_t size, Allocator& allocator) {
+  Result<Buffer> buffer = allocator.Allocate(size);
+  if (!buffer.ok()) return buffer.status();
+  if (size > 0) std::memcpy(buffer->writable().data(), data, size);
+  return Slice(*std::move(buffer));
+}
+
+// The engine's own memory behind a view of it: then nothing of Python's has to be kept.
+std::optional<Slice> EngineMemory(PyArrayObject* array, size_t size) {
+  PyObject* base = PyArray_BASE(array);
+  while (base != nullptr && PyArray_Check(base)) {
+    base = PyArray_BASE(reinterpret_cast<PyArrayObject*>(base));
+  }
+  if (base == nullptr || Py_TYPE(base) != memory_type) return std::nullopt;
+  const Slice& slice = reinterpret_cast<MemoryObject*>(base)->slice;
+  const auto* data = static_cast<const std::byte*>(PyArray_DATA(array));
+  if (data < slice.data() || data + size > slice.data() + slice.size()) return std::nullopt;
+  return slice.Part(static_cast<size_t>(data - slice.data()), size);
+}
+
+Result<Slice> DataOf(PyArrayObject* array, Sharing sharing, Allocator& allocator) {
+  const auto size = static_cast<size_t>(PyArray_NBYTES(array));
+  if (auto slice = EngineMemory(array, size)) return *std::move(slice);
+  void* data = PyArray_DATA(array);
+  const bool aligned = reinterpret_cast<uintptr_t>(data) % kDataAlignment == 0;
+  if (size < kCopyBelow || (sharing == Sharing::kShareAligned && !aligned)) {
+    return Copied(data, size, allocator);
+  }
+  return Slice(KeepObject(reinterpret_cast<PyObject*>(array), static_cast<std::byte*>(data), size));
+}
+
+// Appends one element of a BYTES tensor; false with an exception set.
+bool AppendElement(std::string& wire, PyObject* element) {
+  const char* data = nullptr;
+  Py_ssize_t size = 0;
+  if (PyUnicode_Check(element)) {
+    data = PyUnicode_AsUTF8AndSize(element, &size);
+    if (data == nullptr) return false;
+  } else {
+    char* bytes = nullptr;
+    if (PyBytes_AsStringAndSize(element, &bytes, &size) != 0) return false;
+    data = bytes;
+  }
+  if (static_cast<uint64_t>(size) > UINT32_MAX) {
+    PyErr_SetString(PyExc_ValueError, "an element of a BYTES tensor has more than 4 GiB");
+    return false;
+  }
+  const auto length = static_cast<uint32_t>(size);
+  wire.append(reinterpret_cast<const char*>(&length), sizeof length);
+  wire.append(data, static_cast<size_t>(size));
+  return true;
+}
+
+Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator, std::string_view where) {
+  std::string wire;
+  const npy_intp count = PyArray_SIZE(array);
+  const auto item_size = static_cast<size_t>(PyArray_ITEMSIZE(array));
+  auto* item = static_cast<char*>(PyArray_DATA(array));
+  for (npy_intp i = 0; i < count; ++i, item += item_size) {
+    const Reference element(PyArray_GETITEM(array, item));
+    if (!element || !AppendElement(wire, element.get())) {
+      return InvalidArgument(Concat(where, ": ", TakeException().message()));
+    }
+  }
+  return Copied(wire.data(), wire.size(), allocator);
+}
+
+PyObject* BytesArray(const Tensor& tensor, const npy_intp* dims) {
+  Reference array(PyArray_SimpleNew(static_cast<int>(tensor.shape.rank()), dims, NPY_OBJECT));
+  if (!array) return nullptr;
+  auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
+  auto** items = static_cast<PyObject**>(PyArray_DATA(numpy));
+  BytesReader reader(tensor.data.bytes());
+  for (npy_intp i = 0; i < PyArray_SIZE(numpy); ++i) {
+    const auto element = reader.Next();
+    if (!element) {
+      return SetBackendError(Internal("a BYTES tensor has fewer elements than its shape says"));
+    }
+    PyObject* bytes = PyBytes_FromStringAndSize(reinterpret_cast<const char*>(element->data()),
+                                                static_cast<Py_ssize_t>(element->size()));
+    if (bytes == nullptr) return nullptr;
+    Py_XSETREF(items[i], bytes);
+  }
+  PyArray_CLEARFLAGS(numpy, NPY_ARRAY_WRITEABLE);
+  return array.release();
+}
+
+}  // namespace
+
+bool PrepareArrays() {
+  static std::array<PyType_Slot, 2> slots = {
+      {{Py_tp_dealloc, reinterpret_cast<void*>(&FreeMemory)}, {0, nullptr}}};
+  static PyType_Spec spec = {.name = "despina._engine.Memory",
+                             .basicsize = sizeof(MemoryObject),
+                             .itemsize = 0,
+                             .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                             .slots = slots.data()};
+  memory_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return memory_type != nullptr;
+}
+
+PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator) {
+  std::array<npy_intp, Shape::kMaxRank> dims{};
+  for (size_t axis = 0; axis < tensor.shape.rank(); ++axis) dims[axis] = tensor.shape[axis];
+  if (tensor.datatype == DataType::kBytes) return BytesArray(tensor, dims.data());
+
+  Slice data = tensor.data;
+  if (!data.aligned()) {
+    Result<Slice> copy = Copied(data.data(), data.size(), allocator);
+    if (!copy.ok()) return SetBackendError(copy.status());
+    data = *std::move(copy);
+  }
+  Reference memory = MakeMemory(data);
+  if (!memory) return nullptr;
+  // Nobody writes through it: the array is made read-only.
+  auto* bytes = const_cast<std::byte*>(data.data());
+  PyObject* array = PyArray_New(&PyArray_Type, static_cast<int>(tensor.shape.rank()), dims.data(),
+                                NumpyType(tensor.datatype), nullptr, bytes, 0,
+                                NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED, nullptr);
+  if (array == nullptr) return nullptr;
+  auto* numpy = reinterpret_cast<PyArrayObject*>(array);
+  PyArray_CLEARFLAGS(numpy, NPY_ARRAY_WRITEABLE);
+  if (PyArray_SetBaseObject(numpy, memory.release()) == 0) return array;
+  Py_DECREF(array);
+  return nullptr;
+}
+
+Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator,
+                        std::string_view where) {
+  // Native byte order and row-major; the same object when it is that already.
+  const Reference array(PyArray_FROM_OF(value, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED));
+  if (!array) return InvalidArgument(Concat(where, ": ", TakeException().message()));
+  auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
+  const std::optional<DataType> datatype = DataTypeOf(numpy, expected);
+  if (!datatype) {
+    const Reference name(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(numpy))));
+    const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
+    return InvalidArgument(
+        Concat(where, ": no datatype carries arrays of ", text != nullptr ? text : "this kind"));
+  }
+  if (static_cast<size_t>(PyArray_NDIM(numpy)) > Shape::kMaxRank) {
+    return InvalidArgument(
+        Concat(where, " has ", PyArray_NDIM(numpy), " axes, at most ", Shape::kMaxRank, " fit"));
+  }
+  Result<Slice> data = *datatype == DataType::kBytes ? BytesDataOf(numpy, allocator, where)
+                                                     : DataOf(numpy, sharing, allocator);
+  if (!data.ok()) return data.status();
+  return Tensor{.datatype = *datatype, .shape = ShapeOf(numpy), .data = *std::move(data)};
+}
+
+}  // namespace despina::bindings

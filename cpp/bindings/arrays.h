@@ -1,0 +1,37 @@
+// Tensors as numpy arrays and back.
+#pragma once
+
+#include <Python.h>
+
+#include <string_view>
+
+#include "base/status.h"
+#include "engine/definition.h"
+#include "engine/tensor.h"
+#include "memory/allocator.h"
+
+namespace despina::bindings {
+
+// All with the lock.
+
+// Makes the type of the object that keeps a tensor's memory for the arrays that show it. False
+// with an exception set.
+bool PrepareArrays();
+
+// A read-only array over the tensor's memory, which it keeps; BYTES become an object array of
+// `bytes`. A new reference, or null with an exception set.
+PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator);
+
+// What may be done with the memory of a large array that becomes a tensor.
+enum class Sharing {
+  kShare,         // the tensor keeps the array
+  kShareAligned,  // the same, unless the array is not aligned as backends expect
+};
+
+// `value` is an array or what numpy makes one of. Small and non-contiguous arrays are copied. The
+// datatype is `expected` where the array can carry it; otherwise it is the array's own, for the
+// caller to refuse. INVALID_ARGUMENT for arrays that no datatype carries; `where` begins the text.
+Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator,
+                        std::string_view where);
+
+}  // namespace despina::bindings

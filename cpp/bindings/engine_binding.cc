@@ -1,0 +1,241 @@
+#include "bindings/engine_binding.h"
+
+#include <pybind11/stl.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "bindings/engine_error.h"
+#include "bindings/kept_object.h"
+#include "bindings/python_executor.h"
+#include "bindings/sync_infer.h"
+#include "engine/engine.h"
+#include "http/server.h"
+#include "memory/pool.h"
+#include "protocol/stats_json.h"
+
+namespace py = pybind11;
+
+namespace despina::bindings {
+namespace {
+
+Duration Seconds(double seconds) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+}
+
+// A front end. Python may hold it longer than the engine that made it: closing it is idempotent.
+class HttpServer {
+ public:
+  HttpServer(std::unique_ptr<http::Server> server, Clock& clock)
+      : server_(std::move(server)), clock_(clock) {}
+
+  uint16_t port() const { return server_->port(); }
+  void StopAccepting() { server_->StopAccepting(); }
+  bool Close(double timeout) { return server_->Close(clock_.Now() + Seconds(timeout)); }
+
+ private:
+  std::unique_ptr<http::Server> server_;
+  Clock& clock_;
+};
+
+// The engine with the memory that its requests are made of.
+class PythonEngine {
+ public:
+  explicit PythonEngine(size_t pool_max_cached_bytes)
+      : pool_(PoolLimits{.max_cached_bytes = pool_max_cached_bytes}), engine_(pool_) {}
+  // With the lock, which instances need to end: an engine that nobody closed lets go of it first.
+  ~PythonEngine() { Close(); }
+  PythonEngine(const PythonEngine&) = delete;
+  PythonEngine& operator=(const PythonEngine&) = delete;
+
+  void Load(const ModelDefinition& definition, const py::object& model) {
+    std::unique_ptr<ExecutorFactory> factory;
+    if (!model.is_none()) {
+      factory = MakePythonExecutorFactory(
+          model.ptr(), Concat("model '", definition.name, "' version ", definition.version));
+    } else if (!definition.is_ensemble()) {
+      throw EngineError(InvalidArgument(
+          Concat("model '", definition.name, "' has neither steps nor something that runs it")));
+    }
+    const py::gil_scoped_release release;
+    ThrowUnlessOk(engine_.Load(definition, std::move(factory)));
+  }
+
+  void Publish(std::vector<std::string> known, std::vector<Engine::Version> serving, bool ready,
+               bool live, bool exiting) {
+    const py::gil_scoped_release release;
+    ThrowUnlessOk(engine_.Publish({.known = std::move(known),
+                                   .serving = std::move(serving),
+                                   .live = live,
+                                   .ready = ready,
+                                   .exiting = exiting}));
+  }
+
+  bool Unload(const std::string& name, int64_t version, std::optional<double> timeout) {
+    const py::gil_scoped_release release;
+    const std::optional<Duration> limit = timeout ? std::optional(Seconds(*timeout)) : std::nullopt;
+    Status status = engine_.Unload({name, version}, limit);
+    if (status.code() == Code::kDeadlineExceeded) return false;
+    ThrowUnlessOk(status);
+    return true;
+  }
+
+  py::dict Infer(const std::string& model, const py::dict& inputs, std::optional<int64_t> version,
+                 std::optional<std::vector<std::string>> outputs, const std::string& request_id,
+                 std::optional<py::dict> parameters, std::optional<double> timeout) {
+    return bindings::Infer(engine_, {.model = model,
+                                     .version = version,
+                                     .inputs = inputs,
+                                     .outputs = std::move(outputs),
+                                     .request_id = request_id,
+                                     .parameters = std::move(parameters),
+                                     .timeout = timeout});
+  }
+
+  std::string Statistics(const std::optional<std::string>& name,
+                         std::optional<int64_t> version) const {
+    const py::gil_scoped_release release;
+    std::vector<protocol::NamedCounts> counts;
+    for (const auto& [model, entry] : engine_.snapshot().Get()->models) {
+      if (name && model != *name) continue;
+      for (const auto& [number, served] : entry.versions) {
+        if (!version || number == *version) counts.push_back({model, number, served->Counts()});
+      }
+    }
+    if (name && counts.empty()) {
+      throw EngineError(InvalidArgument(Concat("requested model '", *name, "' is not available")));
+    }
+    return protocol::StatisticsJson(counts);
+  }
+
+  std::map<std::string, uint64_t> Memory() const {
+    const AllocatorStatistics pool = pool_.statistics();
+    return {{"bytes_in_use", pool.bytes_in_use},
+            {"bytes_cached", pool.bytes_cached},
+            {"allocations", pool.allocations},
+            {"cache_hits", pool.cache_hits},
+            {"refusals", pool.refusals}};
+  }
+
+  uint64_t Inflight() const { return engine_.inflight(); }
+  bool WaitIdle(double timeout) const {
+    const py::gil_scoped_release release;
+    return engine_.WaitIdle(Seconds(timeout));
+  }
+
+  std::shared_ptr<HttpServer> Serve(http::Options options) {
+    const py::gil_scoped_release release;
+    Result<std::unique_ptr<http::Server>> started =
+        http::Server::Start(std::move(options), engine_.snapshot(), pool_, engine_.clock());
+    if (!started.ok()) throw EngineError(started.status());
+    auto server = std::make_shared<HttpServer>(*std::move(started), engine_.clock());
+    servers_.push_back(server);
+    return server;
+  }
+
+  void Close() {
+    if (std::exchange(closed_, true)) return;
+    {
+      const py::gil_scoped_release release;
+      for (const auto& server : servers_) server->Close(0);
+      engine_.Close();
+    }
+    DropReleased();
+  }
+
+ private:
+  // In this order: what comes later uses what comes before.
+  BufferPool pool_;
+  Engine engine_;
+  std::vector<std::shared_ptr<HttpServer>> servers_;
+  bool closed_ = false;
+};
+
+std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address, uint16_t port,
+                                      unsigned threads, std::string server_name,
+                                      std::string server_version, size_t max_body_bytes,
+                                      size_t max_header_bytes, size_t max_connections,
+                                      uint64_t max_bytes_in_flight, double header_timeout,
+                                      double body_timeout, double idle_timeout) {
+  http::Options options;
+  options.address = std::move(address);
+  options.port = port;
+  options.threads = threads;
+  options.server_name = std::move(server_name);
+  options.server_version = std::move(server_version);
+  options.max_body_bytes = max_body_bytes;
+  options.max_header_bytes = max_header_bytes;
+  options.max_connections = max_connections;
+  options.max_bytes_in_flight = max_bytes_in_flight;
+  options.header_timeout = Seconds(header_timeout);
+  options.body_timeout = Seconds(body_timeout);
+  options.idle_timeout = Seconds(idle_timeout);
+  return engine.Serve(std::move(options));
+}
+
+std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port) {
+  http::Options options;
+  options.role = http::Options::Role::kMetrics;
+  options.address = std::move(address);
+  options.port = port;
+  return engine.Serve(std::move(options));
+}
+
+void BindServing(py::class_<PythonEngine>& engine) {
+  engine
+      .def("serve_http", &ServeHttp, py::kw_only(), py::arg("address"), py::arg("port"),
+           py::arg("threads") = 1, py::arg("server_name") = "despina", py::arg("server_version"),
+           py::arg("max_body_bytes"), py::arg("max_header_bytes"), py::arg("max_connections"),
+           py::arg("max_bytes_in_flight"), py::arg("header_timeout"), py::arg("body_timeout"),
+           py::arg("idle_timeout"), "Starts the HTTP front end; times in seconds.")
+      .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
+           "Starts the metrics endpoint.");
+}
+
+}  // namespace
+
+void BindEngine(py::module_& module) {
+  py::class_<HttpServer, std::shared_ptr<HttpServer>>(module, "HttpServer", "A front end.")
+      .def_property_readonly("port", &HttpServer::port, "The port it listens on.")
+      .def("stop_accepting", &HttpServer::StopAccepting, py::call_guard<py::gil_scoped_release>(),
+           "Closes the listener and the idle connections.")
+      .def("close", &HttpServer::Close, py::arg("timeout") = 0.0,
+           py::call_guard<py::gil_scoped_release>(),
+           "Waits so many seconds for answers in flight, then closes everything. Whether all were "
+           "answered.");
+  py::class_<PythonEngine> engine(module, "Engine", "The models of a server.");
+  engine
+      .def(py::init<size_t>(), py::kw_only(),
+           py::arg("pool_max_cached_bytes") = PoolLimits().max_cached_bytes)
+      .def("load", &PythonEngine::Load, py::arg("definition"), py::arg("model"),
+           "Starts a model's instances, or an ensemble (then without a model).")
+      .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("known"), py::arg("serving"),
+           py::arg("ready"), py::arg("live") = true, py::arg("exiting") = false,
+           "The state of the server, all at once.")
+      .def("unload", &PythonEngine::Unload, py::arg("name"), py::arg("version"),
+           py::arg("timeout") = py::none(),
+           "Waits until its requests are answered, then ends its instances. False at the timeout.")
+      .def("infer", &PythonEngine::Infer, py::arg("model"), py::arg("inputs"), py::kw_only(),
+           py::arg("version") = py::none(), py::arg("outputs") = py::none(),
+           py::arg("request_id") = "", py::arg("parameters") = py::none(),
+           py::arg("timeout") = py::none(), "Runs one request and returns its outputs.")
+      .def("statistics", &PythonEngine::Statistics, py::arg("name") = py::none(),
+           py::arg("version") = py::none(), "The statistics extension's JSON text.")
+      .def("memory", &PythonEngine::Memory, "Figures of the buffer pool.")
+      .def("inflight", &PythonEngine::Inflight, "Requests inside any model.")
+      .def("wait_idle", &PythonEngine::WaitIdle, py::arg("timeout"),
+           "Waits so many seconds until no request is inside any model.")
+      .def(
+          "collect", [](PythonEngine&) { DropReleased(); },
+          "Lets go of results that nobody needs any more.")
+      .def("close", &PythonEngine::Close, "Stops the front ends, then unloads all models.");
+  BindServing(engine);
+}
+
+}  // namespace despina::bindings

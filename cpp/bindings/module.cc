@@ -1,0 +1,48 @@
+// The module `despina._engine`.
+#define DESPINA_NUMPY_TABLE
+#include <pybind11/pybind11.h>
+
+#include <string>
+
+#include "base/log.h"
+#include "bindings/arrays.h"
+#include "bindings/batch_object.h"
+#include "bindings/definitions.h"
+#include "bindings/engine_binding.h"
+#include "bindings/engine_error.h"
+#include "bindings/numpy_api.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using despina::log::Level;
+
+Level LevelOf(int level) { return static_cast<Level>(level < 0 ? 0 : level > 3 ? 3 : level); }
+
+void BindLog(py::module_& module) {
+  module.def(
+      "log",
+      [](int level, const std::string& text, const std::string& file, unsigned line) {
+        despina::log::Write(LevelOf(level), text, file, line);
+      },
+      py::arg("level"), py::arg("text"), py::arg("file"), py::arg("line"),
+      "Writes a line; levels are 0 error, 1 warning, 2 information, 3 verbose.");
+  module.def(
+      "enable_log", [](int level, bool enabled) { despina::log::Enable(LevelOf(level), enabled); },
+      py::arg("level"), py::arg("enabled"), "Whether lines of this level are written.");
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_engine, module) {
+  module.doc() = "The compiled engine. Only despina.engine imports it.";
+  if (_import_array() < 0 || !despina::bindings::PrepareArrays() ||
+      !despina::bindings::PrepareBatchTypes(module.ptr())) {
+    throw py::error_already_set();
+  }
+  despina::bindings::BindEngineError(module);
+  despina::bindings::BindDefinitions(module);
+  despina::bindings::BindEngine(module);
+  BindLog(module);
+}

@@ -1,0 +1,146 @@
+#include "bindings/python_executor.h"
+
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "bindings/batch_object.h"
+#include "bindings/errors.h"
+#include "bindings/gil.h"
+#include "bindings/kept_object.h"
+
+namespace despina::bindings {
+namespace {
+
+void LogTraceback(std::string_view what, std::string_view traceback) {
+  log::Error(what);
+  while (!traceback.empty()) {
+    const size_t end = std::min(traceback.find('\n'), traceback.size());
+    log::Error(Concat("    ", traceback.substr(0, end)));
+    traceback.remove_prefix(std::min(end + 1, traceback.size()));
+  }
+}
+
+class PythonExecutor final : public Executor {
+ public:
+  PythonExecutor(std::unique_ptr<InterpreterThread> thread, Reference instance, Reference execute,
+                 std::string label)
+      : thread_(std::move(thread)),
+        instance_(std::move(instance)),
+        execute_(std::move(execute)),
+        label_(std::move(label)) {}
+
+  ~PythonExecutor() override {
+    const InterpreterThread::Hold hold(*thread_);
+    const Reference closed(PyObject_CallMethod(instance_.get(), "close", nullptr));
+    if (!closed) {
+      std::string traceback;
+      const Status status = TakeException(&traceback);
+      LogTraceback(Concat(label_, ": close: ", status.message()), traceback);
+    }
+    execute_ = Reference();
+    instance_ = Reference();
+    DropReleased();
+  }
+
+  void Execute(Batch& batch) override {
+    const InterpreterThread::Hold hold(*thread_);
+    DropReleased();
+    const Reference object = MakeBatchObject(batch);
+    if (object) {
+      PyObject* argument = object.get();
+      const Reference result(PyObject_Vectorcall(execute_.get(), &argument, 1, nullptr));
+      if (!result) Fail(batch);
+      EndBatchObject(argument);
+    } else {
+      Fail(batch);
+    }
+  }
+
+  bool Idle() override {
+    if (ObjectsReleased()) {
+      const InterpreterThread::Hold hold(*thread_);
+      DropReleased();
+    }
+    return ObjectsKept();
+  }
+
+ private:
+  void Fail(Batch& batch) {
+    std::string traceback;
+    const Status status = TakeException(&traceback);
+    if (!traceback.empty()) {
+      LogTraceback(Concat(label_, ", request '", FirstId(batch), "': execute: ", status.message()),
+                   traceback);
+    }
+    batch.CompleteUnanswered(status.WithPrefix(Concat("model '", batch.definition().name, "': ")));
+  }
+
+  static std::string FirstId(const Batch& batch) {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (!batch.answered(i)) return batch.request(i).id;
+    }
+    return {};
+  }
+
+  std::unique_ptr<InterpreterThread> thread_;
+  Reference instance_;
+  // The bound method.
+  Reference execute_;
+  const std::string label_;
+};
+
+class PythonExecutorFactory final : public ExecutorFactory {
+ public:
+  PythonExecutorFactory(PyObject* model, std::string label)
+      : model_(Reference::Borrow(model)), label_(std::move(label)) {}
+
+  ~PythonExecutorFactory() override {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    model_ = Reference();
+    PyGILState_Release(state);
+  }
+
+  Result<std::unique_ptr<Executor>> Create(const InstanceDefinition& instance) override {
+    auto thread = std::make_unique<InterpreterThread>();
+    std::optional<InterpreterThread::Hold> hold(*thread);
+    std::string label = Concat(label_, " instance '", instance.name, "'");
+    Reference object = MakeInstance(instance);
+    Reference execute(object ? PyObject_GetAttrString(object.get(), "execute") : nullptr);
+    if (!execute) {
+      std::string traceback;
+      Status status = TakeException(&traceback);
+      object = Reference();
+      if (!traceback.empty()) LogTraceback(Concat(label, ": ", status.message()), traceback);
+      hold.reset();
+      return status;
+    }
+    hold.reset();
+    return std::unique_ptr<Executor>(std::make_unique<PythonExecutor>(
+        std::move(thread), std::move(object), std::move(execute), std::move(label)));
+  }
+
+ private:
+  Reference MakeInstance(const InstanceDefinition& instance) const {
+    const Reference module(PyImport_ImportModule("despina_sdk.backend"));
+    if (!module) return {};
+    const Reference placement(PyObject_CallMethod(module.get(), "Placement", "sIs",
+                                                  instance.name.c_str(), instance.ordinal,
+                                                  instance.device.c_str()));
+    if (!placement) return {};
+    return Reference(PyObject_CallMethod(model_.get(), "instance", "O", placement.get()));
+  }
+
+  Reference model_;
+  const std::string label_;
+};
+
+}  // namespace
+
+std::unique_ptr<ExecutorFactory> MakePythonExecutorFactory(PyObject* model, std::string label) {
+  return std::make_unique<PythonExecutorFactory>(model, std::move(label));
+}
+
+}  // namespace despina::bindings

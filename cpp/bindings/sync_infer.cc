@@ -1,0 +1,170 @@
+#include "bindings/sync_infer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
+
+#include "base/text.h"
+#include "bindings/arrays.h"
+#include "bindings/engine_error.h"
+#include "bindings/kept_object.h"
+#include "engine/submit.h"
+
+namespace py = pybind11;
+
+namespace despina::bindings {
+namespace {
+
+// How often a wait looks for signals.
+constexpr auto kSignalPeriod = std::chrono::milliseconds(50);
+
+// Keeps itself until the answer has come, also when nobody waits for it any more.
+class Waiter final : public Completion {
+ public:
+  static std::shared_ptr<Waiter> Make() {
+    auto waiter = std::make_shared<Waiter>();
+    waiter->self_ = waiter;
+    return waiter;
+  }
+
+  void OnComplete(std::unique_ptr<Request> request, Turn&) noexcept override {
+    std::shared_ptr<Waiter> self;
+    {
+      std::lock_guard lock(mutex_);
+      answered_ = std::move(request);
+      self = std::move(self_);
+      changed_.notify_all();
+    }
+  }
+
+  // Nobody will submit: breaks the cycle.
+  void Forget() { self_.reset(); }
+
+  std::unique_ptr<Request> WaitFor(std::chrono::nanoseconds time) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, time, [this] { return answered_ != nullptr; });
+    return std::move(answered_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<Request> answered_;
+  std::shared_ptr<Waiter> self_;
+};
+
+Parameter ParameterOf(const std::string& name, py::handle value) {
+  if (py::isinstance<py::bool_>(value)) return {name, value.cast<bool>()};
+  if (py::isinstance<py::int_>(value)) return {name, value.cast<int64_t>()};
+  if (py::isinstance<py::float_>(value)) return {name, value.cast<double>()};
+  if (py::isinstance<py::str>(value)) return {name, value.cast<std::string>()};
+  throw EngineError(InvalidArgument(Concat("parameter '", name,
+                                           "' has invalid type. It should be either 'int', 'bool', "
+                                           "'float' or 'string'.")));
+}
+
+void FillInputs(Request& request, const py::dict& inputs, Allocator& allocator) {
+  const ModelDefinition& model = request.model->definition();
+  for (const auto& [key, value] : inputs) {
+    const auto name = key.cast<std::string>();
+    const std::optional<uint32_t> index = model.FindInput(name);
+    if (!index) {
+      throw EngineError(InvalidArgument(
+          Concat("unexpected inference input '", name, "' for model '", model.name, "'")));
+    }
+    Result<Tensor> tensor =
+        TensorOf(value.ptr(), model.inputs[*index].datatype, Sharing::kShareAligned, allocator,
+                 Concat("input '", name, "' for model '", model.name, "'"));
+    if (!tensor.ok()) throw EngineError(tensor.status());
+    request.inputs[*index] = *std::move(tensor);
+  }
+}
+
+void FillOutputs(Request& request, const std::vector<std::string>& outputs) {
+  const ModelDefinition& model = request.model->definition();
+  for (const std::string& name : outputs) {
+    const std::optional<uint32_t> index = model.FindOutput(name);
+    if (!index) {
+      throw EngineError(InvalidArgument(
+          Concat("unexpected inference output '", name, "' for model '", model.name, "'")));
+    }
+    request.requested_outputs.push_back(*index);
+  }
+}
+
+std::unique_ptr<Request> MakeRequest(Engine& engine, Submitter& submitter,
+                                     const InferArguments& arguments) {
+  Result<ModelRef> model = submitter.Find(arguments.model, arguments.version);
+  if (!model.ok()) throw EngineError(model.status());
+  auto request = std::make_unique<Request>(*std::move(model));
+  request->id = arguments.request_id;
+  FillInputs(*request, arguments.inputs, engine.allocator());
+  if (arguments.outputs) FillOutputs(*request, *arguments.outputs);
+  if (arguments.parameters) {
+    for (const auto& [key, value] : *arguments.parameters) {
+      request->parameters.push_back(ParameterOf(key.cast<std::string>(), value));
+    }
+  }
+  return request;
+}
+
+// Waits without the lock. An answer that comes stays with the waiter until it is returned, so that
+// `submitted` may be cancelled until then.
+std::unique_ptr<Request> Wait(Waiter& waiter, Request& submitted, std::optional<double> timeout) {
+  using SteadyClock = std::chrono::steady_clock;
+  const auto begin = SteadyClock::now();
+  while (true) {
+    std::unique_ptr<Request> answered;
+    {
+      const py::gil_scoped_release release;
+      answered = waiter.WaitFor(kSignalPeriod);
+    }
+    if (answered) return answered;
+    const std::chrono::duration<double> waited = SteadyClock::now() - begin;
+    const bool late = timeout && waited.count() >= *timeout;
+    if (!late && PyErr_CheckSignals() == 0) continue;
+    submitted.Cancel();
+    if (!late) throw py::error_already_set();
+    throw EngineError({Code::kDeadlineExceeded, "no answer within the timeout"});
+  }
+}
+
+py::dict OutputsOf(const Request& request, Allocator& allocator) {
+  if (!request.response.status.ok()) throw EngineError(request.response.status);
+  py::dict outputs;
+  for (const OutputTensor& output : request.response.outputs) {
+    PyObject* array = ArrayOf(output.tensor, allocator);
+    if (array == nullptr) throw py::error_already_set();
+    outputs[py::str(request.model->definition().outputs[output.index].name)] =
+        py::reinterpret_steal<py::object>(array);
+  }
+  return outputs;
+}
+
+}  // namespace
+
+py::dict Infer(Engine& engine, const InferArguments& arguments) {
+  DropReleased();
+  Submitter submitter(engine.snapshot());
+  std::unique_ptr<Request> request = MakeRequest(engine, submitter, arguments);
+  const std::shared_ptr<Waiter> waiter = Waiter::Make();
+  request->completion = waiter.get();
+  Request& submitted = *request;
+  {
+    const py::gil_scoped_release release;
+    Status status = submitter.Submit(request);
+    if (!status.ok()) {
+      waiter->Forget();
+      throw EngineError(status);
+    }
+    submitter.Flush();
+  }
+  const std::unique_ptr<Request> answered = Wait(*waiter, submitted, arguments.timeout);
+  return OutputsOf(*answered, engine.allocator());
+}
+
+}  // namespace despina::bindings
