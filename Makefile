@@ -1,0 +1,70 @@
+# `make demo` and `make test` do all the set-up that is missing; `make help` lists the rest.
+PYTHON ?= python3.11
+JOBS ?= 2
+
+TREE := $(if $(filter 1,$(DEBUG)),debug,release)
+BIN := .venv/bin
+DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+
+.PHONY: help demo test build lint stubs asan tsan wheel bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -nE 's/^([a-z ]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+demo: build/$(TREE)/build.ninja  ## serve examples/pose and send it pictures (KEEP=1, MODEL=file.onnx, IMAGE=file)
+	@echo "== Building the engine (build/$(TREE))"
+	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place
+	$(BIN)/python examples/pose/demo.py $(if $(KEEP),--keep) $(if $(MODEL),--model "$(MODEL)") $(if $(IMAGE),--image "$(IMAGE)")
+
+test: build  ## unit tests of the engine, then all of the Python tests
+	@echo "== C++ unit tests"
+	$(BIN)/ctest --preset $(TREE)
+	@echo "== Python tests"
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+build: build/$(TREE)/build.ninja  ## compile the engine and its tests (DEBUG=1: without optimisation)
+	@echo "== Building the engine (build/$(TREE))"
+	$(BIN)/cmake --build --preset $(TREE)
+
+lint: build/$(TREE)/build.ninja build/.packages-lint  ## ruff, mypy, clang-format, clang-tidy on changed files
+	@echo "== Lint"
+	scripts/lint.sh build/$(TREE)
+
+stubs: build  ## write core/despina/_engine.pyi again after the bindings changed
+	$(BIN)/python scripts/generate_stubs.py core/despina/_engine.pyi
+
+asan tsan: %: build/%/build.ninja  ## unit tests of the engine under the sanitizers
+	@echo "== Building the engine under $@ (build/$@)"
+	$(BIN)/cmake --build --preset $@
+	@echo "== C++ unit tests under $@"
+	$(BIN)/ctest --preset $@
+
+wheel: .venv/.ready  ## wheels of all distributions into dist/, checked in an empty environment
+	scripts/build_wheels.sh $(DISTRIBUTIONS)
+	@echo "== Tests of the wheels"
+	$(BIN)/python -m pytest -m wheel tests/packaging
+
+# Configured again: the benchmark library may have come after the first time.
+bench: build/.packages-bench build/release/build.ninja  ## benchmarks of the engine's parts
+	$(BIN)/cmake --preset release
+	$(BIN)/cmake --build --preset release --target benchmarks
+	@for bench in build/release/cpp/*/*_bench; do echo "== $$bench"; $$bench || exit 1; done
+
+clean:  ## remove what was built (the virtual environment stays)
+	rm -rf build dist core/despina/_engine*.so
+
+# Set-up is stamped: it runs again when what it installs from has changed.
+build/.packages-%: scripts/system_packages.sh
+	@mkdir -p build
+	@PYTHON=$(PYTHON) scripts/system_packages.sh $*
+	@touch $@
+
+build/%/build.ninja: | .venv/.ready
+	$(BIN)/cmake --preset $*
+
+.venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) scripts/setup_python.sh | build/.packages-build
+	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS)
+	@touch $@

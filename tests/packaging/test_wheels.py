@@ -1,0 +1,229 @@
+"""What `make wheel` leaves in dist/ is complete, small, self-contained, and serves a model."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.wheel
+
+OURS = {"despina", "despina-sdk", "despina-identity", "despina-onnxruntime", "despina-vision"}
+LARGEST_SERVER_WHEEL = 8_000_000
+# Of the system: what every Linux that the wheel's tag names has.
+SYSTEM_LIBRARIES = {
+    "ld-linux-x86-64.so.2",
+    "libc.so.6",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libstdc++.so.6",
+    "libz.so.1",
+}
+SECONDS_TO_START = 60
+IDENTITY = """\
+backend: "identity_python"
+max_batch_size: 8
+input [ { name: "INPUT0" data_type: TYPE_FP32 dims: [ 4 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 4 ] } ]
+"""
+
+
+@pytest.fixture(scope="module")
+def dist(checkout: Path) -> Path:
+    """The folder of wheels."""
+    return checkout / "dist"
+
+
+@pytest.fixture(scope="module")
+def server_wheel(dist: Path) -> Path:
+    """The wheel of the server, the only one with compiled code."""
+    (wheel,) = dist.glob("despina-*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def unpacked(server_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of the server's wheel."""
+    folder = tmp_path_factory.mktemp("wheel")
+    zipfile.ZipFile(server_wheel).extractall(folder)
+    return folder
+
+
+def metadata(wheel: Path) -> dict[str, list[str]]:
+    """Fields of the wheel's METADATA, in lower case, each with all of its values."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        message = Parser().parsestr(archive.read(name).decode())
+    fields: dict[str, list[str]] = {}
+    for key, value in message.items():
+        fields.setdefault(key.lower(), []).append(value)
+    return fields
+
+
+def requirement_name(requirement: str) -> str:
+    """The distribution that a requirement names."""
+    match = re.match(r"[A-Za-z0-9._-]+", requirement)
+    assert match
+    return re.sub(r"[-_.]+", "-", match.group()).lower()
+
+
+def run(*command: str | Path) -> str:
+    """The output of a command that has to succeed."""
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def test_there_is_one_wheel_of_each_distribution(dist: Path) -> None:
+    names = [metadata(wheel)["name"][0] for wheel in dist.glob("*.whl")]
+    assert sorted(names) == sorted(OURS)
+
+
+def test_only_the_server_is_tied_to_a_platform(dist: Path, server_wheel: Path) -> None:
+    compiled = [wheel for wheel in dist.glob("*.whl") if not wheel.stem.endswith("-none-any")]
+    assert compiled == [server_wheel]
+    assert "-manylinux_" in server_wheel.name
+
+
+def test_the_server_is_small(server_wheel: Path) -> None:
+    assert server_wheel.stat().st_size <= LARGEST_SERVER_WHEEL
+
+
+def test_the_server_carries_the_licences_of_what_is_inside(unpacked: Path) -> None:
+    (folder,) = unpacked.glob("despina-*.dist-info/licenses")
+    assert "Apache License" in (folder / "LICENSE").read_text()
+    notice = (folder / "NOTICE").read_text()
+    assert [name for name in ("Boost", "pybind11", "simdjson") if name not in notice] == []
+
+
+def test_every_bundled_library_is_in_the_notice(unpacked: Path) -> None:
+    (notice,) = unpacked.glob("despina-*.dist-info/licenses/NOTICE")
+    names = [
+        match.group(1)
+        for path in unpacked.glob("despina.libs/*")
+        if (match := re.match(r"lib(\w+)-", path.name))
+    ]
+    assert [name for name in names if name not in notice.read_text()] == []
+
+
+def test_the_server_holds_every_module_of_the_control_plane(unpacked: Path, checkout: Path) -> None:
+    source = checkout / "core" / "despina"
+    modules = {path.relative_to(source) for path in source.rglob("*.py*") if path.suffix != ".pyc"}
+    assert {path for path in modules if not (unpacked / "despina" / path).is_file()} == set()
+
+
+def test_the_server_holds_no_tests_and_no_sources(unpacked: Path) -> None:
+    unwanted = re.compile(r"(^|/)(test_\w+|conftest)\.py$|\.(cc|h|map)$")
+    names = [path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*")]
+    assert [name for name in names if unwanted.search(name)] == []
+
+
+def test_the_engine_exports_nothing_but_its_entry_point(unpacked: Path) -> None:
+    (engine,) = unpacked.glob("despina/_engine.*.so")
+    lines = run("nm", "--dynamic", "--defined-only", engine).splitlines()
+    assert [line.split()[-1] for line in lines] == ["PyInit__engine"]
+
+
+def test_the_engine_needs_only_what_the_system_has_or_the_wheel_carries(unpacked: Path) -> None:
+    bundled = list(unpacked.glob("despina.libs/*"))
+    known = SYSTEM_LIBRARIES | {path.name for path in bundled}
+    needed = set()
+    for library in [*unpacked.glob("despina/*.so"), *bundled]:
+        dynamic = run("readelf", "--dynamic", "--wide", library)
+        needed |= set(re.findall(r"\(NEEDED\).*\[(.+)\]", dynamic))
+        for path in re.findall(r"\((?:RPATH|RUNPATH)\).*\[(.+)\]", dynamic):
+            assert path.startswith("$ORIGIN"), f"{library.name} looks for libraries in {path}"
+    assert needed - known == set()
+
+
+def test_the_engine_is_stripped(unpacked: Path) -> None:
+    (engine,) = unpacked.glob("despina/_engine.*.so")
+    assert ".debug_info" not in run("readelf", "--section-headers", "--wide", engine)
+
+
+@pytest.fixture(scope="module")
+def environment(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty environment with our wheels from dist/; only what is not ours is looked up."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", folder)
+    pip = (folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install")
+    requirements = [r for wheel in dist.glob("*.whl") for r in metadata(wheel)["requires-dist"]]
+    others = [r for r in requirements if requirement_name(r) not in OURS and "extra ==" not in r]
+    run(*pip, *others)
+    run(*pip, "--no-index", "--find-links", dist, *sorted(OURS))
+    return folder
+
+
+def test_the_wheels_install_together(environment: Path) -> None:
+    run(environment / "bin" / "python", "-m", "pip", "check")
+
+
+@pytest.fixture(scope="module")
+def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an installed server with an identity model; it has to end well, too."""
+    folder = tmp_path_factory.mktemp("serve")
+    version = folder / "models" / "identity" / "1"
+    version.mkdir(parents=True)
+    (version.parent / "config.pbtxt").write_text(IDENTITY)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    command: list[str | Path] = [
+        environment / "bin" / "despina",
+        "serve",
+        "--model-repository",
+        folder / "models",
+    ]
+    command += ["--http-port", str(port), "--metrics-port", "0"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=clean, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+            yield f"http://127.0.0.1:{port}"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(SECONDS_TO_START) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Returns once the server is ready; fails with its output when it ends or takes too long."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/v2/health/ready", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.1)
+    pytest.fail(
+        f"the server did not become ready (exit status {process.poll()}):\n{log.read_text()}"
+    )
+
+
+def test_the_installed_server_answers(server: str) -> None:
+    tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [1, 4], "data": [1.5, -2, 0, 4]}
+    request = urllib.request.Request(
+        f"{server}/v2/models/identity/infer", json.dumps({"inputs": [tensor]}).encode()
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        (output,) = json.load(answer)["outputs"]
+    assert output == {**tensor, "name": "OUTPUT0"}
