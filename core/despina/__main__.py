@@ -1,0 +1,5 @@
+"""``python -m despina`` is the command ``despina``."""
+
+from despina.cli import main
+
+main()

@@ -1,0 +1,134 @@
+"""
+The compiled engine. Only despina.engine imports it.
+"""
+from __future__ import annotations
+import collections.abc
+import typing
+__all__: list[str] = ['Batch', 'Engine', 'EngineError', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'Request', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+class Batch:
+    @staticmethod
+    def gather(*args, **kwargs):
+        """
+        One array of all requests' rows of an input.
+        """
+    @staticmethod
+    def scatter(*args, **kwargs):
+        """
+        Splits one array per output and answers all.
+        """
+class Request:
+    @staticmethod
+    def complete(*args, **kwargs):
+        """
+        Answers with one array per output.
+        """
+    @staticmethod
+    def fail(*args, **kwargs):
+        """
+        Answers with an error.
+        """
+class EngineError(Exception):
+    pass
+class TensorDefinition:
+    """
+    One input or output of a model.
+    """
+    def __init__(self, *, name: str, datatype: str, dims: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex], reshape: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] | None = None, optional: bool = False, labels: collections.abc.Sequence[str] = []) -> None:
+        ...
+class InstanceDefinition:
+    """
+    One lane of execution.
+    """
+    def __init__(self, *, name: str, ordinal: typing.SupportsInt | typing.SupportsIndex, device: str = 'cpu') -> None:
+        ...
+class StepDefinition:
+    """
+    One step of an ensemble.
+    """
+    def __init__(self, *, model: str, version: typing.SupportsInt | typing.SupportsIndex = -1, inputs: collections.abc.Sequence[tuple[str, str]], outputs: collections.abc.Sequence[tuple[str, str]]) -> None:
+        ...
+class ModelDefinition:
+    """
+    What the engine knows of a model.
+    """
+    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}') -> None:
+        ...
+class HttpServer:
+    """
+    A front end.
+    """
+    def close(self, timeout: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> bool:
+        """
+        Waits so many seconds for answers in flight, then closes everything. Whether all were answered.
+        """
+    def stop_accepting(self) -> None:
+        """
+        Closes the listener and the idle connections.
+        """
+    @property
+    def port(self) -> int:
+        """
+        The port it listens on.
+        """
+class Engine:
+    """
+    The models of a server.
+    """
+    def __init__(self, *, pool_max_cached_bytes: typing.SupportsInt | typing.SupportsIndex = 268435456) -> None:
+        ...
+    def close(self) -> None:
+        """
+        Stops the front ends, then unloads all models.
+        """
+    def collect(self) -> None:
+        """
+        Lets go of results that nobody needs any more.
+        """
+    def infer(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, outputs: collections.abc.Sequence[str] | None = None, request_id: str = '', parameters: dict | None = None, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
+        """
+        Runs one request and returns its outputs.
+        """
+    def inflight(self) -> int:
+        """
+        Requests inside any model.
+        """
+    def load(self, definition: ModelDefinition, model: typing.Any) -> None:
+        """
+        Starts a model's instances, or an ensemble (then without a model).
+        """
+    def memory(self) -> dict[str, int]:
+        """
+        Figures of the buffer pool.
+        """
+    def publish(self, *, known: collections.abc.Sequence[str], serving: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex]], ready: bool, live: bool = True, exiting: bool = False) -> None:
+        """
+        The state of the server, all at once.
+        """
+    def serve_http(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 1, server_name: str = 'despina', server_version: str, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex) -> HttpServer:
+        """
+        Starts the HTTP front end; times in seconds.
+        """
+    def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex) -> HttpServer:
+        """
+        Starts the metrics endpoint.
+        """
+    def statistics(self, name: str | None = None, version: typing.SupportsInt | typing.SupportsIndex | None = None) -> str:
+        """
+        The statistics extension's JSON text.
+        """
+    def unload(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
+        """
+        Waits until its requests are answered, then ends its instances. False at the timeout.
+        """
+    def wait_idle(self, timeout: typing.SupportsFloat | typing.SupportsIndex) -> bool:
+        """
+        Waits so many seconds until no request is inside any model.
+        """
+def enable_log(level: typing.SupportsInt | typing.SupportsIndex, enabled: bool) -> None:
+    """
+    Whether lines of this level are written.
+    """
+def log(level: typing.SupportsInt | typing.SupportsIndex, text: str, file: str, line: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    Writes a line; levels are 0 error, 1 warning, 2 information, 3 verbose.
+    """

@@ -1,0 +1,19 @@
+"""The command ``despina``."""
+
+from __future__ import annotations
+
+import click
+
+from despina import __version__
+from despina.cli.plugins import plugins
+from despina.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="despina")
+def main() -> None:
+    """Serve models whose backends are plugins."""
+
+
+main.add_command(serve)
+main.add_command(plugins)

@@ -1,0 +1,65 @@
+"""Flags of a command, made of the declaration of the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import Field
+from typing import Any
+
+import click
+
+from despina.errors import DespinaError
+from despina.settings.model import (
+    environment_name,
+    flag_name,
+    is_repeatable,
+    setting_fields,
+    value_text,
+)
+from despina.settings.reference import value_name
+from despina.settings.sources import parse
+
+Command = Callable[..., Any]
+
+
+def setting_options(command: Command) -> Command:
+    """Adds a flag for every setting; one that is not given is ``None`` or empty."""
+    for each in reversed(setting_fields()):
+        command = _option(each)(command)
+    return command
+
+
+def _option(each: Field[Any]) -> Callable[[Command], Command]:
+    metadata, name = each.metadata, each.name
+    flags = [f"--{flag_name(name)}", name]
+    if metadata["alias"]:
+        flags.append(f"--{metadata['alias']}")
+    default = value_text(each.default)
+    shown = f"  [{default}]" if default else ""
+
+    # A Boolean may stand without a value.
+    optional: dict[str, Any] = (
+        {"is_flag": False, "flag_value": "true"} if isinstance(each.default, bool) else {}
+    )
+
+    def check(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        """As the other sources are checked; the usage error names the flag."""
+        try:
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is not None:
+                    parse(each, one, flags[0])
+        except DespinaError as error:
+            what = error.message.removeprefix(f"{flags[0]}: ")
+            raise click.BadParameter(what, context, parameter) from error
+        return value
+
+    return click.option(
+        *flags,
+        type=str,
+        callback=check,
+        default=None,
+        multiple=is_repeatable(name),
+        metavar=metadata["metavar"] or value_name(name),
+        **optional,
+        help=f"{metadata['help'].replace('`', '')} ({environment_name(name)}){shown}",
+    )

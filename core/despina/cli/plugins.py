@@ -1,0 +1,28 @@
+"""``despina plugins``: what is installed, and whether it works."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from despina.cli import tables
+from despina.plugins.hooks import Hooks
+from despina.plugins.registry import Registry
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def plugins(as_json: bool) -> None:
+    """List backends and plugins; each is imported to see whether it works."""
+    backends, hooks = Registry().probe(), Hooks().rows
+    if as_json:
+        rows = {"backends": list(map(asdict, backends)), "plugins": list(map(asdict, hooks))}
+        click.echo(json.dumps(rows, indent=2))
+        return
+    console = tables.console()
+    console.print(tables.backend_table(backends))
+    if hooks:
+        states = ((h.name, h.distribution, h.version, h.reason or "ready") for h in hooks)
+        console.print(tables.table(("Plugin", "Distribution", "Version", "State"), states))

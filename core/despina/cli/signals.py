@@ -1,0 +1,37 @@
+"""SIGINT and SIGTERM: the first asks the server to end, the second ends it at once."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from types import FrameType
+
+
+class Signals:
+    """Takes over both signals. To be used on the main thread.
+
+    The handler writes to a pipe: waiting for a lock that the handler takes could block for ever.
+    """
+
+    def __init__(self) -> None:
+        """Installs the handlers."""
+        self.received = 0
+        self._read, self._write = os.pipe()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._handle)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits for the first signal; whether it has come.
+
+        Args:
+            timeout: seconds; ``None`` waits for as long as it takes.
+        """
+        ready, _, _ = select.select([self._read], [], [], timeout)
+        return bool(ready)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            os._exit(128 + number)
+        self.received = number
+        os.write(self._write, b"\0")

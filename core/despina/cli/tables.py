@@ -1,0 +1,54 @@
+"""Tables as the incumbent prints them: ASCII lines, no wrapping of what is not on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from despina.lifecycle.manager import ModelStatus
+from despina.plugins.registry import BackendRow
+from despina.text import escaped
+
+WIDE = 500
+"""Columns of an output that is no terminal: every row stays on one line."""
+
+
+def console() -> Console:
+    """Writes to standard output."""
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table of texts; what could drive a terminal is escaped."""
+    shown = Table(*header, box=box.ASCII2, header_style="")
+    for row in rows:
+        shown.add_row(*(Text(escaped(cell), overflow="fold") for cell in row))
+    return shown
+
+
+def backend_table(rows: Iterable[BackendRow]) -> Table:
+    """Who offers which backend, and whether it works."""
+    return table(
+        ("Backend", "Distribution", "Version", "Path", "State", "Reason"),
+        ((r.name, r.distribution, r.version, r.path, r.state.value, r.reason) for r in rows),
+    )
+
+
+def model_table(rows: Iterable[ModelStatus]) -> Table:
+    """The models, and why those that failed did."""
+    return table(
+        ("Model", "Version", "Status"),
+        (
+            (
+                row.name,
+                str(row.version or "-"),
+                f"{row.state}: {row.reason}" if row.reason else row.state,
+            )
+            for row in rows
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Model configurations: text, message, defaults, checks, and what the engine gets of them."""

@@ -1,0 +1,174 @@
+"""What the engine is told of a model: plain values, worked out from its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from despina.config.model_config_pb2 import (
+    ModelConfig,
+    ModelEnsembling,
+    ModelInstanceGroup,
+    ModelOutput,
+)
+from despina.config.problem import Problem, refuse
+from despina.config.tensors import TensorMessage, datatype_name
+from despina.config.to_json import config_to_json
+
+MAX_LABEL_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output.
+
+    Attributes:
+        dims: as clients see it, without the batch axis; -1 varies.
+        reshape: as the backend sees it, where that differs.
+        labels: of an output: the names of its classes, by index.
+    """
+
+    name: str
+    datatype: str
+    dims: tuple[int, ...]
+    reshape: tuple[int, ...] | None = None
+    optional: bool = False
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One lane of execution; ``device`` is ``cpu`` or ``cuda:<index>``."""
+
+    name: str
+    ordinal: int
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of an ensemble; pairs of the member's tensor and the ensemble's."""
+
+    model: str
+    version: int
+    inputs: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One version of a model. 0 for a size of a queue is the engine's default."""
+
+    name: str
+    version: int
+    platform: str
+    max_batch_size: int
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    dynamic_batching: bool = False
+    preferred_batch_sizes: tuple[int, ...] = ()
+    max_queue_delay_microseconds: int = 0
+    preserve_ordering: bool = False
+    max_queue_size: int = 0
+    instances: tuple[Instance, ...] = ()
+    steps: tuple[Step, ...] = ()
+    max_inflight_requests: int = 0
+    config_json: str = "{}"
+
+
+def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Definition:
+    """Works out the definition of one version.
+
+    Args:
+        config: normalised, complete and valid.
+        version: its number.
+        folder: of the model; label files are inside.
+        origin: names the configuration in errors.
+
+    Raises:
+        ConfigError: a label file cannot be read.
+    """
+    problems: list[Problem] = []
+    inputs = tuple(
+        Tensor(t.name, datatype_name(t.data_type), tuple(t.dims), _reshape(t), optional=t.optional)
+        for t in config.input
+    )
+    outputs = tuple(
+        Tensor(
+            t.name,
+            datatype_name(t.data_type),
+            tuple(t.dims),
+            _reshape(t),
+            labels=_labels(f"output[{index}].label_filename", t, folder, problems),
+        )
+        for index, t in enumerate(config.output)
+    )
+    refuse(config.name, origin, problems)
+    batching, ensemble = config.dynamic_batching, config.ensemble_scheduling
+    dynamic = config.HasField("dynamic_batching")
+    return Definition(
+        name=config.name,
+        version=version,
+        platform=config.platform or config.backend,
+        max_batch_size=config.max_batch_size,
+        inputs=inputs,
+        outputs=outputs,
+        dynamic_batching=dynamic and config.max_batch_size > 0,
+        preferred_batch_sizes=tuple(batching.preferred_batch_size),
+        max_queue_delay_microseconds=batching.max_queue_delay_microseconds,
+        preserve_ordering=batching.preserve_ordering,
+        max_queue_size=batching.default_queue_policy.max_queue_size,
+        instances=instances(config.instance_group),
+        steps=tuple(map(_step, ensemble.step)),
+        max_inflight_requests=ensemble.max_inflight_requests,
+        config_json=config_to_json(config),
+    )
+
+
+def instances(groups: Sequence[ModelInstanceGroup]) -> tuple[Instance, ...]:
+    """All instances of the groups: ``count`` of each, on each GPU that is listed."""
+    found: list[Instance] = []
+    for group in groups:
+        on_gpu = group.kind == ModelInstanceGroup.KIND_GPU
+        devices = [f"cuda:{gpu}" for gpu in group.gpus] if on_gpu else ["cpu"]
+        placed = [device for device in devices for _ in range(group.count)]
+        for index, device in enumerate(placed):
+            found.append(Instance(f"{group.name}_{index}", len(found), device))
+    return tuple(found)
+
+
+def _step(step: ModelEnsembling.Step) -> Step:
+    return Step(
+        step.model_name,
+        step.model_version,
+        tuple(sorted(step.input_map.items())),
+        tuple(sorted(step.output_map.items())),
+    )
+
+
+def _reshape(tensor: TensorMessage) -> tuple[int, ...] | None:
+    return tuple(tensor.reshape.shape) if tensor.HasField("reshape") else None
+
+
+def _labels(
+    field: str, output: ModelOutput, folder: Path, problems: list[Problem]
+) -> tuple[str, ...]:
+    """Reads the names of classes, one per line."""
+    if not output.label_filename:
+        return ()
+    try:
+        path = (folder / output.label_filename).resolve(strict=True)
+        if not path.is_relative_to(folder.resolve()):
+            problems.append(Problem(field, f"'{output.label_filename}' leads out of the folder"))
+            return ()
+        if path.stat().st_size > MAX_LABEL_BYTES:
+            problems.append(Problem(field, f"larger than {MAX_LABEL_BYTES} bytes"))
+            return ()
+        lines = path.read_text("utf-8").removesuffix("\n").split("\n")
+        return tuple(line.strip() for line in lines)
+    except OSError as error:
+        problems.append(Problem(field, f"'{output.label_filename}': {error.strerror}"))
+    except UnicodeDecodeError:
+        problems.append(Problem(field, f"'{output.label_filename}' is not UTF-8"))
+    return ()

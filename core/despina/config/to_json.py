@@ -1,0 +1,53 @@
+"""The JSON form of a configuration, as the protocol's clients read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from despina.config.model_config_pb2 import ModelConfig
+
+
+def config_to_dict(config: ModelConfig) -> dict[str, Any]:
+    """The JSON form: every field that has a default, the proto's names, enums by name.
+
+    Messages that are not set are left out, as the protocol has it. 64-bit integers are numbers
+    (protobuf's own JSON form makes them strings).
+    """
+    return _message(config)
+
+
+def config_to_json(config: ModelConfig) -> str:
+    """The text of ``config_to_dict``."""
+    return json.dumps(_message(config), ensure_ascii=False, separators=(",", ":"))
+
+
+def _message(message: Message) -> dict[str, Any]:
+    fields: Iterable[Any] = message.DESCRIPTOR.fields
+    return {
+        field.name: _field(field, getattr(message, field.name))
+        for field in fields
+        if not field.has_presence or message.HasField(field.name)
+    }
+
+
+def _field(field: FieldDescriptor, value: Any) -> Any:
+    message = field.message_type
+    if message is not None and message.GetOptions().map_entry:
+        of_value = message.fields_by_name["value"]
+        return {str(key): _value(of_value, value[key]) for key in sorted(value)}
+    if field.is_repeated:
+        return [_value(field, each) for each in value]
+    return _value(field, value)
+
+
+def _value(field: FieldDescriptor, value: Any) -> Any:
+    if field.message_type is not None:
+        return _message(value)
+    if field.enum_type is not None:
+        return field.enum_type.values_by_number[value].name
+    return value

@@ -1,0 +1,229 @@
+"""The only module that imports the compiled engine, and that knows its exception."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, cast
+
+from despina import _engine
+from despina.config.definition import Definition, Tensor
+from despina.errors import DespinaError
+from despina_sdk import Array, Code, Model
+from despina_sdk.backend import ParameterValue
+
+log = _engine.log
+"""``log(level, text, file, line)``; levels as in ``enable_log``."""
+
+enable_log = _engine.enable_log
+"""``enable_log(level, enabled)``: 0 errors, 1 warnings, 2 information, 3 verbose."""
+
+
+@dataclass(frozen=True)
+class HttpOptions:
+    """How the HTTP front end listens, and what it takes from clients.
+
+    Attributes:
+        port: 0 lets the system choose.
+        max_body_bytes, max_header_bytes: of one request.
+        max_bytes_in_flight: bodies of all requests together.
+        header_timeout, body_timeout, idle_timeout: seconds.
+    """
+
+    address: str
+    port: int
+    threads: int
+    server_name: str
+    server_version: str
+    max_body_bytes: int
+    max_header_bytes: int
+    max_connections: int
+    max_bytes_in_flight: int
+    header_timeout: float
+    body_timeout: float
+    idle_timeout: float
+
+
+class HttpServer:
+    """A front end that listens."""
+
+    def __init__(self, server: _engine.HttpServer) -> None:
+        """Takes the engine's object."""
+        self._server = server
+
+    @property
+    def port(self) -> int:
+        """Where it listens; the chosen one when 0 was asked for."""
+        return self._server.port
+
+    def stop_accepting(self) -> None:
+        """Takes no new connections, and closes idle ones."""
+        with _translated():
+            self._server.stop_accepting()
+
+    def close(self, timeout: float = 0.0) -> bool:
+        """Ends all connections.
+
+        Args:
+            timeout: seconds to wait for answers in flight.
+
+        Returns:
+            Whether all of them were sent.
+        """
+        with _translated():
+            return self._server.close(timeout)
+
+
+class Engine:
+    """Runs models, and answers requests and questions about them. Any thread."""
+
+    def __init__(self, *, pool_max_cached_bytes: int) -> None:
+        """Starts without models.
+
+        Args:
+            pool_max_cached_bytes: free memory that the buffer pool keeps for the next request.
+        """
+        with _translated():
+            self._engine = _engine.Engine(pool_max_cached_bytes=pool_max_cached_bytes)
+
+    def load(self, definition: Definition, model: Model | None) -> None:
+        """Starts the instances of a version; it takes requests once it is published.
+
+        Args:
+            definition: of the version.
+            model: makes the instances; ``None`` for an ensemble.
+
+        Raises:
+            DespinaError: an instance cannot be made. Nothing stays behind.
+        """
+        with _translated():
+            self._engine.load(_definition(definition), model)
+
+    def publish(
+        self,
+        *,
+        known: Sequence[str],
+        serving: Sequence[tuple[str, int]],
+        ready: bool,
+        live: bool = True,
+        exiting: bool = False,
+    ) -> None:
+        """Sets what is answered from now on.
+
+        Args:
+            known: names of models, also of those that are not served.
+            serving: versions that take requests.
+            ready, live, exiting: of the server.
+        """
+        with _translated():
+            self._engine.publish(
+                known=known, serving=serving, ready=ready, live=live, exiting=exiting
+            )
+
+    def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
+        """Waits for the requests of a version that is not published any more, and stops it.
+
+        Returns:
+            Whether it ended within ``timeout`` seconds. If not, it stays.
+        """
+        with _translated():
+            return self._engine.unload(name, version, timeout)
+
+    def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        *,
+        version: int | None = None,
+        outputs: Sequence[str] | None = None,
+        request_id: str = "",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Array]:
+        """Runs one request; see ``despina.Server.infer``."""
+        with _translated():
+            return self._engine.infer(
+                model,
+                dict(inputs),
+                version=version,
+                outputs=outputs,
+                request_id=request_id,
+                parameters=dict(parameters) if parameters else None,
+                timeout=timeout,
+            )
+
+    def statistics(self, name: str | None = None, version: int | None = None) -> dict[str, Any]:
+        """The answer of ``/v2/models/stats``."""
+        with _translated():
+            statistics: dict[str, Any] = json.loads(self._engine.statistics(name, version))
+        return statistics
+
+    def memory(self) -> dict[str, int]:
+        """Figures of the buffer pool, in bytes and calls."""
+        with _translated():
+            return self._engine.memory()
+
+    def inflight(self) -> int:
+        """Requests inside any model."""
+        with _translated():
+            return self._engine.inflight()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Waits until no request is inside any model; whether that came within ``timeout`` s."""
+        with _translated():
+            return self._engine.wait_idle(timeout)
+
+    def collect(self) -> None:
+        """Releases results that front ends are done with."""
+        with _translated():
+            self._engine.collect()
+
+    def serve_http(self, options: HttpOptions) -> HttpServer:
+        """Starts the HTTP front end.
+
+        Raises:
+            DespinaError: it cannot listen there.
+        """
+        with _translated():
+            return HttpServer(self._engine.serve_http(**asdict(options)))
+
+    def serve_metrics(self, *, address: str, port: int) -> HttpServer:
+        """Starts the port of ``/metrics``.
+
+        Raises:
+            DespinaError: it cannot listen there.
+        """
+        with _translated():
+            return HttpServer(self._engine.serve_metrics(address=address, port=port))
+
+    def close(self) -> None:
+        """Stops front ends, then models. A second call does nothing."""
+        with _translated():
+            self._engine.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _engine.EngineError as error:
+        raise DespinaError(Code(cast(Any, error).code), str(error)) from error
+
+
+def _definition(definition: Definition) -> _engine.ModelDefinition:
+    instances = [_engine.InstanceDefinition(**asdict(each)) for each in definition.instances]
+    steps = [_engine.StepDefinition(**asdict(each)) for each in definition.steps]
+    fields = {
+        **vars(definition),
+        "inputs": [_tensor(tensor) for tensor in definition.inputs],
+        "outputs": [_tensor(tensor) for tensor in definition.outputs],
+        "instances": instances,
+        "steps": steps,
+    }
+    return _engine.ModelDefinition(**fields)
+
+
+def _tensor(tensor: Tensor) -> _engine.TensorDefinition:
+    return _engine.TensorDefinition(**asdict(tensor))

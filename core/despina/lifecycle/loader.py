@@ -1,0 +1,180 @@
+"""Loads one version of a model: backend, signature, definition, engine. No threads of its own."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from despina.config.complete import complete
+from despina.config.definition import Definition, define
+from despina.config.ensemble import check_tensors
+from despina.config.model_config_pb2 import ModelConfig
+from despina.config.normalise import normalise
+from despina.config.problem import refuse
+from despina.config.tensors import tensor_specs
+from despina.config.to_json import config_to_dict
+from despina.config.validate import validate
+from despina.errors import DespinaError, reason
+from despina.plugins.hooks import Hooks
+from despina.plugins.registry import Registry, foreign_library
+from despina.repository.catalog import Source
+from despina_sdk import Backend, BackendError, Code, Model, ModelSpec
+
+logger = logging.getLogger(__name__)
+
+
+class ModelEngine(Protocol):
+    """What the life cycle needs of the engine."""
+
+    def load(self, definition: Definition, model: Model | None) -> None:
+        """Starts the instances; the model takes requests once it is published."""
+
+    def publish(
+        self,
+        *,
+        known: Sequence[str],
+        serving: Sequence[tuple[str, int]],
+        ready: bool,
+        live: bool = True,
+        exiting: bool = False,
+    ) -> None:
+        """The state of the server from now on."""
+
+    def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
+        """Waits for the requests of a model that is not published any more, and stops it."""
+
+    def collect(self) -> None:
+        """Releases results that front ends are done with."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A version that the engine runs; an ensemble has no model of its own."""
+
+    definition: Definition
+    model: Model | None
+
+
+class Loader:
+    """Loads and unloads, on any thread."""
+
+    def __init__(
+        self, engine: ModelEngine, registry: Registry, hooks: Hooks, *, auto_complete: bool = True
+    ) -> None:
+        """Takes what a load needs.
+
+        Args:
+            engine: runs what is loaded.
+            registry: knows the backends.
+            hooks: are asked before a load.
+            auto_complete: whether backends may fill in what a configuration leaves out.
+        """
+        self._engine, self._registry, self._hooks = engine, registry, hooks
+        self._auto_complete = auto_complete
+
+    def load(
+        self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
+    ) -> Loaded:
+        """Loads a version. After an error nothing of it stays behind.
+
+        Args:
+            source: of the model.
+            version: its number.
+            models: of an ensemble: the definition of each step's model.
+
+        Raises:
+            DespinaError: it cannot be loaded, and why.
+        """
+        if source.is_ensemble:
+            return self._load_ensemble(source, version, models)
+        config = ModelConfig()
+        config.CopyFrom(source.config)
+        spec = self._spec(config, source, version)
+        self._hooks.may_load(spec)
+        model = self._make(spec, source)
+        try:
+            self._complete(config, model, source)
+            definition = define(config, version, source.folder, source.origin)
+            self._engine.load(definition, model)
+        except BaseException:
+            _close(model, source.name)
+            raise
+        return Loaded(definition, model)
+
+    def unload(self, loaded: Loaded) -> None:
+        """Waits for the requests of a version, and lets go of it."""
+        name, version = loaded.definition.name, loaded.definition.version
+        self._engine.unload(name, version)
+        if loaded.model is not None:
+            _close(loaded.model, name)
+
+    def _load_ensemble(
+        self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
+    ) -> Loaded:
+        definition = define(source.config, version, source.folder, source.origin)
+        refuse(source.name, source.origin, check_tensors(definition, models))
+        self._engine.load(definition, None)
+        return Loaded(definition, None)
+
+    def _spec(self, config: ModelConfig, source: Source, version: int) -> ModelSpec:
+        """What the backend is told, with the parameters that plugins add."""
+        spec = _spec_of(config, source, version)
+        options = self._hooks.model_options(spec)
+        for key, value in options.items():
+            config.parameters[key].string_value = value
+        return _spec_of(config, source, version) if options else spec
+
+    def _make(self, spec: ModelSpec, source: Source) -> Model:
+        name = source.config.backend
+        try:
+            backend = self._registry.backend(name)
+        except DespinaError as error:
+            foreign = foreign_library(spec.path, source.folder)
+            if foreign is None or error.code is not Code.NOT_FOUND:
+                raise
+            raise DespinaError(Code.UNIMPLEMENTED, f"backend '{name}': {foreign}") from error
+        with self._registry.lock(name):
+            model = _load_with(backend, spec)
+        if not isinstance(model, Model) or getattr(model, "signature", None) is None:
+            what = "no despina_sdk.Model" if not isinstance(model, Model) else "no signature"
+            text = f"backend '{name}' gave {what} for model '{spec.name}'"
+            raise DespinaError(Code.INTERNAL, text)
+        return model
+
+    def _complete(self, config: ModelConfig, model: Model, source: Source) -> None:
+        problems = complete(config, model.signature, fill=self._auto_complete)
+        normalise(config, source.name)
+        problems += validate(config, source.name, completing=False)
+        refuse(source.name, source.origin, problems)
+
+
+def _spec_of(config: ModelConfig, source: Source, version: int) -> ModelSpec:
+    return ModelSpec(
+        name=config.name,
+        version=str(version),
+        path=source.folder / str(version),
+        max_batch_size=config.max_batch_size,
+        inputs=tensor_specs(config.input),
+        outputs=tensor_specs(config.output),
+        parameters={key: config.parameters[key].string_value for key in config.parameters},
+        config=config_to_dict(config),
+    )
+
+
+def _load_with(backend: Backend, spec: ModelSpec) -> Model:
+    try:
+        return backend.load(spec)
+    except BackendError as error:
+        raise DespinaError(error.code, error.message) from error
+    except Exception as error:
+        logger.exception("backend '%s' failed to load model '%s'", backend.name, spec.name)
+        raise DespinaError(Code.INTERNAL, reason(error)) from error
+
+
+def _close(model: Model, name: str) -> None:
+    try:
+        model.close()
+    except Exception:
+        logger.exception("model '%s' failed to close", name)

@@ -1,0 +1,49 @@
+"""What has to be read for some models to be served: they, and the members of ensembles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from despina.config.ensemble import check_flow, cycle, members, missing_members
+from despina.config.problem import Problem, refuse
+from despina.errors import DespinaError, reason
+from despina.repository.catalog import Catalog, Source
+
+
+@dataclass
+class Plan:
+    """By name: models that can be loaded, and why others cannot."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def make_plan(names: Iterable[str], catalog: Catalog) -> Plan:
+    """Reads models and, for ensembles, what they consist of, and checks how they hang together."""
+    plan = Plan()
+    known = catalog.names()
+    pending = list(dict.fromkeys(names))
+    while pending:
+        name = pending.pop()
+        if name in plan.sources or name in plan.failures:
+            continue
+        try:
+            source = plan.sources[name] = catalog.read(name)
+        except DespinaError as error:
+            plan.failures[name] = reason(error)
+            continue
+        if source.is_ensemble:
+            pending += [member for member in members(source.config) if member in known]
+    members_of = {name: members(source.config) for name, source in plan.sources.items()}
+    for source in [each for each in plan.sources.values() if each.is_ensemble]:
+        problems = missing_members(source.config, known) + check_flow(source.config)
+        if path := cycle(source.name, members_of):
+            text = f"the ensemble contains itself: {' -> '.join(path)}"
+            problems.append(Problem("ensemble_scheduling", text))
+        try:
+            refuse(source.name, source.origin, problems)
+        except DespinaError as error:
+            del plan.sources[source.name]
+            plan.failures[source.name] = error.message
+    return plan

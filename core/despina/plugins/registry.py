@@ -1,0 +1,226 @@
+"""Backends that installed distributions offer, by the entry point ``despina.backends``.
+
+Looking around reads metadata only. A backend is imported when it is first needed, and every way
+in which that can fail is a row with its reason.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+from despina.errors import DespinaError, reason
+from despina.text import did_you_mean, quoted
+from despina_sdk import Backend, Code
+
+GROUP = "despina.backends"
+
+logger = logging.getLogger(__name__)
+
+
+class BackendState(StrEnum):
+    """What is known of a backend."""
+
+    AVAILABLE = "available"
+    READY = "ready"
+    FAILED = "failed"
+    AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True)
+class BackendRow:
+    """One backend: who offers it, where it is, and whether it works.
+
+    Attributes:
+        state: ``available`` until it has been imported.
+        reason: why it does not work.
+    """
+
+    name: str
+    distribution: str
+    version: str
+    path: str
+    state: BackendState
+    reason: str = ""
+
+
+class _Entry:
+    """A backend that somebody offers; ``lock`` makes calls to it one at a time."""
+
+    def __init__(
+        self, row: BackendRow, point: EntryPoint | None, backend_class: type[Backend] | None
+    ) -> None:
+        self.row, self.point, self.backend_class = row, point, backend_class
+        self.backend: Backend | None = None
+        self.lock = threading.RLock()
+
+
+class Registry:
+    """All backends. Any thread."""
+
+    def __init__(
+        self,
+        options: Mapping[str, Mapping[str, str]] | None = None,
+        in_process: Mapping[str, type[Backend]] | None = None,
+    ) -> None:
+        """Reads the metadata of what is installed.
+
+        Args:
+            options: the operator's settings, by backend.
+            in_process: classes that a program hands over; they come before those installed.
+        """
+        self._options = options or {}
+        self._entries = _discover()
+        for name, backend_class in (in_process or {}).items():
+            where = getattr(backend_class, "__module__", "")
+            row = BackendRow(name, "in process", "", where, BackendState.AVAILABLE)
+            self._entries[name] = _Entry(row, None, backend_class)
+
+    def rows(self) -> list[BackendRow]:
+        """What is known by now, by name. Imports nothing."""
+        return [self._entries[name].row for name in sorted(self._entries)]
+
+    def probe(self) -> list[BackendRow]:
+        """Imports every backend and makes its object; what is known then."""
+        for name in self._entries:
+            try:
+                self.backend(name)
+            except DespinaError:
+                continue  # the row has the reason
+        return self.rows()
+
+    def backend(self, name: str) -> Backend:
+        """The backend of that name, made at the first call.
+
+        Raises:
+            DespinaError: NOT_FOUND: nobody offers it. FAILED_PRECONDITION: it does not work.
+        """
+        entry = self._entry(name)
+        with entry.lock:
+            if entry.backend is None and entry.row.state is BackendState.AVAILABLE:
+                self._make(entry)
+            if entry.backend is None:
+                text = f"backend '{name}': {entry.row.reason}"
+                raise DespinaError(Code.FAILED_PRECONDITION, text)
+            return entry.backend
+
+    def lock(self, name: str) -> threading.RLock:
+        """To be held around a call of the backend: it is promised one at a time.
+
+        Raises:
+            DespinaError: NOT_FOUND: nobody offers it.
+        """
+        return self._entry(name).lock
+
+    def close(self) -> None:
+        """Closes the backends that were made, once."""
+        for entry in self._entries.values():
+            with entry.lock:
+                backend, entry.backend = entry.backend, None
+                if backend is not None:
+                    entry.row = replace(
+                        entry.row, state=BackendState.FAILED, reason="it has been closed"
+                    )
+                    backend.close()
+
+    def _entry(self, name: str) -> _Entry:
+        if name not in self._entries:
+            installed = quoted(sorted(self._entries))
+            hint = did_you_mean(name, self._entries) or f" (installed: {installed})"
+            text = f"no installed distribution offers backend '{name}'{hint}"
+            raise DespinaError(Code.NOT_FOUND, text)
+        return self._entries[name]
+
+    def _make(self, entry: _Entry) -> None:
+        """Imports the class and makes the object, and writes down what came of it."""
+        name = entry.row.name
+        what, problem = "import failed", ""
+        try:
+            backend_class = entry.point.load() if entry.point else entry.backend_class
+            problem = _wrong_class(name, backend_class)
+            if not problem and backend_class:
+                what = "it cannot be made"
+                entry.backend = backend_class(dict(self._options.get(name, {})))
+        except (Exception, SystemExit) as error:
+            logger.debug("backend '%s'", name, exc_info=error)
+            problem = f"{what}: {reason(error)}"
+        state = BackendState.FAILED if problem else BackendState.READY
+        entry.row = replace(entry.row, state=state, reason=problem)
+
+
+def check_options(options: Mapping[str, Mapping[str, str]], registry: Registry) -> list[str]:
+    """Names the backends that have settings and are offered by nobody."""
+    known = {row.name for row in registry.rows()}
+    return sorted(name for name in options if name not in known)
+
+
+def foreign_library(*folders: Path) -> str | None:
+    """A backend library in a model's folders that was made for another server; what to do.
+
+    Args:
+        folders: of the version and of the model.
+    """
+    for folder in folders:
+        for path in sorted(folder.glob("libtriton_*.so")):
+            return (
+                f"'{path.name}' was made for Triton's backend interface, which this server does"
+                " not load: port it to the headers of despina-sdk, or install a distribution that"
+                " offers this backend"
+            )
+    return None
+
+
+def _discover() -> dict[str, _Entry]:
+    by_name: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        points = by_name.setdefault(point.name, [])
+        # The same distribution can be on the path twice, as when it is installed for editing.
+        if _offered_by(point) not in map(_offered_by, points):
+            points.append(point)
+    return {name: _entry_of(name, points) for name, points in by_name.items()}
+
+
+def _entry_of(name: str, points: list[EntryPoint]) -> _Entry:
+    offers = sorted(map(_offered_by, points))
+    row = BackendRow(
+        name,
+        ", ".join(distribution for distribution, _ in offers),
+        ", ".join(version for _, version in offers),
+        ", ".join(map(_path, points)),
+        BackendState.AVAILABLE if len(points) == 1 else BackendState.AMBIGUOUS,
+    )
+    if len(points) > 1:
+        several = ", ".join(f"{distribution} {version}" for distribution, version in offers)
+        row = replace(row, reason=f"offered by {several}; uninstall all but one")
+    return _Entry(row, points[0], None)
+
+
+def _offered_by(point: EntryPoint) -> tuple[str, str]:
+    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "")
+
+
+def _path(point: EntryPoint) -> str:
+    """The file or folder of the module, found without importing it."""
+    package = point.module.partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return ""
+    if spec is None:
+        return ""
+    locations = spec.submodule_search_locations
+    return next(iter(locations)) if locations else spec.origin or ""
+
+
+def _wrong_class(name: str, backend_class: object) -> str:
+    """What is wrong with a class that is to be a backend, or nothing."""
+    if not (isinstance(backend_class, type) and issubclass(backend_class, Backend)):
+        return f"{backend_class!r} is not a subclass of despina_sdk.Backend"
+    own = getattr(backend_class, "name", None)
+    return "" if own == name else f"its class calls itself {own!r}"

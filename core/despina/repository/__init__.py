@@ -1,0 +1,1 @@
+"""Where models come from: folders of repositories, their versions, their configurations."""

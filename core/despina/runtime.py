@@ -1,0 +1,178 @@
+"""Everything that lives as long as the server does, with front ends or without."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from despina.engine import Engine, HttpOptions, HttpServer
+from despina.errors import DespinaError
+from despina.lifecycle.loader import Loader
+from despina.lifecycle.manager import Manager, ModelStatus
+from despina.lifecycle.state import State
+from despina.plugins.hooks import Hooks
+from despina.plugins.registry import Registry, check_options
+from despina.repository.catalog import Catalog
+from despina.settings import Settings
+from despina.settings.check import check_settings
+from despina.settings.sources import backend_options
+from despina.text import quoted
+from despina_sdk import Backend
+
+logger = logging.getLogger(__name__)
+
+MODELS_IN_MESSAGE = 5
+
+
+class Runtime:
+    """Engine, front ends, backends, hooks and the manager of the models."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        models: Mapping[str, tuple[type[Backend], Mapping[str, Any]]] | None = None,
+    ) -> None:
+        """Makes all parts; nothing is loaded yet.
+
+        Args:
+            settings: of the server.
+            models: that the program hands over: backend class and configuration, by name.
+
+        Raises:
+            DespinaError: a repository or a setting that cannot be.
+        """
+        check_settings(settings)
+        options = backend_options(settings)
+        self.settings = settings
+        models = models or {}
+        classes = {backend.name: backend for backend, _ in models.values()}
+        self.registry = Registry(options, classes)
+        if unknown := check_options(options, self.registry):
+            logger.warning("--backend-config for backends that nobody offers: %s", quoted(unknown))
+        self.hooks = Hooks()
+        self.hooks.configure(asdict(settings))
+        self.catalog = Catalog(
+            repositories=settings.model_repository,
+            in_process={
+                name: {**config, "backend": backend.name}
+                for name, (backend, config) in models.items()
+            },
+            auto_complete=not settings.disable_auto_complete_config,
+            detect=self.hooks.detect_backend,
+        )
+        self.catalog.refresh()
+        self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
+        self.front_ends: list[HttpServer] = []
+        loader = Loader(
+            self.engine, self.registry, self.hooks, auto_complete=self.catalog.auto_complete
+        )
+        self.manager = Manager(
+            engine=self.engine,
+            catalog=self.catalog,
+            loader=loader,
+            hooks=self.hooks,
+            load_threads=settings.model_load_thread_count,
+            strict_readiness=settings.strict_readiness,
+        )
+
+    def load_initial(self) -> Future[list[ModelStatus]]:
+        """Begins to load what the settings say is to be served from the start."""
+        names = self.catalog.names()
+        if self.settings.model_control_mode == "explicit":
+            asked = self.settings.load_model
+            names = names if "*" in asked else list(asked)
+        return self.manager.load(names, must_exist=False)
+
+    def listen(self, server_version: str) -> list[str]:
+        """Starts the front ends of the settings; a line about each, with its port.
+
+        Raises:
+            DespinaError: UNAVAILABLE: one cannot listen where it is told to.
+        """
+        settings, lines = self.settings, []
+        if settings.allow_http:
+            with _listening("HTTP", settings.http_address, settings.http_port, "--http-port"):
+                server = self.engine.serve_http(http_options(settings, server_version))
+            self.front_ends.append(server)
+            lines.append(f"Started HTTPService at {settings.http_address}:{server.port}")
+        if settings.allow_metrics:
+            address = settings.metrics_address or settings.http_address
+            with _listening("metrics", address, settings.metrics_port, "--metrics-port"):
+                server = self.engine.serve_metrics(address=address, port=settings.metrics_port)
+            self.front_ends.append(server)
+            lines.append(f"Started Metrics Service at {address}:{server.port}")
+        return lines
+
+    def finish(self, timeout: float) -> bool:
+        """Finishes what was accepted, unloads all models, and ends everything.
+
+        Args:
+            timeout: seconds for all of it.
+
+        Returns:
+            Whether it was done in time. If not, something still runs.
+        """
+        deadline = time.monotonic() + timeout
+        self.manager.drain()
+        for front_end in self.front_ends:
+            front_end.stop_accepting()
+        if not self.engine.wait_idle(timeout):
+            return False
+        sent = [front_end.close(_left(deadline)) for front_end in self.front_ends]
+        if not all(sent) or not self.manager.stop(_left(deadline)):
+            return False
+        self.hooks.shutdown()
+        self.registry.close()
+        self.engine.close()
+        return True
+
+
+def http_options(settings: Settings, server_version: str) -> HttpOptions:
+    """What the settings say of HTTP."""
+    return HttpOptions(
+        address=settings.http_address,
+        port=settings.http_port,
+        threads=settings.http_thread_count,
+        server_name=settings.id,
+        server_version=server_version,
+        max_body_bytes=settings.http_max_input_size,
+        max_header_bytes=settings.http_max_header_size,
+        max_connections=settings.http_max_connections,
+        max_bytes_in_flight=settings.http_max_bytes_in_flight,
+        header_timeout=settings.http_header_timeout_secs,
+        body_timeout=settings.http_body_timeout_secs,
+        idle_timeout=settings.http_idle_timeout_secs,
+    )
+
+
+@contextmanager
+def _listening(what: str, address: str, port: int, flag: str) -> Iterator[None]:
+    """Names the front end and the flag in the engine's error."""
+    try:
+        yield
+    except DespinaError as error:
+        text = f"{what} cannot listen on {address}:{port} ({flag}): {error.message}"
+        raise DespinaError(error.code, text) from error
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+def failures(rows: list[ModelStatus]) -> str:
+    """What became of the models that are not served, in one text; or nothing."""
+    failed = [row for row in rows if row.state != State.READY]
+    texts = [
+        f"model '{row.name}' version {row.version}: {row.reason}"
+        if row.version
+        else f"model '{row.name}': {row.reason}"
+        for row in failed[:MODELS_IN_MESSAGE]
+    ]
+    if len(failed) > MODELS_IN_MESSAGE:
+        texts.append(f"and {len(failed) - MODELS_IN_MESSAGE} more")
+    return "; ".join(texts)

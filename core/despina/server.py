@@ -1,0 +1,186 @@
+"""The server inside a Python program, without front ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from despina.errors import DespinaError
+from despina.lifecycle.manager import ModelStatus
+from despina.runtime import Runtime, failures
+from despina.settings import resolve
+from despina_sdk import Array, Backend, Code
+from despina_sdk.backend import ParameterValue
+
+StrPath = str | os.PathLike[str]
+ModelDeclaration = type[Backend] | tuple[type[Backend], Mapping[str, Any]]
+
+
+class Server:
+    """Serves models to this program. Any thread.
+
+    ::
+
+        with Server("model_repository") as server:
+            outputs = server.infer("scale", {"X": numpy.ones((1, 4), numpy.float32)})
+
+    A class of a notebook becomes a model without a repository::
+
+        Server(models={"scale": (Scale, {"max_batch_size": 8})})
+    """
+
+    def __init__(
+        self,
+        model_repository: StrPath | Sequence[StrPath] = (),
+        *,
+        models: Mapping[str, ModelDeclaration] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Loads all models, or with ``model_control_mode="explicit"`` those of ``load_model``.
+
+        Args:
+            model_repository: one or more folders of models.
+            models: a backend class for each model name; or the class and the model's
+                configuration, in its JSON form.
+            settings: as for ``despina serve``, with underscores; those of front ends are of no
+                use here.
+
+        Raises:
+            DespinaError: a setting cannot be, or, unless ``exit_on_error=False``, a model cannot
+                be loaded.
+        """
+        if isinstance(model_repository, str | os.PathLike):
+            model_repository = [model_repository]
+        declared = {
+            name: each if isinstance(each, tuple) else (each, {})
+            for name, each in (models or {}).items()
+        }
+        _check_classes([backend for backend, _ in declared.values()])
+        settings["model_repository"] = tuple(os.fspath(path) for path in model_repository)
+        self._runtime = Runtime(resolve(settings, {})[0], declared)
+        self._closed = False
+        # An engine that is left running would outlive the interpreter's threads.
+        atexit.register(self.close)
+        rows = self._runtime.load_initial().result()
+        if self._runtime.settings.exit_on_error and (why := failures(rows)):
+            self.close()
+            raise DespinaError(Code.FAILED_PRECONDITION, why)
+        self._runtime.manager.open()
+
+    def __enter__(self) -> Self:
+        """The server itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the server."""
+        self.close()
+
+    def infer(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None = None,
+        *,
+        version: int | None = None,
+        request_id: str = "",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Array]:
+        """Runs one request and waits for the answer.
+
+        Args:
+            model: its name.
+            inputs: one array per input, with the batch axis of a batching model. BYTES are object
+                arrays of ``bytes`` or ``str``; BF16 are bit patterns in ``uint16``.
+            outputs: names of those wanted; all by default.
+            version: the latest that is ready by default.
+            request_id: shown to backends and in errors.
+            parameters: custom parameters for the backend.
+            timeout: seconds to wait.
+
+        Returns:
+            One array per output, read-only.
+
+        Raises:
+            DespinaError: NOT_FOUND for an unknown model, INVALID_ARGUMENT for inputs that do not
+                fit it, UNAVAILABLE for a full queue, DEADLINE_EXCEEDED after the timeout, or what
+                the backend answered.
+        """
+        return self._runtime.engine.infer(
+            model,
+            inputs,
+            version=version,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters,
+            timeout=timeout,
+        )
+
+    def load(self, model: str) -> None:
+        """Loads a model, and the members of an ensemble, or loads what has changed of them.
+
+        Raises:
+            DespinaError: NOT_FOUND: there is no such model. INVALID_ARGUMENT: it cannot be
+                loaded, and why.
+        """
+        rows = self._runtime.manager.load([model]).result()
+        if why := failures([row for row in rows if row.reason != "unloaded"]):
+            raise DespinaError(Code.INVALID_ARGUMENT, f"load failed for {why}")
+
+    def unload(self, model: str) -> None:
+        """Unloads a model after its requests, and before it the ensembles that need it.
+
+        Raises:
+            DespinaError: NOT_FOUND: the server does not know it.
+        """
+        self._runtime.manager.unload(model).result()
+
+    @property
+    def ready(self) -> bool:
+        """Whether all models are served; those that were unloaded do not count."""
+        return not self._closed and self._runtime.manager.is_ready()
+
+    def models(self) -> list[ModelStatus]:
+        """All versions that the server knows, by name and version."""
+        return self._runtime.manager.statuses()
+
+    def statistics(self, model: str | None = None, version: int | None = None) -> dict[str, Any]:
+        """Counts and times of all models, or of one, as ``/v2/models/stats`` has them.
+
+        Raises:
+            DespinaError: NOT_FOUND: there is no such model.
+        """
+        return self._runtime.engine.statistics(model, version)
+
+    def close(self) -> None:
+        """Waits for requests that run, unloads all models, and ends. A second call does nothing.
+
+        Raises:
+            DespinaError: DEADLINE_EXCEEDED: requests still run after ``exit_timeout_secs``; they
+                are not cut off, and ``close`` may be called again.
+        """
+        if self._closed:
+            return
+        timeout = self._runtime.settings.exit_timeout_secs
+        if not self._runtime.finish(timeout):
+            text = f"requests or loads are still running after {timeout:g} s"
+            raise DespinaError(Code.DEADLINE_EXCEEDED, text)
+        self._closed = True
+        atexit.unregister(self.close)
+
+
+def _check_classes(classes: Sequence[type[Backend]]) -> None:
+    """The registry knows backends by name, so that one name is one class."""
+    by_name = {each.name: each for each in classes}
+    for each in classes:
+        if by_name[each.name] is not each:
+            text = f"two classes are called '{each.name}'"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)

@@ -1,0 +1,41 @@
+"""What settings must keep to together."""
+
+from __future__ import annotations
+
+from despina.errors import DespinaError
+from despina.repository.layout import check_repositories
+from despina.settings.model import Settings
+from despina.settings.sources import backend_options
+from despina_sdk import Code
+
+
+def check_settings(settings: Settings) -> None:
+    """Checks what can be checked before anything starts.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT or NOT_FOUND, with the flag or the folder.
+    """
+    check_repositories(settings.model_repository)
+    backend_options(settings)
+    if settings.load_model and settings.model_control_mode != "explicit":
+        raise _invalid("--load-model needs --model-control-mode=explicit")
+    if "*" in settings.load_model and len(settings.load_model) > 1:
+        raise _invalid("--load-model=* leaves nothing to name besides")
+
+
+def check_served(settings: Settings) -> None:
+    """Checks what only a server with front ends needs.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT, with the flag.
+    """
+    if not settings.model_repository:
+        raise _invalid("no --model-repository: there is nothing to serve")
+    both = settings.allow_http and settings.allow_metrics
+    same_address = settings.metrics_address in ("", settings.http_address)
+    if both and same_address and 0 != settings.http_port == settings.metrics_port:
+        raise _invalid(f"--http-port and --metrics-port are both {settings.http_port}")
+
+
+def _invalid(text: str) -> DespinaError:
+    return DespinaError(Code.INVALID_ARGUMENT, text)

@@ -1,0 +1,180 @@
+"""The declaration of every setting."""
+
+from __future__ import annotations
+
+from dataclasses import Field, dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+Seconds = float
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    group: str,
+    alias: str = "",
+    metavar: str = "",
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """Declares a setting: a field of ``Settings``. A tuple may be given several times."""
+    metadata = {
+        "help": help,
+        "group": group,
+        "alias": alias,
+        "metavar": metavar,
+        "minimum": minimum,
+        "maximum": maximum,
+    }
+    return field(default=default, metadata=metadata)
+
+
+GENERAL, REPOSITORY, HTTP = "General", "Models", "HTTP"
+LIMITS, METRICS, GRPC = "Limits of HTTP", "Metrics", "gRPC"
+LOG, BACKENDS, MEMORY = "Log", "Backends", "Memory"
+PORT = 65535
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that an operator can set; the defaults are those of a server without flags."""
+
+    id: str = setting("despina", "Name of the server, as clients see it.", group=GENERAL)
+    exit_timeout_secs: Seconds = setting(
+        30.0,
+        "How long requests that were accepted may take to finish at the end.",
+        group=GENERAL,
+        minimum=0,
+    )
+    exit_on_error: bool = setting(
+        True, "Do not start with a model that cannot be loaded.", group=GENERAL
+    )
+    strict_readiness: bool = setting(True, "Be ready only while all models are.", group=GENERAL)
+
+    model_repository: tuple[Path, ...] = setting(
+        (), "Folder of models. May be given several times.", group=REPOSITORY, alias="model-store"
+    )
+    model_control_mode: Literal["none", "explicit"] = setting(
+        "none",
+        "`none`: all models are loaded at the start. `explicit`: those of --load-model.",
+        group=REPOSITORY,
+    )
+    load_model: tuple[str, ...] = setting(
+        (),
+        "Model to load at the start, `*` for all; with --model-control-mode=explicit only."
+        " May be given several times.",
+        group=REPOSITORY,
+        metavar="NAME",
+    )
+    model_load_thread_count: int = setting(
+        4, "Models that are loaded at a time.", group=REPOSITORY, minimum=1, maximum=128
+    )
+    disable_auto_complete_config: bool = setting(
+        False, "Backends may not fill in what a configuration leaves out.", group=REPOSITORY
+    )
+
+    allow_http: bool = setting(True, "Serve HTTP.", group=HTTP)
+    http_address: str = setting("127.0.0.1", "Address to listen on.", group=HTTP)
+    http_port: int = setting(
+        8000, "Port; 0 takes any free one, and prints it.", group=HTTP, minimum=0, maximum=PORT
+    )
+    http_thread_count: int = setting(
+        1, "Threads that read and write.", group=HTTP, minimum=1, maximum=256
+    )
+
+    http_max_input_size: int = setting(
+        64 << 20, "Bytes of a request's body (413 beyond).", group=LIMITS, minimum=1
+    )
+    http_max_header_size: int = setting(
+        64 << 10, "Bytes of a request's header (431 beyond).", group=LIMITS, minimum=1024
+    )
+    http_max_connections: int = setting(
+        10_000, "Connections at a time (503 beyond).", group=LIMITS, minimum=1
+    )
+    http_max_bytes_in_flight: int = setting(
+        1 << 30, "Bytes of all bodies at a time (503 beyond).", group=LIMITS, minimum=1
+    )
+    http_header_timeout_secs: Seconds = setting(
+        10.0, "For a request's header to arrive (408 beyond).", group=LIMITS, minimum=0.001
+    )
+    http_body_timeout_secs: Seconds = setting(
+        60.0, "For a request's body to get on (408 beyond).", group=LIMITS, minimum=0.001
+    )
+    http_idle_timeout_secs: Seconds = setting(
+        300.0, "After which an idle connection is closed.", group=LIMITS, minimum=0.001
+    )
+
+    allow_metrics: bool = setting(True, "Serve /metrics.", group=METRICS)
+    metrics_address: str = setting(
+        "", "Address to listen on; that of HTTP by default.", group=METRICS
+    )
+    metrics_port: int = setting(
+        8002, "Port; 0 takes any free one, and prints it.", group=METRICS, minimum=0, maximum=PORT
+    )
+
+    grpc_port: int = setting(
+        8001, "Accepted and not used: gRPC is not there yet.", group=GRPC, minimum=0, maximum=PORT
+    )
+
+    log_verbose: int = setting(
+        0, "1 or more writes verbose lines.", group=LOG, metavar="LEVEL", minimum=0
+    )
+    log_info: bool = setting(True, "Write lines of information.", group=LOG)
+    log_warning: bool = setting(True, "Write warnings.", group=LOG)
+    log_error: bool = setting(True, "Write errors.", group=LOG)
+
+    backend_config: tuple[str, ...] = setting(
+        (),
+        "A setting for a backend. May be given several times.",
+        group=BACKENDS,
+        metavar="BACKEND,KEY=VALUE",
+    )
+
+    pinned_memory_pool_byte_size: int = setting(
+        256 << 20, "Bytes of free memory that are kept for later requests.", group=MEMORY, minimum=0
+    )
+
+
+def setting_fields() -> tuple[Field[Any], ...]:
+    """The declarations, in the order of the page."""
+    return fields(Settings)
+
+
+def flag_name(name: str) -> str:
+    """The flag of a setting: ``model_repository`` → ``model-repository``."""
+    return name.replace("_", "-")
+
+
+def environment_name(name: str) -> str:
+    """Its name in the environment: ``DESPINA_MODEL_REPOSITORY``."""
+    return f"DESPINA_{name.upper()}"
+
+
+@cache
+def setting_type(name: str) -> Any:
+    """The type of one value: of a setting that may be given several times, of each."""
+    hint = get_type_hints(Settings)[name]
+    return get_args(hint)[0] if get_origin(hint) is tuple else hint
+
+
+def is_repeatable(name: str) -> bool:
+    """Whether it may be given several times."""
+    return get_origin(get_type_hints(Settings)[name]) is tuple
+
+
+def choices(name: str) -> tuple[str, ...]:
+    """The words that are allowed, of a setting that has a list of them."""
+    kind = setting_type(name)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def value_text(value: Any) -> str:
+    """A value as an operator writes it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)

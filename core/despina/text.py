@@ -1,0 +1,23 @@
+"""Small helpers for texts that people read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean 'x'?`` for the nearest known word, or nothing."""
+    by_folded = {each.casefold(): each for each in known}
+    nearest = difflib.get_close_matches(word.casefold(), list(by_folded), n=1)
+    return f"; did you mean '{by_folded[nearest[0]]}'?" if nearest else ""
+
+
+def escaped(text: str) -> str:
+    """The text with what is not printable as ``\\x1b``, so that it can drive no terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def quoted(names: Iterable[str]) -> str:
+    """``'a', 'b'``, or ``none``."""
+    return ", ".join(f"'{name}'" for name in names) or "none"

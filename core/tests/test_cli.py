@@ -1,0 +1,76 @@
+"""The command line, as far as it needs no running server."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from despina.cli import main
+from despina.settings.model import flag_name, setting_fields
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(main, arguments)
+
+
+def test_the_version_is_printed():
+    assert invoke("--version").output.startswith("despina, version ")
+
+
+def test_every_setting_has_a_flag_with_help():
+    output = invoke("serve", "--help").output
+    for each in setting_fields():
+        assert f"--{flag_name(each.name)}" in output
+
+
+def test_the_incumbents_name_of_the_repository_is_understood():
+    result = invoke("serve", "--model-store", "/no/such/folder")
+    assert result.exit_code == 1
+    assert "model repository '/no/such/folder' does not exist" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "error"),
+    [
+        ((), 1, "error: no --model-repository"),
+        (("--model-repository=/no/such",), 1, "error: model repository '/no/such' does not exist"),
+        (("--http-port=x",), 2, "Invalid value for '--http-port': 'x' is not a whole number"),
+        (("--http-prt=1",), 2, "No such option"),
+        (("--model-control-mode=poll",), 2, "polling the repository is not there yet"),
+        (("--load-model=a", "--model-repository=/"), 1, "needs --model-control-mode=explicit"),
+        (("--config-file=/no/such.toml",), 1, "error: /no/such.toml: No such file"),
+        (
+            ("--model-repository=/", "--http-port=8000", "--metrics-port=8000"),
+            1,
+            "--http-port and --metrics-port are both 8000",
+        ),
+        (("--model-repository=/", "--backend-config=x"), 1, "'x' is not BACKEND,KEY=VALUE"),
+    ],
+)
+def test_a_mistake_is_named_and_ends_with_a_status(arguments, status: int, error: str):
+    result = invoke("serve", *arguments)
+    assert error in result.output
+    assert result.exit_code == status
+
+
+def test_what_could_drive_a_terminal_is_escaped():
+    result = invoke("serve", "--model-repository=/no\x1b[31m")
+    assert "/no\\x1b[31m' does not exist" in result.output
+
+
+def test_plugins_lists_backends_and_why_they_do_not_work(install_plugin):
+    install_plugin("plugin-bad", "1 / 0", backends={"broken": "Broken"}, plugins={"odd": "missing"})
+    output = invoke("plugins").output
+    row = next(line for line in output.splitlines() if "broken" in line)
+    assert "plugin-bad" in row
+    assert "failed" in row
+    assert "ZeroDivisionError" in row
+
+
+def test_plugins_are_listed_as_json(install_plugin):
+    install_plugin("plugin-bad", "1 / 0", backends={"broken": "Broken"}, plugins={"odd": ""})
+    listed = json.loads(invoke("plugins", "--json").output)
+    broken = next(row for row in listed["backends"] if row["name"] == "broken")
+    assert broken["state"] == "failed"
+    odd = next(row for row in listed["plugins"] if row["name"] == "odd")
+    assert "ZeroDivisionError" in odd["reason"]

@@ -1,0 +1,112 @@
+from pathlib import Path
+
+import pytest
+
+from despina.config.load import MAX_CONFIG_BYTES, config_from_dict, load_config, parse_config
+from despina.config.model_config_pb2 import DataType, ModelInstanceGroup
+from despina.errors import ConfigError
+
+IDENTITY = """
+name: "identity_fp32"
+backend: "python"
+max_batch_size: 0
+input [ { name: "INPUT0" data_type: TYPE_FP32 dims: [ -1 ] } ]
+output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ -1 ] } ]
+instance_group [ { count: 2 kind: KIND_CPU } ]
+dynamic_batching { max_queue_delay_microseconds: 0 }
+"""
+
+ENSEMBLE = """
+platform: "ensemble"
+input [ { name: "IMAGE" data_type: TYPE_STRING dims: [ 1 ] } ]
+output [ { name: "KEYPOINTS" data_type: TYPE_FP32 dims: [ 17, 3 ] } ]
+ensemble_scheduling {
+  step [
+    { model_name: "preprocess" model_version: -1
+      input_map { key: "IMAGE" value: "IMAGE" }
+      output_map { key: "PIXELS" value: "pixels" } },
+    { model_name: "decode" model_version: 2
+      input_map { key: "PIXELS" value: "pixels" }
+      output_map { key: "KEYPOINTS" value: "KEYPOINTS" } }
+  ]
+}
+"""
+
+
+def test_a_configuration_of_a_model_is_read():
+    config = parse_config(IDENTITY, "config.pbtxt")
+    assert config.name == "identity_fp32"
+    assert config.input[0].data_type == DataType.TYPE_FP32
+    assert list(config.input[0].dims) == [-1]
+    assert config.instance_group[0].kind == ModelInstanceGroup.KIND_CPU
+    assert config.HasField("dynamic_batching")
+
+
+def test_a_configuration_of_an_ensemble_is_read():
+    first, second = parse_config(ENSEMBLE, "config.pbtxt").ensemble_scheduling.step
+    assert dict(first.output_map) == {"PIXELS": "pixels"}
+    assert (first.model_version, second.model_version) == (-1, 2)
+
+
+def test_comments_and_every_bracket_style_are_read():
+    config = parse_config('# a model\ninput: { name: "a" } input < name: "b" >', "config.pbtxt")
+    assert [tensor.name for tensor in config.input] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("\ninptu [{}]", "c:2:1: ModelConfig has no field 'inptu'; did you mean 'input'?"),
+        ("input [{ dim: 1 }]", "c:1:10: ModelInput has no field 'dim'; did you mean 'dims'?"),
+        ("zzz: 1", "c:1:1: ModelConfig has no field 'zzz'"),
+        (
+            "input {\n  data_type: FP32 }",
+            "c:2:14: DataType has no value 'FP32'; did you mean 'TYPE_FP32'?",
+        ),
+        (
+            "instance_group [{ kind: KIND_CPUS }]",
+            "c:1:25: Kind has no value 'KIND_CPUS'; did you mean 'KIND_CPU'?",
+        ),
+        ('name: "a"\nname: "b"', 'c:2:7: Message type "ModelConfig" should not have multiple'),
+        ("max_batch_size: 99999999999", "Value out of range"),
+        ('max_batch_size: "x"', "c:1:17: "),
+        ("input [{", "c:1:8: "),
+        (
+            "dynamic_batching {} sequence_batching {}",
+            'another member of oneof "scheduling_choice"',
+        ),
+    ],
+)
+def test_an_error_says_where_and_what(text: str, error: str):
+    with pytest.raises(ConfigError) as raised:
+        parse_config(text, "c")
+    assert raised.value.message.startswith("c:")
+    assert error in raised.value.message
+    assert "despina.config" not in raised.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match="none.pbtxt: No such file"):
+        load_config(tmp_path / "none.pbtxt")
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path):
+    file = tmp_path / "config.pbtxt"
+    file.write_bytes(b'name: "\xff"')
+    with pytest.raises(ConfigError, match="byte 7 is not UTF-8"):
+        load_config(file)
+
+
+def test_a_huge_file_is_refused_before_it_is_parsed(tmp_path: Path):
+    file = tmp_path / "config.pbtxt"
+    with file.open("wb") as out:
+        out.truncate(MAX_CONFIG_BYTES + 1)
+    with pytest.raises(ConfigError, match="larger than 4194304 bytes"):
+        load_config(file)
+
+
+def test_the_json_form_is_read_and_checked():
+    config = config_from_dict({"max_batch_size": 4, "input": [{"name": "a", "dims": [1]}]}, "m")
+    assert config.max_batch_size == 4
+    with pytest.raises(ConfigError, match="^m: .*max_batch"):
+        config_from_dict({"max_batch": 4}, "m")

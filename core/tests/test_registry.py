@@ -1,0 +1,144 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from despina.errors import DespinaError
+from despina.plugins.registry import BackendState, Registry, check_options, foreign_library
+from despina_sdk import Code
+
+GOOD = """
+from despina_sdk import Backend
+
+made = []
+
+class Good(Backend):
+    name = "good"
+    def __init__(self, options):
+        super().__init__(options)
+        made.append(self)
+    def load(self, spec):
+        raise NotImplementedError
+    def close(self):
+        made.remove(self)
+"""
+
+
+def row(registry: Registry, name: str):
+    return next(each for each in registry.rows() if each.name == name)
+
+
+def test_looking_around_imports_nothing(install_plugin):
+    site = install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    found = row(Registry(), "good")
+    assert (found.distribution, found.version) == ("plugin-good", "1.0")
+    assert found.path == str(site / "plugin_good.py")
+    assert (found.state, found.reason) == (BackendState.AVAILABLE, "")
+    assert "plugin_good" not in sys.modules
+
+
+def test_a_backend_is_made_once_with_its_options(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    registry = Registry({"good": {"key": "value"}})
+    backend = registry.backend("good")
+    assert backend.options == {"key": "value"}
+    assert registry.backend("good") is backend
+    assert row(registry, "good").state is BackendState.READY
+
+
+def test_closing_closes_the_backends_that_were_made(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    registry = Registry()
+    registry.backend("good")
+    made = sys.modules["plugin_good"].made
+    assert len(made) == 1
+    registry.close()
+    registry.close()
+    assert made == []
+    with pytest.raises(DespinaError, match="has been closed"):
+        registry.backend("good")
+
+
+def test_two_distributions_with_one_name_are_ambiguous(install_plugin):
+    install_plugin("plugin-a", GOOD, version="0.1", backends={"good": "Good"})
+    install_plugin("plugin-b", GOOD, version="0.3", backends={"good": "Good"})
+    registry = Registry()
+    found = row(registry, "good")
+    assert found.state is BackendState.AMBIGUOUS
+    assert found.distribution == "plugin-a, plugin-b"
+    with pytest.raises(DespinaError, match="offered by plugin-a 0.1, plugin-b 0.3; uninstall"):
+        registry.backend("good")
+
+
+def test_one_distribution_that_is_seen_twice_is_not_ambiguous(install_plugin, monkeypatch):
+    site = install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    monkeypatch.syspath_prepend(str(site.parent / "." / site.name))
+    assert row(Registry(), "good").state is BackendState.AVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import no_such_module", "import failed: ModuleNotFoundError: No module named"),
+        ("1 / 0", "import failed: ZeroDivisionError"),
+        ("raise SystemExit(3)", "import failed: SystemExit: 3"),
+        ("", "import failed: AttributeError: module 'plugin_bad' has no attribute 'Good'"),
+        ("Good = 3", "3 is not a subclass of despina_sdk.Backend"),
+        ("class Good: pass", "is not a subclass of despina_sdk.Backend"),
+        (GOOD.replace('"good"', '"other"'), "its class calls itself 'other'"),
+        (GOOD.replace("made.append", "made.missing"), "cannot be made: AttributeError"),
+        (GOOD.replace("def load", "def unload"), "cannot be made: TypeError"),
+    ],
+)
+def test_a_broken_backend_is_a_row_with_its_reason(install_plugin, source: str, reason: str):
+    install_plugin("plugin-bad", source, backends={"good": "Good"})
+    registry = Registry()
+    found = next(each for each in registry.probe() if each.name == "good")
+    assert found.state is BackendState.FAILED
+    assert reason in found.reason
+    with pytest.raises(DespinaError) as raised:
+        registry.backend("good")
+    assert raised.value.code is Code.FAILED_PRECONDITION
+    assert raised.value.message == f"backend 'good': {found.reason}"
+
+
+def test_a_broken_backend_does_not_hide_the_others(install_plugin):
+    install_plugin("plugin-bad", "1 / 0", backends={"bad": "Bad"})
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    states = {each.name: each.state for each in Registry().probe()}
+    assert (states["bad"], states["good"]) == (BackendState.FAILED, BackendState.READY)
+
+
+def test_a_backend_that_nobody_offers_is_not_found(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    registry = Registry()
+    with pytest.raises(DespinaError, match="backend 'god'; did you mean 'good'") as raised:
+        registry.backend("god")
+    assert raised.value.code is Code.NOT_FOUND
+    with pytest.raises(DespinaError, match=r"backend 'xyz' \(installed: .*'good'"):
+        registry.backend("xyz")
+
+
+def test_a_class_of_the_program_comes_first(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    namespace: dict[str, object] = {"__name__": "notebook"}
+    exec(GOOD, namespace)
+    registry = Registry(in_process={"good": namespace["Good"]})
+    assert type(registry.backend("good")) is namespace["Good"]
+    assert row(registry, "good").distribution == "in process"
+    assert "plugin_good" not in sys.modules
+
+
+def test_options_for_a_backend_that_nobody_offers_are_noticed():
+    assert check_options({"xyz": {"a": "b"}}, Registry()) == ["xyz"]
+
+
+def test_a_library_for_the_incumbent_is_named_with_what_to_do(tmp_path: Path):
+    version = tmp_path / "1"
+    version.mkdir()
+    assert foreign_library(version, tmp_path) is None
+    (tmp_path / "libtriton_twice.so").touch()
+    text = foreign_library(version, tmp_path)
+    assert text is not None
+    assert text.startswith("'libtriton_twice.so' was made for Triton's backend interface")
+    assert "port it to the headers of despina-sdk" in text

@@ -1,0 +1,201 @@
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from despina.config.load import parse_config
+from despina.config.model_config_pb2 import ModelVersionPolicy
+from despina.errors import ConfigError, DespinaError
+from despina.repository.catalog import Catalog, revision
+from despina.repository.layout import check_repositories, read_folder, scan
+from despina.repository.versions import choose_versions, version_number
+from despina_sdk import Code
+
+IDENTITY = """
+backend: "b"
+input { name: "x" data_type: TYPE_FP32 dims: [ 1 ] }
+output { name: "y" data_type: TYPE_FP32 dims: [ 1 ] }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("1", 1),
+        ("42", 42),
+        ("0", None),
+        ("01", None),
+        ("-1", None),
+        ("1.0", None),
+        ("v1", None),
+        ("", None),
+        ("configs", None),
+        ("\u0661", None),
+        ("9" * 30, None),
+    ],
+)
+def test_a_version_is_a_positive_number_without_leading_zeros(name: str, version: int | None):
+    assert version_number(name) == version
+
+
+def policy(text: str) -> ModelVersionPolicy:
+    return parse_config(f"version_policy {{ {text} }}", "c").version_policy
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("latest { num_versions: 1 }", (10,)),
+        ("latest { num_versions: 2 }", (2, 10)),
+        ("latest { num_versions: 9 }", (1, 2, 10)),
+        ("all { }", (1, 2, 10)),
+        ("specific { versions: [ 10, 1, 1 ] }", (1, 10)),
+    ],
+)
+def test_a_policy_chooses_versions(text: str, chosen: tuple[int, ...]):
+    assert choose_versions(policy(text), [10, 1, 2]) == chosen
+
+
+def test_a_version_that_is_asked_for_and_missing_is_named():
+    with pytest.raises(ConfigError, match="no folder for 3, 4"):
+        choose_versions(policy("specific { versions: [ 4, 3, 1 ] }"), [1])
+
+
+def test_no_version_is_an_error():
+    with pytest.raises(ConfigError, match="no version to serve"):
+        choose_versions(policy("all { }"), [])
+
+
+def test_models_are_the_folders_of_a_repository(repository: Path, write_model):
+    write_model("a", None, ("1", "3", "02", "warmup"))
+    write_model("b", None, ())
+    (repository / "README.md").touch()
+    (repository / ".git").mkdir()
+    (repository / "a" / "7").touch()
+    models = scan([repository]).models
+    versions = {name: read_folder(path).versions for name, path in models.items()}
+    assert versions == {"a": (1, 3), "b": ()}
+
+
+def test_a_model_in_two_repositories_is_served_by_neither(tmp_path: Path):
+    for name in ("one/a/1", "one/b/1", "two/a/1"):
+        (tmp_path / name).mkdir(parents=True)
+    catalog = Catalog(repositories=[tmp_path / "one", tmp_path / "two"])
+    catalog.refresh()
+    assert catalog.names() == ["a", "b"]
+    with pytest.raises(DespinaError, match="'a' is in more than one repository") as raised:
+        catalog.read("a")
+    assert raised.value.code is Code.ALREADY_EXISTS
+    assert str(tmp_path / "two" / "a") in raised.value.message
+
+
+def test_a_repository_that_is_not_there_is_named(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DespinaError, match="none' does not exist"):
+        check_repositories([tmp_path, tmp_path / "none"])
+    with pytest.raises(DespinaError, match="file' is not a folder"):
+        check_repositories([tmp_path / "file"])
+
+
+def read(repository: Path, name: str, **settings):
+    catalog = Catalog(repositories=[repository], **settings)
+    catalog.refresh()
+    return catalog.read(name)
+
+
+def test_a_model_is_read_with_its_versions(repository: Path, write_model):
+    write_model("m", IDENTITY + "version_policy { latest { num_versions: 2 } }", ("1", "2", "5"))
+    source = read(repository, "m")
+    assert source.name == "m"
+    assert source.versions == (2, 5)
+    assert source.origin == str(repository / "m" / "config.pbtxt")
+    assert not source.is_ensemble
+
+
+def test_a_model_without_version_folders_is_version_1(repository: Path, write_model):
+    write_model("m", IDENTITY, ())
+    assert read(repository, "m").versions == (1,)
+
+
+def test_a_model_without_configuration_is_told_by_its_file(repository: Path, write_model):
+    (write_model("m", None) / "1" / "model.onnx").touch()
+    assert read(repository, "m").config.backend == "onnxruntime"
+
+
+def test_a_plugin_may_tell_the_backend(repository: Path, write_model):
+    (write_model("m", None) / "1" / "model.onnx").touch()
+    asked = []
+
+    def detect(folder: Path) -> str:
+        asked.append(folder)
+        return "mine"
+
+    assert read(repository, "m", detect=detect).config.backend == "mine"
+    assert asked == [repository / "m" / "1"]
+
+
+def test_an_unknown_model_is_not_found(repository: Path, write_model):
+    write_model("hrnet", IDENTITY)
+    with pytest.raises(DespinaError, match="no model 'hrmet'; did you mean 'hrnet'") as raised:
+        read(repository, "hrmet")
+    assert raised.value.code is Code.NOT_FOUND
+
+
+def test_every_problem_names_file_model_and_field(repository: Path, write_model):
+    write_model(
+        "m", 'backend: "b" max_batch_size: -1 model_warmup { } instance_group { count: -1 }'
+    )
+    with pytest.raises(ConfigError) as raised:
+        read(repository, "m")
+    file = repository / "m" / "config.pbtxt"
+    assert len(raised.value.problems) == 3
+    for field in ("max_batch_size", "model_warmup", "instance_group[0].count"):
+        assert f"{file}: model 'm': {field}: " in raised.value.message
+
+
+def test_a_version_policy_that_fits_nothing_names_the_file(repository: Path, write_model):
+    write_model("m", IDENTITY + "version_policy { specific { versions: [ 9 ] } }")
+    with pytest.raises(ConfigError, match=r"config.pbtxt: model 'm': version_policy.*for 9"):
+        read(repository, "m")
+
+
+def test_without_completion_a_configuration_must_be_complete(repository: Path, write_model):
+    write_model("m", 'backend: "b" input { name: "x" }')
+    assert read(repository, "m").name == "m"
+    with pytest.raises(ConfigError, match=r"input\[0\].data_type"):
+        read(repository, "m", auto_complete=False)
+
+
+def test_a_model_that_a_program_hands_over_is_read(repository: Path, write_model):
+    write_model("a", IDENTITY)
+    catalog = Catalog(
+        repositories=[repository],
+        in_process={"m": {"backend": "b", "max_batch_size": 4}, "a": {"backend": "b"}},
+    )
+    catalog.refresh()
+    source = catalog.read("m")
+    assert (source.versions, source.config.max_batch_size) == ((1,), 4)
+    assert not (source.folder / "1").exists()
+    with pytest.raises(DespinaError, match="'a' is handed over, and is in a repository"):
+        catalog.read("a")
+
+
+def test_the_revision_changes_with_the_files(write_model):
+    folder = write_model("m", IDENTITY)
+    first = revision(folder)
+    assert revision(folder) == first
+    (folder / "1" / "weights").write_bytes(b"1")
+    second = revision(folder)
+    assert second != first
+    os.utime(folder / "1" / "weights", ns=(1, 1))
+    assert revision(folder) not in (first, second)
+
+
+def test_a_folder_that_is_gone_is_named(repository: Path, write_model):
+    folder = write_model("m", IDENTITY)
+    catalog = Catalog(repositories=[repository])
+    catalog.refresh()
+    shutil.rmtree(folder)
+    with pytest.raises(DespinaError, match=f"folder '{folder}': No such file"):
+        catalog.read("m")

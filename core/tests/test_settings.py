@@ -1,0 +1,133 @@
+from pathlib import Path
+
+import pytest
+
+from despina.errors import DespinaError
+from despina.settings import Origin, Settings, resolve
+from despina.settings.model import environment_name, setting_fields
+from despina.settings.reference import render
+from despina.settings.sources import backend_options
+
+ROOT = Path(__file__).parents[2]
+
+
+def toml(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "despina.toml"
+    file.write_text(text)
+    return file
+
+
+def test_without_any_source_the_defaults_stand():
+    settings, origins = resolve({}, {})
+    assert settings == Settings()
+    assert set(origins.values()) == {Origin.DEFAULT}
+    assert settings.http_address == "127.0.0.1"
+
+
+def test_a_flag_comes_before_the_environment_before_the_file(tmp_path: Path):
+    file = toml(tmp_path, 'http-port = 1\nhttp-thread-count = 2\nmetrics-port = 3\nid = "file"')
+    environment = {"DESPINA_HTTP_PORT": "10", "DESPINA_HTTP_THREAD_COUNT": "20"}
+    settings, origins = resolve({"http_port": "100"}, environment, file)
+    assert (settings.http_port, settings.http_thread_count) == (100, 20)
+    assert (settings.metrics_port, settings.id) == (3, "file")
+    names = ("http_port", "http_thread_count", "metrics_port", "log_info")
+    assert [origins[name] for name in names] == [
+        Origin.FLAG,
+        Origin.ENVIRONMENT,
+        Origin.FILE,
+        Origin.DEFAULT,
+    ]
+
+
+@pytest.mark.parametrize("field", setting_fields(), ids=lambda field: field.name)
+def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
+    default = field.default
+    if isinstance(default, bool):
+        text, literal, value = "1" if not default else "0", str(not default).lower(), not default
+    elif field.name == "model_control_mode":
+        text, literal, value = "explicit", '"explicit"', "explicit"
+    elif isinstance(default, int | float):
+        text, literal, value = "7", "7", 7
+    else:
+        text, literal, value = "a", '"a"', "a"
+    if field.name in ("http_max_header_size",):
+        text, literal, value = "2048", "2048", 2048
+    if isinstance(default, tuple):
+        text, literal = "a,b", '["a", "b"]'
+        value = tuple(map(Path, "ab")) if field.name == "model_repository" else ("a", "b")
+    flag = ("a", "b") if isinstance(default, tuple) else text
+    file = toml(tmp_path, f"{field.name.replace('_', '-')} = {literal}")
+    for settings, _ in (
+        resolve({field.name: flag}, {}),
+        resolve({}, {environment_name(field.name): text}),
+        resolve({}, {}, file),
+    ):
+        assert getattr(settings, field.name) == value
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        ({"http_port": "x"}, "--http-port: 'x' is not a whole number"),
+        ({"http_port": "-1"}, "--http-port: -1 is less than 0"),
+        ({"http_port": "70000"}, "--http-port: 70000 is more than 65535"),
+        ({"http_max_input_size": "0"}, "--http-max-input-size: 0 is less than 1"),
+        ({"exit_timeout_secs": "nan"}, "--exit-timeout-secs: nan is less than 0"),
+        ({"allow_http": "maybe"}, "--allow-http: 'maybe' is neither true nor false"),
+        (
+            {"model_control_mode": "poll"},
+            "--model-control-mode: 'poll': polling the repository is not there yet",
+        ),
+        (
+            {"model_control_mode": "all"},
+            "--model-control-mode: 'all' is none of none, explicit",
+        ),
+        ({"model_repository": ("",)}, "--model-repository: is empty"),
+    ],
+)
+def test_a_value_that_cannot_be_names_its_flag(flags, error: str):
+    with pytest.raises(DespinaError) as raised:
+        resolve(flags, {})
+    assert raised.value.message == error
+
+
+def test_an_error_names_the_source(tmp_path: Path):
+    with pytest.raises(DespinaError, match="^DESPINA_HTTP_PORT: 'x' is not a whole number"):
+        resolve({}, {"DESPINA_HTTP_PORT": "x"})
+    file = toml(tmp_path, "http-port = true")
+    with pytest.raises(DespinaError, match="despina.toml: http-port: True is not a whole number"):
+        resolve({}, {}, file)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("http-prt = 1", "despina.toml: there is no setting 'http-prt'; did you mean 'http-port'?"),
+        ("http-port = ", "despina.toml: "),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, error: str):
+    with pytest.raises(DespinaError) as raised:
+        resolve({}, {}, toml(tmp_path, text))
+    assert error in raised.value.message
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    with pytest.raises(DespinaError, match="none.toml: No such file"):
+        resolve({}, {}, tmp_path / "none.toml")
+
+
+def test_settings_for_backends_are_sorted_by_backend():
+    settings = Settings(backend_config=("a,x=1", "b,y=k=v", "a,z=,"))
+    assert backend_options(settings) == {"a": {"x": "1", "z": ","}, "b": {"y": "k=v"}}
+
+
+@pytest.mark.parametrize("text", ["", "a", "a,b", "a,=1", ",b=1"])
+def test_a_setting_for_a_backend_has_its_form(text: str):
+    with pytest.raises(DespinaError, match="is not BACKEND,KEY=VALUE"):
+        backend_options(Settings(backend_config=(text,)))
+
+
+def test_the_reference_page_is_current():
+    page = ROOT / "docs" / "reference" / "flags.md"
+    assert page.read_text() == render(), f"python -m despina.settings.reference > {page.name}"
