@@ -55,9 +55,7 @@ class TensorSpec:
     def __post_init__(self) -> None:
         if self.datatype not in NUMPY_DTYPES:
             known = ", ".join(NUMPY_DTYPES)
-            raise ValueError(
-                f"tensor '{self.name}': datatype '{self.datatype}' is none of {known}"
-            )
+            raise ValueError(f"tensor '{self.name}': datatype '{self.datatype}' is none of {known}")
 
     @property
     def dtype(self) -> np.dtype[Any]:
