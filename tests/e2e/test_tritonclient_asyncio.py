@@ -1,0 +1,118 @@
+"""tritonclient.http.aio, unmodified."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import pytest
+import tritonclient.http.aio as triton
+from harness.serve import Serve
+from tritonclient.utils import InferenceServerException
+
+Use = Callable[[triton.InferenceServerClient], Awaitable[None]]
+
+
+@pytest.fixture
+def with_client(server: Serve) -> Callable[[Use], None]:
+    """Runs an async function with a client, in a loop of its own."""
+
+    async def run(use: Use) -> None:
+        async with triton.InferenceServerClient(server.address) as client:
+            await use(client)
+
+    return lambda use: asyncio.run(run(use))
+
+
+def tensor(
+    array: np.ndarray, datatype: str = "FP32", name: str = "INPUT0", *, binary: bool = True
+) -> triton.InferInput:
+    made = triton.InferInput(name, list(array.shape), datatype)
+    return made.set_data_from_numpy(array, binary_data=binary)
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
+@pytest.mark.parametrize(
+    ("datatype", "array"),
+    [
+        ("BOOL", np.array([[True, False]])),
+        ("UINT8", np.array([[0, 255]], np.uint8)),
+        ("UINT64", np.array([[0, 2**64 - 1]], np.uint64)),
+        ("INT64", np.array([[-(2**63), 2**63 - 1]], np.int64)),
+        ("FP32", np.array([[0.1, -1.5]], np.float32)),
+        ("FP64", np.array([[0.1, -1.5]], np.float64)),
+        ("BYTES", np.array([[b"a", b""]], object)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_datatypes_come_back(
+    with_client: Callable[[Use], None], datatype: str, array: np.ndarray, binary: bool
+) -> None:
+    async def use(client: triton.InferenceServerClient) -> None:
+        answer = await client.infer(
+            f"identity_{datatype.lower()}",
+            [tensor(array, datatype, binary=binary)],
+            outputs=[triton.InferRequestedOutput("OUTPUT0", binary_data=binary)],
+        )
+        got = answer.as_numpy("OUTPUT0")
+        if datatype == "BYTES" and not binary:
+            got = np.array([[each.encode() for each in row] for row in got], object)
+        assert np.array_equal(got, array)
+
+    with_client(use)
+
+
+def test_many_requests_at_once_get_their_own_answers(with_client: Callable[[Use], None]) -> None:
+    async def use(client: triton.InferenceServerClient) -> None:
+        arrays = [np.full((1, 3), i, np.float32) for i in range(200)]
+        answers = await asyncio.gather(
+            *(client.infer("identity_fp32", [tensor(array)]) for array in arrays)
+        )
+        for array, answer in zip(arrays, answers, strict=True):
+            assert np.array_equal(answer.as_numpy("OUTPUT0"), array)
+
+    with_client(use)
+
+
+def test_health_metadata_configuration_and_statistics(
+    with_client: Callable[[Use], None],
+) -> None:
+    async def use(client: triton.InferenceServerClient) -> None:
+        assert await client.is_server_live()
+        assert await client.is_server_ready()
+        assert await client.is_model_ready("pair")
+        assert not await client.is_model_ready("nobody")
+        assert (await client.get_server_metadata())["name"] == "despina"
+        assert (await client.get_model_metadata("pair"))["name"] == "pair"
+        assert (await client.get_model_config("pair"))["backend"] == "fixture_pair"
+        statistics = await client.get_inference_statistics("pair")
+        assert statistics["model_stats"][0]["name"] == "pair"
+
+    with_client(use)
+
+
+def test_errors_are_raised(with_client: Callable[[Use], None]) -> None:
+    async def use(client: triton.InferenceServerClient) -> None:
+        with pytest.raises(InferenceServerException) as caught:
+            await client.infer("nobody", [tensor(np.ones((1, 1), np.float32))])
+        assert caught.value.status() == "404"
+        assert caught.value.message() == "Request for unknown model: 'nobody' is not found"
+
+    with_client(use)
+
+
+def test_a_request_that_the_client_gives_up_harms_no_other(
+    with_client: Callable[[Use], None],
+) -> None:
+    async def use(client: triton.InferenceServerClient) -> None:
+        one = np.ones((1, 1), np.float32)
+        given_up = asyncio.create_task(client.infer("slow", [tensor(one)]))
+        await asyncio.sleep(0.1)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+        answer = await client.infer("slow", [tensor(one)])
+        assert np.array_equal(answer.as_numpy("OUTPUT0"), one)
+
+    with_client(use)
