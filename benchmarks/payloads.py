@@ -1,0 +1,49 @@
+"""Request bodies of the v2 protocol, as a client would send them."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Payload:
+    """A body, and where its JSON part ends if tensors follow it."""
+
+    body: bytes
+    json_size: int | None
+
+
+def json_payload(elements: int) -> Payload:
+    """One FP32 input of so many elements, as JSON."""
+    tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [elements]}
+    body = json.dumps({"inputs": [tensor | {"data": values(elements)}]}, separators=(",", ":"))
+    return Payload(body.encode(), None)
+
+
+def binary_payload(elements: int) -> Payload:
+    """One FP32 input of so many elements, input and output in the binary form."""
+    tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [elements]}
+    head = json.dumps(
+        {
+            "inputs": [tensor | {"parameters": {"binary_data_size": 4 * elements}}],
+            "outputs": [{"name": "OUTPUT0", "parameters": {"binary_data": True}}],
+        },
+        separators=(",", ":"),
+    ).encode()
+    return Payload(head + struct.pack(f"<{elements}f", *values(elements)), len(head))
+
+
+def values(elements: int) -> list[float]:
+    """Figures with a fraction, so that JSON has something to print."""
+    return [i % 997 * 0.25 + 0.125 for i in range(elements)]
+
+
+PAYLOADS = {
+    "binary/16": binary_payload(16),
+    "json/16": json_payload(16),
+    "binary/150528": binary_payload(150528),
+    "json/150528": json_payload(150528),
+}
+"""By the names that rows carry: form and number of FP32 elements."""
