@@ -10,9 +10,11 @@ void BindEngineError(py::module_& module) {
     try {
       if (thrown) std::rethrow_exception(thrown);
     } catch (const EngineError& error) {
-      py::object value = py::reinterpret_borrow<py::object>(type)(error.what());
+      const py::object message = py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+          error.message().data(), static_cast<Py_ssize_t>(error.message().size()), "replace"));
+      py::object value = py::reinterpret_borrow<py::object>(type)(message);
       value.attr("code") = static_cast<int>(error.code());
-      value.attr("message") = error.what();
+      value.attr("message") = message;
       PyErr_SetObject(type.ptr(), value.ptr());
     }
   });

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <stdexcept>
+#include <string>
 
 #include "base/status.h"
 
@@ -12,11 +13,13 @@ namespace despina::bindings {
 class EngineError : public std::runtime_error {
  public:
   explicit EngineError(const Status& status)
-      : std::runtime_error(status.message()), code_(status.code()) {}
-  Code code() const { return code_; }
+      : std::runtime_error(status.message()), status_(status) {}
+  Code code() const { return status_.code(); }
+  // The whole text, also where it holds a NUL.
+  const std::string& message() const { return status_.message(); }
 
  private:
-  Code code_;
+  Status status_;
 };
 
 inline void ThrowUnlessOk(const Status& status) {

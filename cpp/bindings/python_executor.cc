@@ -70,12 +70,14 @@ class PythonExecutor final : public Executor {
  private:
   void Fail(Batch& batch) {
     std::string traceback;
-    const Status status = TakeException(&traceback);
+    Status status = TakeException(&traceback);
+    // What a backend raises on purpose reaches the client as it is.
     if (!traceback.empty()) {
       LogTraceback(Concat(label_, ", request '", FirstId(batch), "': execute: ", status.message()),
                    traceback);
+      status = status.WithPrefix(Concat("model '", batch.definition().name, "': "));
     }
-    batch.CompleteUnanswered(status.WithPrefix(Concat("model '", batch.definition().name, "': ")));
+    batch.CompleteUnanswered(status);
   }
 
   static std::string FirstId(const Batch& batch) {

@@ -57,20 +57,38 @@ class Waiter final : public Completion {
   std::shared_ptr<Waiter> self_;
 };
 
+// A mapping's key or a text value. Throws EngineError where it is no text that UTF-8 can carry.
+std::string TextOf(py::handle value, std::string_view what) {
+  if (py::isinstance<py::str>(value)) {
+    Py_ssize_t size = 0;
+    const char* data = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
+    if (data != nullptr) return {data, static_cast<size_t>(size)};
+    PyErr_Clear();
+  }
+  throw EngineError(InvalidArgument(Concat(what, " is not a text that UTF-8 can carry")));
+}
+
 Parameter ParameterOf(const std::string& name, py::handle value) {
   if (py::isinstance<py::bool_>(value)) return {name, value.cast<bool>()};
-  if (py::isinstance<py::int_>(value)) return {name, value.cast<int64_t>()};
   if (py::isinstance<py::float_>(value)) return {name, value.cast<double>()};
-  if (py::isinstance<py::str>(value)) return {name, value.cast<std::string>()};
-  throw EngineError(InvalidArgument(Concat("parameter '", name,
-                                           "' has invalid type. It should be either 'int', 'bool', "
-                                           "'float' or 'string'.")));
+  if (py::isinstance<py::str>(value)) {
+    return {name, TextOf(value, Concat("parameter '", name, "'"))};
+  }
+  if (py::isinstance<py::int_>(value)) {
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
+    if (overflow == 0) return {name, static_cast<int64_t>(number)};
+    throw EngineError(InvalidArgument(Concat("parameter '", name, "' is out of range for 'int'.")));
+  }
+  throw EngineError(InvalidArgument(
+      Concat("parameter '", name,
+             "' has invalid type. It should be either 'int', 'bool', 'float' or 'string'.")));
 }
 
 void FillInputs(Request& request, const py::dict& inputs, Allocator& allocator) {
   const ModelDefinition& model = request.model->definition();
   for (const auto& [key, value] : inputs) {
-    const auto name = key.cast<std::string>();
+    const std::string name = TextOf(key, "the name of an input");
     const std::optional<uint32_t> index = model.FindInput(name);
     if (!index) {
       throw EngineError(InvalidArgument(
@@ -106,7 +124,7 @@ std::unique_ptr<Request> MakeRequest(Engine& engine, Submitter& submitter,
   if (arguments.outputs) FillOutputs(*request, *arguments.outputs);
   if (arguments.parameters) {
     for (const auto& [key, value] : *arguments.parameters) {
-      request->parameters.push_back(ParameterOf(key.cast<std::string>(), value));
+      request->parameters.push_back(ParameterOf(TextOf(key, "the name of a parameter"), value));
     }
   }
   return request;
@@ -148,6 +166,10 @@ py::dict OutputsOf(const Request& request, Allocator& allocator) {
 }  // namespace
 
 py::dict Infer(Engine& engine, const InferArguments& arguments) {
+  // Also refuses NaN.
+  if (arguments.timeout && !(*arguments.timeout >= 0)) {
+    throw EngineError(InvalidArgument("the timeout is not a number of seconds from 0 on"));
+  }
   DropReleased();
   Submitter submitter(engine.snapshot());
   std::unique_ptr<Request> request = MakeRequest(engine, submitter, arguments);

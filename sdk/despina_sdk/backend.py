@@ -3,7 +3,8 @@
 ``Backend`` makes a ``Model``, a model makes an ``Instance`` for each lane of execution, and an
 instance answers a ``Batch`` of requests at a time. Who calls what, and on which thread:
 
-* ``Backend`` and ``Model`` are called on control threads, one call at a time for one object.
+* ``Backend.load`` is called on threads that load models, for different models side by side. All
+  other calls of a backend or a model come from control threads, one at a time for one object.
 * ``Model.instance``, ``Instance.execute`` and ``Instance.close`` of one instance are called on the
   thread that belongs to that instance, never two at a time. Two instances of a model run side by
   side: what they share is the model's, and the model's author guards it.

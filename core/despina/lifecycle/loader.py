@@ -135,8 +135,7 @@ class Loader:
             if foreign is None or error.code is not Code.NOT_FOUND:
                 raise
             raise DespinaError(Code.UNIMPLEMENTED, f"backend '{name}': {foreign}") from error
-        with self._registry.lock(name):
-            model = _load_with(backend, spec)
+        model = _load_with(backend, spec)
         if not isinstance(model, Model) or getattr(model, "signature", None) is None:
             what = "no despina_sdk.Model" if not isinstance(model, Model) else "no signature"
             text = f"backend '{name}' gave {what} for model '{spec.name}'"

@@ -51,7 +51,7 @@ class BackendRow:
 
 
 class _Entry:
-    """A backend that somebody offers; ``lock`` makes calls to it one at a time."""
+    """A backend that somebody offers; its object is made and closed under ``lock``."""
 
     def __init__(
         self, row: BackendRow, point: EntryPoint | None, backend_class: type[Backend] | None
@@ -109,14 +109,6 @@ class Registry:
                 text = f"backend '{name}': {entry.row.reason}"
                 raise DespinaError(Code.FAILED_PRECONDITION, text)
             return entry.backend
-
-    def lock(self, name: str) -> threading.RLock:
-        """To be held around a call of the backend: it is promised one at a time.
-
-        Raises:
-            DespinaError: NOT_FOUND: nobody offers it.
-        """
-        return self._entry(name).lock
 
     def close(self) -> None:
         """Closes the backends that were made, once."""
