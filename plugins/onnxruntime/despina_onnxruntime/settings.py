@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -12,7 +13,20 @@ import onnxruntime  # type: ignore[import-untyped]
 from despina_onnxruntime.errors import reason_of, refusal
 from despina_sdk import ModelSpec
 
+logger = logging.getLogger(__name__)
+
 Providers = list[tuple[str, dict[str, str]]]
+
+_SHRINKAGE = "memory.enable_memory_arena_shrinkage"
+_PARAMETERS = {
+    "intra_op_thread_count",
+    "inter_op_thread_count",
+    "execution_mode",
+    "enable_mem_arena",
+    "enable_mem_pattern",
+    "profiling",
+    _SHRINKAGE,
+}
 
 _MOST_THREADS = 1024
 _FLAGS = MappingProxyType({"1": True, "true": True, "0": False, "false": False})
@@ -85,7 +99,15 @@ def session_options(spec: ModelSpec) -> onnxruntime.SessionOptions:
     if prefix := spec.parameters.get("profiling"):
         options.enable_profiling, options.profile_file_prefix = True, prefix
     _add_entries(spec, options)
+    _warn_of_unknown(spec)
     return options
+
+
+def _warn_of_unknown(spec: ModelSpec) -> None:
+    """A parameter may be meant for somebody else, so it is no error; a misspelt one is seen."""
+    for key in sorted(spec.parameters.keys() - _PARAMETERS):
+        if not key.startswith("session."):
+            logger.warning("model '%s': parameter '%s' has no effect", spec.name, key)
 
 
 def _add_entries(spec: ModelSpec, options: onnxruntime.SessionOptions) -> None:
@@ -104,16 +126,15 @@ def run_options(spec: ModelSpec) -> onnxruntime.RunOptions | None:
     Raises:
         BackendError: a value that cannot be (INVALID_ARGUMENT); names the parameter.
     """
-    key = "memory.enable_memory_arena_shrinkage"
-    value = spec.parameters.get(key)
+    value = spec.parameters.get(_SHRINKAGE)
     if not value:
         return None
     for item in value.split(";"):
         device, _, number = item.partition(":")
         if device not in ("cpu", "gpu") or not number.isdecimal():
-            raise refusal(spec, f"parameter '{key}' is '{value}', not like 'cpu:0;gpu:0'")
+            raise refusal(spec, f"parameter '{_SHRINKAGE}' is '{value}', not like 'cpu:0;gpu:0'")
     options = onnxruntime.RunOptions()
-    options.add_run_config_entry(key, value)
+    options.add_run_config_entry(_SHRINKAGE, value)
     return options
 
 

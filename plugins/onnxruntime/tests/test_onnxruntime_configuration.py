@@ -475,3 +475,10 @@ def test_a_provider_that_does_not_start_is_not_replaced_by_the_cpu(
     write_identity()
     message = refusal(load, config=accelerated("cpu_execution_accelerator", "openvino"))
     assert "OpenVINOExecutionProvider cannot be used here" in message
+
+
+def test_a_parameter_without_effect_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    settings.session_options(
+        spec_with(parameters={"intra_op_threads": "2", "session.set_denormal_as_zero": "1"})
+    )
+    assert caplog.messages == ["model 'net': parameter 'intra_op_threads' has no effect"]
