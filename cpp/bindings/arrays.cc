@@ -87,47 +87,54 @@ Result<Slice> DataOf(PyArrayObject* array, Sharing sharing, Allocator& allocator
   const auto size = static_cast<size_t>(PyArray_NBYTES(array));
   if (auto slice = EngineMemory(array, size)) return *std::move(slice);
   void* data = PyArray_DATA(array);
-  const bool aligned = reinterpret_cast<uintptr_t>(data) % kDataAlignment == 0;
-  if (size < kCopyBelow || (sharing == Sharing::kShareAligned && !aligned)) {
-    return Copied(data, size, allocator);
-  }
+  if (size < kCopyBelow || sharing == Sharing::kCopy) return Copied(data, size, allocator);
   return Slice(KeepObject(reinterpret_cast<PyObject*>(array), static_cast<std::byte*>(data), size));
 }
 
-// Appends one element of a BYTES tensor; false with an exception set.
-bool AppendElement(std::string& wire, PyObject* element) {
+// The bytes of an element, which keeps them; nothing with an exception set.
+std::optional<std::string_view> ElementBytes(PyObject* element) {
   const char* data = nullptr;
   Py_ssize_t size = 0;
   if (PyUnicode_Check(element)) {
     data = PyUnicode_AsUTF8AndSize(element, &size);
-    if (data == nullptr) return false;
+    if (data == nullptr) return std::nullopt;
   } else {
     char* bytes = nullptr;
-    if (PyBytes_AsStringAndSize(element, &bytes, &size) != 0) return false;
+    if (PyBytes_AsStringAndSize(element, &bytes, &size) != 0) return std::nullopt;
     data = bytes;
   }
   if (static_cast<uint64_t>(size) > UINT32_MAX) {
     PyErr_SetString(PyExc_ValueError, "an element of a BYTES tensor has more than 4 GiB");
-    return false;
+    return std::nullopt;
   }
-  const auto length = static_cast<uint32_t>(size);
-  wire.append(reinterpret_cast<const char*>(&length), sizeof length);
-  wire.append(data, static_cast<size_t>(size));
-  return true;
+  return std::string_view(data, static_cast<size_t>(size));
 }
 
 Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator, std::string_view where) {
-  std::string wire;
-  const npy_intp count = PyArray_SIZE(array);
-  const auto item_size = static_cast<size_t>(PyArray_ITEMSIZE(array));
-  auto* item = static_cast<char*>(PyArray_DATA(array));
-  for (npy_intp i = 0; i < count; ++i, item += item_size) {
-    const Reference element(PyArray_GETITEM(array, item));
-    if (!element || !AppendElement(wire, element.get())) {
-      return InvalidArgument(Concat(where, ": ", TakeException().message()));
-    }
+  const Reference objects(
+      PyArray_FROM_OTF(reinterpret_cast<PyObject*>(array), NPY_OBJECT, NPY_ARRAY_CARRAY_RO));
+  if (!objects) return InvalidArgument(Concat(where, ": ", TakeException().message()));
+  auto* numpy = reinterpret_cast<PyArrayObject*>(objects.get());
+  auto** items = static_cast<PyObject**>(PyArray_DATA(numpy));
+  const auto count = static_cast<size_t>(PyArray_SIZE(numpy));
+  size_t size = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const auto element = ElementBytes(items[i]);
+    if (!element) return InvalidArgument(Concat(where, ": ", TakeException().message()));
+    size += sizeof(uint32_t) + element->size();
   }
-  return Copied(wire.data(), wire.size(), allocator);
+  Result<Buffer> buffer = allocator.Allocate(size);
+  if (!buffer.ok()) return buffer.status();
+  std::byte* to = buffer->writable().data();
+  // Nothing ran in between that could have changed the elements.
+  for (size_t i = 0; i < count; ++i) {
+    const std::string_view element = *ElementBytes(items[i]);
+    const auto length = static_cast<uint32_t>(element.size());
+    std::memcpy(to, &length, sizeof length);
+    std::memcpy(to + sizeof length, element.data(), element.size());
+    to += sizeof length + element.size();
+  }
+  return Slice(*std::move(buffer));
 }
 
 PyObject* BytesArray(const Tensor& tensor, const npy_intp* dims) {
@@ -192,8 +199,12 @@ PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator) {
 
 Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator,
                         std::string_view where) {
-  // Native byte order and row-major; the same object when it is that already.
-  const Reference array(PyArray_FROM_OF(value, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED));
+  // Native byte order and row-major; the same object when it is that already. Lists of `bytes` must
+  // not become numpy's text arrays, which lose zeros at the end of an element.
+  const bool elements = expected == DataType::kBytes && !PyArray_Check(value);
+  const Reference array(elements
+                            ? PyArray_FROM_OTF(value, NPY_OBJECT, NPY_ARRAY_CARRAY_RO)
+                            : PyArray_FROM_OF(value, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED));
   if (!array) return InvalidArgument(Concat(where, ": ", TakeException().message()));
   auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
   const std::optional<DataType> datatype = DataTypeOf(numpy, expected);

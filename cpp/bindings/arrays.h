@@ -22,15 +22,16 @@ bool PrepareArrays();
 // `bytes`. A new reference, or null with an exception set.
 PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator);
 
-// What may be done with the memory of a large array that becomes a tensor.
+// What becomes of the memory of an array that is made a tensor.
 enum class Sharing {
-  kShare,         // the tensor keeps the array
-  kShareAligned,  // the same, unless the array is not aligned as backends expect
+  kShare,  // a large one is kept by the tensor; its owner must not write to it any more
+  kCopy,   // the tensor's is its own
 };
 
-// `value` is an array or what numpy makes one of. Small and non-contiguous arrays are copied. The
-// datatype is `expected` where the array can carry it; otherwise it is the array's own, for the
-// caller to refuse. INVALID_ARGUMENT for arrays that no datatype carries; `where` begins the text.
+// `value` is an array or what numpy makes one of. Small and non-contiguous arrays are copied, the
+// engine's own memory, which nobody can write to, never. The datatype is `expected` where the array
+// can carry it; otherwise it is the array's own, for the caller to refuse. INVALID_ARGUMENT for
+// arrays that no datatype carries; `where` begins the text.
 Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator,
                         std::string_view where);
 

@@ -72,9 +72,9 @@ std::optional<std::string_view> TextView(PyObject* name) {
 
 using NamedOutputs = std::vector<std::pair<uint32_t, Tensor>>;
 
-std::optional<std::pair<uint32_t, Tensor>> OutputOf(const Batch& batch, PyObject* name,
+std::optional<std::pair<uint32_t, Tensor>> OutputOf(const ModelDefinition& model,
+                                                    Allocator& allocator, PyObject* name,
                                                     PyObject* value) {
-  const ModelDefinition& model = batch.definition();
   const auto text = TextView(name);
   const std::optional<uint32_t> index = text ? model.FindOutput(*text) : std::nullopt;
   if (!index) {
@@ -83,7 +83,7 @@ std::optional<std::pair<uint32_t, Tensor>> OutputOf(const Batch& batch, PyObject
   }
   const std::string where = Concat("output '", *text, "' of model '", model.name, "'");
   Result<Tensor> tensor =
-      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, batch.allocator(), where);
+      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, allocator, where);
   if (!tensor.ok()) {
     SetBackendError({tensor.status().code() == Code::kInvalidArgument ? Code::kInternal
                                                                       : tensor.status().code(),
@@ -93,8 +93,11 @@ std::optional<std::pair<uint32_t, Tensor>> OutputOf(const Batch& batch, PyObject
   return std::pair(*index, *std::move(tensor));
 }
 
-// The outputs of a mapping; nothing with an exception set.
+// The outputs of a mapping; nothing with an exception set. Runs code of the author's, after which
+// the batch may have ended or the request been answered: that is looked at afterwards.
 std::optional<NamedOutputs> OutputsOf(const Batch& batch, PyObject* mapping) {
+  const ModelDefinition& model = batch.definition();
+  Allocator& allocator = batch.allocator();
   const Reference items(PyMapping_Items(mapping));
   if (!items) return std::nullopt;
   NamedOutputs outputs;
@@ -102,7 +105,7 @@ std::optional<NamedOutputs> OutputsOf(const Batch& batch, PyObject* mapping) {
   outputs.reserve(static_cast<size_t>(size));
   for (Py_ssize_t i = 0; i < size; ++i) {
     PyObject* pair = PyList_GET_ITEM(items.get(), i);
-    auto output = OutputOf(batch, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
+    auto output = OutputOf(model, allocator, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
     if (!output) return std::nullopt;
     outputs.push_back(*std::move(output));
   }
@@ -180,6 +183,8 @@ PyObject* RequestComplete(PyObject* self, PyObject* mapping) {
   if (batch == nullptr) return nullptr;
   auto outputs = OutputsOf(*batch, mapping);
   if (!outputs) return nullptr;
+  batch = Unanswered(object);
+  if (batch == nullptr) return nullptr;
   for (auto& [index, tensor] : *outputs) {
     const Status added = batch->AddOutput(object->index, index, std::move(tensor));
     if (!added.ok()) return SetBackendError(added);
@@ -191,13 +196,14 @@ PyObject* RequestComplete(PyObject* self, PyObject* mapping) {
 
 PyObject* RequestFail(PyObject* self, PyObject* error) {
   RequestObject* object = AsRequest(self);
-  Batch* batch = Unanswered(object);
-  if (batch == nullptr) return nullptr;
   if (!PyExceptionInstance_Check(error)) {
     PyErr_SetString(PyExc_TypeError, "fail() takes an exception");
     return nullptr;
   }
-  batch->Complete(object->index, StatusOf(error));
+  Status status = StatusOf(error);
+  Batch* batch = Unanswered(object);
+  if (batch == nullptr) return nullptr;
+  batch->Complete(object->index, std::move(status));
   batch->Deliver();
   Py_RETURN_NONE;
 }
@@ -271,6 +277,8 @@ PyObject* BatchScatter(PyObject* self, PyObject* mapping) {
   if (batch == nullptr) return nullptr;
   const auto outputs = OutputsOf(*batch, mapping);
   if (!outputs) return nullptr;
+  batch = Alive(AsBatch(self));
+  if (batch == nullptr) return nullptr;
   for (const auto& [index, tensor] : *outputs) {
     const Status split = batch->Scatter(index, tensor);
     if (!split.ok()) return SetBackendError(split);
@@ -288,32 +296,41 @@ void FreeBatch(PyObject* self) {
 
 // -- types
 
-template <class Function>
-void* Slot(Function* function) {
-  return reinterpret_cast<void*>(function);
+// C++ exceptions end here: the interpreter knows nothing of them.
+template <auto function, class... Arguments>
+PyObject* Guarded(Arguments... arguments) {
+  try {
+    return function(arguments...);
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  }
 }
+template <auto function>
+constexpr getter kGetter = Guarded<function, PyObject*, void*>;
+template <auto function>
+constexpr PyCFunction kMethod = Guarded<function, PyObject*, PyObject*>;
 
 std::array<PyGetSetDef, 6> request_properties = {{
-    {"id", RequestId, nullptr, "What the client called it; may be empty.", nullptr},
-    {"rows", RequestRows, nullptr, "How many rows of the batch are its own.", nullptr},
-    {"parameters", RequestParameters, nullptr, "The custom parameters sent.", nullptr},
-    {"inputs", RequestInputs, nullptr, "Read-only views of the tensors sent.", nullptr},
-    {"cancelled", RequestCancelled, nullptr, "Whether nobody waits any more.", nullptr},
+    {"id", kGetter<RequestId>, nullptr, "What the client called it; may be empty.", nullptr},
+    {"rows", kGetter<RequestRows>, nullptr, "How many rows of the batch are its own.", nullptr},
+    {"parameters", kGetter<RequestParameters>, nullptr, "The custom parameters sent.", nullptr},
+    {"inputs", kGetter<RequestInputs>, nullptr, "Read-only views of the tensors sent.", nullptr},
+    {"cancelled", kGetter<RequestCancelled>, nullptr, "Whether nobody waits any more.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
 std::array<PyMethodDef, 3> request_methods = {{
-    {"complete", RequestComplete, METH_O, "Answers with one array per output."},
-    {"fail", RequestFail, METH_O, "Answers with an error."},
+    {"complete", kMethod<RequestComplete>, METH_O, "Answers with one array per output."},
+    {"fail", kMethod<RequestFail>, METH_O, "Answers with an error."},
     {nullptr, nullptr, 0, nullptr},
 }};
 std::array<PyGetSetDef, 3> batch_properties = {{
-    {"requests", BatchRequests, nullptr, "The requests, in order of arrival.", nullptr},
-    {"rows", BatchRows, nullptr, "Rows of all requests together.", nullptr},
+    {"requests", kGetter<BatchRequests>, nullptr, "The requests, in order of arrival.", nullptr},
+    {"rows", kGetter<BatchRows>, nullptr, "Rows of all requests together.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
 std::array<PyMethodDef, 3> batch_methods = {{
-    {"gather", BatchGather, METH_O, "One array of all requests' rows of an input."},
-    {"scatter", BatchScatter, METH_O, "Splits one array per output and answers all."},
+    {"gather", kMethod<BatchGather>, METH_O, "One array of all requests' rows of an input."},
+    {"scatter", kMethod<BatchScatter>, METH_O, "Splits one array per output and answers all."},
     {nullptr, nullptr, 0, nullptr},
 }};
 
@@ -321,7 +338,7 @@ PyTypeObject* MakeType(PyObject* module, const char* name, int size, PyGetSetDef
                        PyMethodDef* methods, destructor free) {
   std::array<PyType_Slot, 4> slots = {{{Py_tp_getset, properties},
                                        {Py_tp_methods, methods},
-                                       {Py_tp_dealloc, Slot(free)},
+                                       {Py_tp_dealloc, reinterpret_cast<void*>(free)},
                                        {0, nullptr}}};
   PyType_Spec spec = {.name = name,
                       .basicsize = size,

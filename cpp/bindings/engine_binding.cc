@@ -2,9 +2,13 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -25,8 +29,13 @@ namespace py = pybind11;
 namespace despina::bindings {
 namespace {
 
+// Beyond this a time is as good as no limit.
+constexpr double kMostSeconds = 1e9;
+
 Duration Seconds(double seconds) {
-  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(seconds));
+  if (!(seconds >= 0)) throw py::value_error("a time is a number of seconds from 0 on");
+  return std::chrono::duration_cast<Duration>(
+      std::chrono::duration<double>(std::min(seconds, kMostSeconds)));
 }
 
 // A front end. Python may hold it longer than the engine that made it: closing it is idempotent.
@@ -36,10 +45,18 @@ class HttpServer {
       : server_(std::move(server)), clock_(clock) {}
 
   uint16_t port() const { return server_->port(); }
-  void StopAccepting() { server_->StopAccepting(); }
-  bool Close(double timeout) { return server_->Close(clock_.Now() + Seconds(timeout)); }
+  void StopAccepting() {
+    std::lock_guard lock(mutex_);
+    server_->StopAccepting();
+  }
+  bool Close(double timeout) {
+    const Duration limit = Seconds(timeout);
+    std::lock_guard lock(mutex_);
+    return server_->Close(Later(clock_.Now(), limit));
+  }
 
  private:
+  std::mutex mutex_;
   std::unique_ptr<http::Server> server_;
   Clock& clock_;
 };
@@ -48,9 +65,14 @@ class HttpServer {
 class PythonEngine {
  public:
   explicit PythonEngine(size_t pool_max_cached_bytes)
-      : pool_(PoolLimits{.max_cached_bytes = pool_max_cached_bytes}), engine_(pool_) {}
+      : pool_(std::make_unique<BufferPool>(PoolLimits{.max_cached_bytes = pool_max_cached_bytes})),
+        engine_(*pool_) {}
   // With the lock, which instances need to end: an engine that nobody closed lets go of it first.
-  ~PythonEngine() { Close(); }
+  ~PythonEngine() {
+    Close();
+    // Arrays that Python still holds lie in the pool, and give their memory back to it.
+    if (pool_->statistics().bytes_in_use > 0) static_cast<void>(pool_.release());
+  }
   PythonEngine(const PythonEngine&) = delete;
   PythonEngine& operator=(const PythonEngine&) = delete;
 
@@ -102,7 +124,8 @@ class PythonEngine {
                          std::optional<int64_t> version) const {
     const py::gil_scoped_release release;
     std::vector<protocol::NamedCounts> counts;
-    for (const auto& [model, entry] : engine_.snapshot().Get()->models) {
+    const std::shared_ptr<const Snapshot> snapshot = engine_.snapshot().Get();
+    for (const auto& [model, entry] : snapshot->models) {
       if (name && model != *name) continue;
       for (const auto& [number, served] : entry.versions) {
         if (!version || number == *version) counts.push_back({model, number, served->Counts()});
@@ -115,7 +138,7 @@ class PythonEngine {
   }
 
   std::map<std::string, uint64_t> Memory() const {
-    const AllocatorStatistics pool = pool_.statistics();
+    const AllocatorStatistics pool = pool_->statistics();
     return {{"bytes_in_use", pool.bytes_in_use},
             {"bytes_cached", pool.bytes_cached},
             {"allocations", pool.allocations},
@@ -130,20 +153,25 @@ class PythonEngine {
   }
 
   std::shared_ptr<HttpServer> Serve(http::Options options) {
-    const py::gil_scoped_release release;
-    Result<std::unique_ptr<http::Server>> started =
-        http::Server::Start(std::move(options), engine_.snapshot(), pool_, engine_.clock());
-    if (!started.ok()) throw EngineError(started.status());
-    auto server = std::make_shared<HttpServer>(*std::move(started), engine_.clock());
+    std::shared_ptr<HttpServer> server;
+    {
+      const py::gil_scoped_release release;
+      Result<std::unique_ptr<http::Server>> started =
+          http::Server::Start(std::move(options), engine_.snapshot(), *pool_, engine_.clock());
+      if (!started.ok()) throw EngineError(started.status());
+      server = std::make_shared<HttpServer>(*std::move(started), engine_.clock());
+      if (closed_) server->Close(0);
+    }
     servers_.push_back(server);
     return server;
   }
 
   void Close() {
-    if (std::exchange(closed_, true)) return;
+    if (closed_.exchange(true)) return;
+    const auto servers = servers_;
     {
       const py::gil_scoped_release release;
-      for (const auto& server : servers_) server->Close(0);
+      for (const auto& server : servers) server->Close(0);
       engine_.Close();
     }
     DropReleased();
@@ -151,10 +179,10 @@ class PythonEngine {
 
  private:
   // In this order: what comes later uses what comes before.
-  BufferPool pool_;
+  std::unique_ptr<BufferPool> pool_;
   Engine engine_;
   std::vector<std::shared_ptr<HttpServer>> servers_;
-  bool closed_ = false;
+  std::atomic<bool> closed_{false};
 };
 
 std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address, uint16_t port,

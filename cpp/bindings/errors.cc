@@ -67,9 +67,12 @@ PyObject* SetBackendError(const Status& status) {
   const Reference type(PyObject_GetAttrString(module.get(), "BackendError"));
   const Reference code(
       PyObject_CallMethod(module.get(), "Code", "i", static_cast<int>(status.code())));
-  if (!type || !code) return nullptr;
+  const std::string& text = status.message();
+  const Reference message(
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+  if (!type || !code || !message) return nullptr;
   const Reference error(
-      PyObject_CallFunction(type.get(), "Os", code.get(), status.message().c_str()));
+      PyObject_CallFunctionObjArgs(type.get(), code.get(), message.get(), nullptr));
   if (error) PyErr_SetObject(type.get(), error.get());
   return nullptr;
 }

@@ -9,19 +9,14 @@ namespace {
 class ObjectBlock;
 
 std::atomic<ObjectBlock*> released{nullptr};
-std::atomic<size_t> kept{0};
 
 class ObjectBlock final : public Block {
  public:
   ObjectBlock(PyObject* owner, std::byte* memory, size_t size)
       : Block(memory, size), owner_(owner) {
     Py_INCREF(owner_);
-    kept.fetch_add(1, std::memory_order_relaxed);
   }
-  ~ObjectBlock() override {
-    Py_DECREF(owner_);
-    kept.fetch_sub(1, std::memory_order_relaxed);
-  }
+  ~ObjectBlock() override { Py_DECREF(owner_); }
   ObjectBlock* next() const { return next_; }
 
  private:
@@ -50,7 +45,6 @@ void DropReleased() {
   }
 }
 
-bool ObjectsKept() { return kept.load(std::memory_order_relaxed) > 0; }
 bool ObjectsReleased() { return released.load(std::memory_order_relaxed) != nullptr; }
 
 }  // namespace despina::bindings

@@ -16,9 +16,6 @@ Buffer KeepObject(PyObject* owner, std::byte* memory, size_t size);
 // Lets go of the objects whose buffers are gone. With the lock.
 void DropReleased();
 
-// Whether there is a buffer, or an object on the list, for which DropReleased() will have to be
-// called. Any thread.
-bool ObjectsKept();
 // Whether DropReleased() has something to do now. Any thread.
 bool ObjectsReleased();
 

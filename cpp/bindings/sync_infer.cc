@@ -20,7 +20,7 @@ namespace despina::bindings {
 namespace {
 
 // How often a wait looks for signals.
-constexpr auto kSignalPeriod = std::chrono::milliseconds(50);
+constexpr double kSignalSeconds = 0.05;
 
 // Keeps itself until the answer has come, also when nobody waits for it any more.
 class Waiter final : public Completion {
@@ -44,7 +44,7 @@ class Waiter final : public Completion {
   // Nobody will submit: breaks the cycle.
   void Forget() { self_.reset(); }
 
-  std::unique_ptr<Request> WaitFor(std::chrono::nanoseconds time) {
+  std::unique_ptr<Request> WaitFor(std::chrono::duration<double> time) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, time, [this] { return answered_ != nullptr; });
     return std::move(answered_);
@@ -95,7 +95,7 @@ void FillInputs(Request& request, const py::dict& inputs, Allocator& allocator) 
           Concat("unexpected inference input '", name, "' for model '", model.name, "'")));
     }
     Result<Tensor> tensor =
-        TensorOf(value.ptr(), model.inputs[*index].datatype, Sharing::kShareAligned, allocator,
+        TensorOf(value.ptr(), model.inputs[*index].datatype, Sharing::kCopy, allocator,
                  Concat("input '", name, "' for model '", model.name, "'"));
     if (!tensor.ok()) throw EngineError(tensor.status());
     request.inputs[*index] = *std::move(tensor);
@@ -136,10 +136,13 @@ std::unique_ptr<Request> Wait(Waiter& waiter, Request& submitted, std::optional<
   using SteadyClock = std::chrono::steady_clock;
   const auto begin = SteadyClock::now();
   while (true) {
+    const std::chrono::duration<double> before = SteadyClock::now() - begin;
+    const double period =
+        timeout ? std::min(kSignalSeconds, *timeout - before.count()) : kSignalSeconds;
     std::unique_ptr<Request> answered;
     {
       const py::gil_scoped_release release;
-      answered = waiter.WaitFor(kSignalPeriod);
+      answered = waiter.WaitFor(std::chrono::duration<double>(std::max(period, 0.0)));
     }
     if (answered) return answered;
     const std::chrono::duration<double> waited = SteadyClock::now() - begin;

@@ -114,7 +114,7 @@ class Request(Protocol):
     def complete(self, outputs: Mapping[str, Array]) -> None:
         """Answers with one array per output, shapes with the batch axis of a batching model.
 
-        Large arrays are sent from where they are: do not write to them afterwards.
+        An output that is left out is not in the answer. Large arrays are sent from where they are: do not write to them afterwards.
 
         Raises:
             BackendError: an output that the model does not have, or a wrong dtype or row count
@@ -201,6 +201,11 @@ class Backend(ABC):
 
     name: ClassVar[str]
     """As in the field ``backend`` of a model configuration."""
+
+    uses: ClassVar[frozenset[str]] = frozenset()
+    """Optional fields of a model configuration that the backend acts on itself, of
+    ``instance_group.gpus``, ``optimization`` and ``default_model_filename``. A model whose
+    configuration sets one of the others is refused."""
 
     def __init__(self, options: Mapping[str, str]) -> None:
         """Takes the operator's ``--backend-config`` settings for this backend. Cheap."""

@@ -40,6 +40,7 @@ def batch_function(
     outputs: Sequence[TensorSpec],
     name: str | None = None,
     setup: Setup | None = None,
+    max_batch_size: int = 8,
 ) -> Callable[[Function], type[Backend]]:
     """Makes a ``Backend`` class of a function over stacked arrays.
 
@@ -51,12 +52,14 @@ def batch_function(
         name: of the backend; the function's own by default.
         setup: called once per instance, on its thread, as ``setup(spec, placement)``; what it
             returns becomes the function's first argument.
+        max_batch_size: rows of a batch at most, where the model's configuration names no number.
     """
 
     def wrap(function: Function) -> type[Backend]:
         class FunctionBackend(Backend):
             def load(self, spec: ModelSpec) -> Model:
-                signature = Signature(tuple(inputs), tuple(outputs))
+                rows = spec.max_batch_size or max_batch_size
+                signature = Signature(tuple(inputs), tuple(outputs), rows)
                 return _FunctionModel(function, setup, spec, signature)
 
         FunctionBackend.name = name or function.__name__

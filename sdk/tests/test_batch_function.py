@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,18 @@ def test_the_name_may_be_given() -> None:
     assert anything.name == "sums"
 
 
-def test_its_signature_leaves_the_batch_size_to_the_configuration() -> None:
-    assert row_sum({}).load(SPEC).signature == Signature((X,), (Y,), None)
+def test_its_signature_has_a_batch_size_where_the_configuration_has_none() -> None:
+    assert row_sum({}).load(SPEC).signature == Signature((X,), (Y,), 8)
+
+    @batch_function(inputs=[X], outputs=[Y], max_batch_size=32)
+    def large(X: Array) -> dict[str, Array]:  # noqa: N803
+        return {"Y": X[:, :1]}
+
+    assert large({}).load(SPEC).signature.max_batch_size == 32
+
+
+def test_its_signature_has_the_batch_size_of_the_configuration() -> None:
+    assert row_sum({}).load(replace(SPEC, max_batch_size=64)).signature.max_batch_size == 64
 
 
 def test_it_is_called_once_with_all_rows_of_a_batch_and_each_request_gets_its_own() -> None:
