@@ -55,7 +55,7 @@ RequestChain BatchSource::Push(RequestChain chain) {
   return chain;
 }
 
-std::optional<RequestChain> BatchSource::TryTake(std::unique_lock<std::mutex>&, TimePoint& until) {
+std::optional<RequestChain> BatchSource::TryTake(TimePoint& until) {
   Decision decision{.take = 1};
   if (dynamic_) {
     decision = Decide(queue_.front(), limits_, closed_ ? TimePoint::max() : clock_.Now());
@@ -89,7 +89,7 @@ std::optional<RequestChain> BatchSource::Take(const std::function<bool()>& idle)
   while (true) {
     if (!queue_.empty()) {
       TimePoint until{};
-      if (auto batch = TryTake(lock, until)) return batch;
+      if (auto batch = TryTake(until)) return batch;
       if (someone_holds_) {
         Sleep(lock, std::nullopt);
       } else {

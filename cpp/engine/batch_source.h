@@ -40,7 +40,8 @@ class BatchSource {
 
  private:
   void Number(Request& request);
-  std::optional<RequestChain> TryTake(std::unique_lock<std::mutex>& lock, TimePoint& until);
+  // With mutex_ held. Nothing: the queue is held back until `until`.
+  std::optional<RequestChain> TryTake(TimePoint& until);
   void Sleep(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until);
 
   const bool dynamic_;

@@ -46,7 +46,9 @@ Status Engine::Load(ModelDefinition definition, std::unique_ptr<ExecutorFactory>
                : QueuedModel::Start(std::move(definition), std::move(factory), allocator_, clock_);
   if (!model.ok()) return model.status();
   std::lock_guard lock(mutex_);
-  // Somebody may have loaded it meanwhile. `model` then ends its instances after the lock is left.
+  // Somebody may have loaded it meanwhile, or closed the engine. `model` then ends its instances
+  // after the lock is left.
+  if (closed_) return Unavailable("the server is shutting down");
   if (loaded_.try_emplace(version, *model).second) return Ok();
   return {Code::kAlreadyExists, Named(version) + " is loaded already"};
 }
@@ -102,6 +104,10 @@ bool Engine::WaitIdle(Duration timeout) const {
 void Engine::Close() {
   snapshot_.Publish(std::make_shared<const Snapshot>(
       Snapshot{.models = {}, .live = false, .ready = false, .exiting = true}));
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
   auto models = AllLoaded();
   std::ranges::stable_partition(
       models, [](const auto& model) { return model->definition().is_ensemble(); });

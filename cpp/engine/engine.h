@@ -43,7 +43,7 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Starts a model's instances, or makes an ensemble (then without a factory). On failure nothing
-  // stays. It takes requests once it is published.
+  // stays. It takes requests once it is published. UNAVAILABLE after Close().
   Status Load(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory);
   Status Publish(const Publication& publication);
   // Waits until the requests of a model that is not published any more are answered, then ends its
@@ -70,7 +70,9 @@ class Engine {
   Published<Snapshot> snapshot_;
 
   mutable std::mutex mutex_;
-  std::map<Version, std::shared_ptr<Model>> loaded_;  // guarded by mutex_
+  // Guarded by mutex_ from here on.
+  std::map<Version, std::shared_ptr<Model>> loaded_;
+  bool closed_ = false;
 };
 
 }  // namespace despina

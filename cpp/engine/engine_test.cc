@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -182,6 +183,41 @@ TEST_F(EngineTest, ReplacingAVersionTurnsNobodyAway) {
   }
   done = true;
   for (std::thread& client : clients) client.join();
+}
+
+TEST_F(EngineTest, AModelThatIsLoadedWhenTheServerHasClosedIsStoppedAgain) {
+  // Creates its instance only when it is told to.
+  class SlowFactory final : public ExecutorFactory {
+   public:
+    SlowFactory(std::latch& begun, std::latch& go_on, std::shared_ptr<int> held)
+        : begun_(begun), go_on_(go_on), held_(std::move(held)) {}
+    Result<std::unique_ptr<Executor>> Create(const InstanceDefinition&) override {
+      begun_.count_down();
+      go_on_.wait();
+      return std::unique_ptr<Executor>(
+          std::make_unique<testing::FunctionExecutor>([held = held_](Batch&) {}));
+    }
+
+   private:
+    std::latch& begun_;
+    std::latch& go_on_;
+    const std::shared_ptr<int> held_;
+  };
+  std::latch begun(1);
+  std::latch go_on(1);
+  auto held = std::make_shared<int>();
+  const std::weak_ptr<int> alive = held;
+  auto factory = std::make_unique<SlowFactory>(begun, go_on, std::move(held));
+  Status status;
+  std::thread loading([&] { status = engine().Load(Version(1), std::move(factory)); });
+  begun.wait();
+  engine().Close();
+  go_on.count_down();
+  loading.join();
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_EQ(status.message(), "the server is shutting down");
+  EXPECT_TRUE(alive.expired());
+  EXPECT_EQ(engine().Unload({"m", 1}, std::nullopt).code(), Code::kNotFound);
 }
 
 TEST_F(EngineTest, WaitsUntilNoRequestIsInside) {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "engine/batcher.h"
 
 namespace despina {
 namespace {
@@ -173,11 +174,18 @@ std::unique_ptr<Request> EnsembleRun::TakeAnswer() {
       break;
     }
     Tensor tensor = *slot.value;
-    Status fits = ConvertBatchAxis(tensor, slot.batched, definition().batching_axis(),
-                                   definition().outputs[i].dims);
+    const TensorDefinition& output = definition().outputs[i];
+    const bool batched = definition().batching_axis();
+    Status fits = ConvertBatchAxis(tensor, slot.batched, batched, output.dims);
+    if (fits.ok()) {
+      const std::optional<uint32_t> rows =
+          batched ? std::optional(request_->state.rows) : std::nullopt;
+      fits = CheckOutput(definition(), output, tensor, rows);
+    } else {
+      fits = fits.WithPrefix(Concat("output '", output.name, "': "));
+    }
     if (!fits.ok()) {
-      failure_ = fits.WithPrefix(Concat("in ensemble '", definition().name, "', output '",
-                                        plan_.tensors[outputs[i]].name, "': "));
+      failure_ = fits.WithPrefix(Concat("in ensemble '", definition().name, "', "));
       break;
     }
     response.outputs.push_back({i, std::move(tensor)});

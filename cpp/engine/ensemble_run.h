@@ -54,14 +54,14 @@ class EnsembleRun {
   EnsembleRun(EnsembleOwner& owner, std::unique_ptr<Request> request);
 
   void StepEnded(size_t index, std::unique_ptr<Request> answered, Turn& turn);
-  // All four with mutex_ held.
+  // With mutex_ held, all up to TakeAnswer().
   void KeepOutputs(size_t index, Request& answered);
   void Advance(Turn& turn);
   bool Ready(size_t index) const;
   Status Launch(size_t index, Turn& turn);
-
   void FailStep(size_t index, const Status& status);
   std::unique_ptr<Request> TakeAnswer();
+
   std::string StepName(size_t index) const;
   const ModelDefinition& definition() const { return request_->model->definition(); }
 

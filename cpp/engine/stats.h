@@ -59,8 +59,8 @@ struct ExecutionTimes {
   Duration compute_output{0};
 };
 
-// Any thread. What belongs to one request or one execution is counted under one lock, so that a
-// reader never sees half of it.
+// Any thread. The counts of one request are whole for a reader, and so are those of one execution.
+// Between the two, a reader may see a request whose execution is not counted yet.
 class ModelStatistics {
  public:
   void CountSuccess(Duration whole, uint32_t rows, const ExecutionTimes& times);

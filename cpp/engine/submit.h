@@ -31,7 +31,6 @@ class Turn {
   // Precondition: Model::Prepare has succeeded. The request's completion will be called.
   void Add(std::unique_ptr<Request> request);
   void Flush();
-  bool empty() const { return pending_.empty(); }
 
  private:
   struct Pending {

@@ -61,10 +61,6 @@ Shape Shape::WithFirst(int64_t dim) const {
   return out;
 }
 
-bool Shape::fixed() const {
-  return std::none_of(dims_.begin(), dims_.begin() + rank_, [](int64_t dim) { return dim < 0; });
-}
-
 bool Shape::operator==(const Shape& other) const {
   return std::ranges::equal(dims(), other.dims());
 }

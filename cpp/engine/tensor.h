@@ -59,7 +59,6 @@ class Shape {
   Shape WithoutFirst() const { return Shape(dims().subspan(1)); }
   // Precondition: rank() < kMaxRank.
   Shape WithFirst(int64_t dim) const;
-  bool fixed() const;
 
   bool operator==(const Shape& other) const;
 

@@ -40,8 +40,6 @@ TEST(Shape, GainsAndLosesAxes) {
   EXPECT_EQ(shape.WithoutFirst(), Shape{3});
   EXPECT_EQ(Shape{7}.WithoutFirst(), Shape{});
   EXPECT_NE(Shape{2}, (Shape{2, 0}));
-  EXPECT_TRUE(shape.fixed());
-  EXPECT_FALSE((Shape{2, -1}).fixed());
   EXPECT_EQ(ToText(Shape{2, -1, 3}), "[2,-1,3]");
   EXPECT_EQ(ToText(Shape{}), "[]");
 }

@@ -24,12 +24,18 @@ std::span<std::byte> Body::space() {
 }
 
 Status Body::Commit(size_t size) {
-  if (!budget_.TryTake(size)) {
+  Status status = Charge(size_ + size);
+  if (status.ok()) size_ += size;
+  return status;
+}
+
+Status Body::Charge(uint64_t bytes) {
+  if (bytes <= charged_) return Ok();
+  if (!budget_.TryTake(bytes - charged_)) {
     return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
                                              budget_.limit(), " bytes; try again later")};
   }
-  charged_ += size;
-  size_ += size;
+  charged_ = bytes;
   return Ok();
 }
 

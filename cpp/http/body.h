@@ -36,6 +36,9 @@ class Body {
 
   // The bytes; the charge stays until Release().
   Slice Take();
+  // Makes the charge at least `bytes`, until Release(). RESOURCE_EXHAUSTED when the budget is
+  // spent; then it stays as it is.
+  Status Charge(uint64_t bytes);
   void Release();
 
  private:

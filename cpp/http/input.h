@@ -22,7 +22,6 @@ class Input {
     begin_ += size;
     if (begin_ == end_) begin_ = end_ = 0;
   }
-  void Clear() { begin_ = end_ = 0; }
 
   // Room behind the bytes; empty when they take all of it.
   std::span<std::byte> space() {

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <latch>
 #include <mutex>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -96,12 +97,12 @@ class Worker {
   }
 
   // The following return at once; the loop does it. `done` is counted down then.
-  void StopAccepting(std::latch& done) {
-    loop_->Post([this, &done] {
+  void StopAccepting(std::shared_ptr<std::latch> done) {
+    loop_->Post([this, done = std::move(done)] {
       listener_.Close();
       stopping_ = true;
       connections_.StopWhenIdle();
-      done.count_down();
+      done->count_down();
     });
   }
 
@@ -185,7 +186,14 @@ Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<S
         std::make_unique<Worker>(impl->shared, std::move(each.descriptor), snapshot, allocator));
   }
   for (size_t i = 0; i < impl->workers.size(); ++i) {
-    impl->workers[i]->Run(Concat(thread_name, i));
+    try {
+      impl->workers[i]->Run(Concat(thread_name, i));
+    } catch (const std::system_error& error) {
+      // Those that run would not end by themselves.
+      for (size_t j = 0; j < i; ++j) impl->workers[j]->Finish();
+      return Status(Code::kResourceExhausted,
+                    Concat(prefix, "thread ", i, " of ", threads, ": ", error.what()));
+    }
   }
   impl->running = true;
   return std::make_unique<Server>(std::move(impl));
@@ -203,9 +211,11 @@ uint64_t Server::bytes_in_flight() const {
 
 void Server::StopAccepting() {
   if (!impl_->running) return;
-  std::latch done(static_cast<std::ptrdiff_t>(impl_->workers.size()));
+  // Shared with the threads: they may still be leaving the latch when this returns.
+  const auto done =
+      std::make_shared<std::latch>(static_cast<std::ptrdiff_t>(impl_->workers.size()));
   for (const auto& worker : impl_->workers) worker->StopAccepting(done);
-  done.wait();
+  done->wait();
 }
 
 bool Server::Close(TimePoint deadline) {

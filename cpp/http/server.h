@@ -33,11 +33,12 @@ struct Options {
   size_t max_header_bytes = size_t{64} << 10;
   // More are answered with 503.
   size_t max_connections = 4096;
-  // Bytes of bodies that were received and not answered; what goes beyond is answered with 503.
+  // Bytes of requests' bodies until they are answered, and of answers until they are sent; what
+  // goes beyond is answered with 503.
   uint64_t max_bytes_in_flight = uint64_t{1} << 30;
   // From the first byte of a header to its last; 408.
   Duration header_timeout = std::chrono::seconds(30);
-  // For each 64 KiB of a body, 408, and for any progress of an answer.
+  // For each 64 KiB of a body, 408, and of an answer.
   Duration body_timeout = std::chrono::seconds(60);
   // Between requests; then the connection is closed.
   Duration idle_timeout = std::chrono::minutes(5);
@@ -50,8 +51,9 @@ class Server {
   // Start() makes servers.
   explicit Server(std::unique_ptr<Impl> impl);
   // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start HTTP service: ..."
-  // where the address cannot be listened on. The snapshot, the allocator and the clock must
-  // outlive the server; the allocator also the requests that Close() left behind.
+  // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread cannot be made. The
+  // snapshot, the allocator and the clock must outlive the server; the allocator also the requests
+  // that Close() left behind.
   static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
                                                Allocator& allocator, Clock& clock);
   Server(const Server&) = delete;

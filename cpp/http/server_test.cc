@@ -1,9 +1,13 @@
 #include "http/server.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -247,6 +251,36 @@ TEST_F(ServerTest, NamesAnAddressThatIsNotOfThisMachine) {
   }
 }
 
+TEST_F(ServerTest, SaysThatThereAreNoThreadsForIt) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers need more address space than this test leaves";
+#endif
+  // Room for the stack of one thread, and not for that of a second one.
+  constexpr size_t kStack = size_t{256} << 20;
+  pthread_attr_t attributes;
+  ASSERT_EQ(::pthread_getattr_default_np(&attributes), 0);
+  size_t usual_stack = 0;
+  ASSERT_EQ(::pthread_attr_getstacksize(&attributes, &usual_stack), 0);
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit little = before;
+  little.rlim_cur = pages * static_cast<size_t>(::sysconf(_SC_PAGESIZE)) + kStack * 3 / 2;
+  ASSERT_EQ(::pthread_attr_setstacksize(&attributes, kStack), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&attributes), 0);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &little), 0);
+  const auto server = Server::Start({.port = 0, .threads = 3}, snapshot_, pool_, Clock::System());
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&attributes, usual_stack), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&attributes), 0);
+  ::pthread_attr_destroy(&attributes);
+  ASSERT_FALSE(server.ok());
+  EXPECT_EQ(server.status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(server.status().message().rfind("failed to start HTTP service: thread 1 of 3: ", 0), 0U)
+      << server.status().message();
+}
+
 TEST_F(ServerTest, CancelsTheRequestOfAClientThatVanishes) {
   Start();
   Client closing = Connect();
@@ -264,6 +298,16 @@ TEST_F(ServerTest, CancelsTheRequestOfAClientThatVanishes) {
   EXPECT_TRUE(server_->Close(Clock::System().Now() + seconds(10)));
   EXPECT_EQ(server_->bytes_in_flight(), 0U);
   EXPECT_EQ(held_->gate().inside(), 0U);
+}
+
+TEST_F(ServerTest, TakesAClientThatEndsItsSendingForGone) {
+  Start();
+  Client client = Connect();
+  client.Send(Infer("held"));
+  held_->WaitForArrivals(1);
+  client.EndSending();
+  held_->WaitForCancellations(1);
+  EXPECT_TRUE(client.SeesEnd());
 }
 
 TEST_F(ServerTest, ServesTheOthersWhileClientsVanish) {

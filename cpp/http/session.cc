@@ -15,8 +15,11 @@ constexpr uint64_t kMaxSkipped = uint64_t{64} << 10;
 // What is read of a client that goes on sending after its answer, and for how long.
 constexpr uint64_t kMaxDrained = uint64_t{64} << 20;
 constexpr Duration kDrainTime = std::chrono::seconds(5);
-// The body timeout is for this many bytes, so that a trickle does not hold a connection for ever.
+// The body timeout is for this many bytes, in or out, so that a trickle does not hold a connection
+// for ever.
 constexpr size_t kProgress = size_t{64} << 10;
+// Answers up to this size need no budget, so that errors can be told when it is spent.
+constexpr size_t kMaxUncharged = 4096;
 // Of a chunked body: what is read at a time, what its framing may take, and its first buffer.
 constexpr size_t kChunksRead = size_t{16} << 10;
 constexpr size_t kMaxFraming = size_t{64} << 10;
@@ -68,7 +71,7 @@ std::span<std::byte> Session::ReadSpace() {
 
 void Session::OnRead(size_t size) {
   if (state_ == State::kBody && body_.allocated()) {
-    CountBodyProgress(size);
+    CountProgress(size);
     const Status status = body_.Commit(size);
     if (!status.ok()) return RejectBody(status);
   } else {
@@ -185,7 +188,7 @@ bool Session::ReadBody() {
   if (here > 0) {
     const Status status = body_.Append(input_.bytes().first(here));
     input_.Consume(here);
-    CountBodyProgress(here);
+    CountProgress(here);
     if (!status.ok()) {
       RejectBody(status);
       return false;
@@ -206,7 +209,7 @@ bool Session::ReadChunks() {
     }
     if (!body_.allocated()) status = body_.Allocate(kFirstBuffer, aligned_);
     if (status.ok()) status = body_.Append(content);
-    CountBodyProgress(content.size());
+    CountProgress(content.size());
     return status.ok();
   };
   size_t used = 0;
@@ -245,7 +248,7 @@ bool Session::SkipBody() {
   return true;
 }
 
-void Session::CountBodyProgress(size_t size) {
+void Session::CountProgress(size_t size) {
   progress_ += size;
   if (progress_ < kProgress) return;
   progress_ = 0;
@@ -268,6 +271,7 @@ void Session::RespondToHead(Answer answer) {
 void Session::Reject(int status, std::string_view message) {
   close_ = true;
   unread_ = true;
+  body_.Release();
   StartSending(ErrorAnswer(status, message));
 }
 
@@ -275,8 +279,7 @@ void Session::RejectBody(const Status& status) { Reject(503, status.message()); 
 
 void Session::Respond(Answer answer) {
   // Only now: what a request holds counts until it is answered, also when the client has gone.
-  body_.Release();
-  if (state_ != State::kWorking) return;
+  if (state_ != State::kWorking) return body_.Release();
   StartSending(std::move(answer));
   if (transport_) transport_->Resume();
 }
@@ -289,10 +292,15 @@ void Session::RefuseAll(Answer answer) {
 
 void Session::StartSending(Answer answer) {
   state_ = State::kSending;
-  body_.Release();
+  progress_ = 0;
   SetDeadline(limits().body_timeout);
   close_ = close_ || stopping_;
   answer_ = std::move(answer);
+  if (const size_t size = answer_.body_size(); size > kMaxUncharged) {
+    // Part of it may be the request's memory: the larger of the two is charged.
+    const Status charged = body_.Charge(size);
+    if (!charged.ok()) answer_ = ErrorAnswer(503, charged.message());
+  }
   Persistence persistence = Persistence::kImplied;
   if (close_) {
     persistence = Persistence::kSayClose;
@@ -311,12 +319,12 @@ void Session::StartSending(Answer answer) {
 }
 
 void Session::OnWritten(size_t size) {
+  if (state_ == State::kSending) CountProgress(size);
   size_t sent = 0;
   while (sent < output_.size() && output_[sent].size() <= size) size -= output_[sent++].size();
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent));
   if (!output_.empty()) {
     output_[0] = output_[0].subspan(size);
-    if (state_ == State::kSending) SetDeadline(limits().body_timeout);
     return;
   }
   if (state_ == State::kSending) FinishAnswer();
@@ -325,6 +333,7 @@ void Session::OnWritten(size_t size) {
 
 void Session::FinishAnswer() {
   answer_ = {};
+  body_.Release();
   if (close_) {
     const bool more = unread_ || !input_.empty();
     state_ = more ? State::kDraining : State::kDone;

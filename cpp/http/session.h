@@ -25,7 +25,7 @@ struct SessionLimits {
   size_t max_body_bytes = size_t{64} << 20;
   // From its first byte to its last.
   Duration header_timeout = std::chrono::seconds(30);
-  // For each part of a body of this many bytes, and for any progress of an answer.
+  // For each 64 KiB of a body, and of an answer.
   Duration body_timeout = std::chrono::seconds(60);
   // Between requests.
   Duration idle_timeout = std::chrono::minutes(5);
@@ -122,7 +122,7 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   void RejectBody(const Status& status);
   void StartSending(Answer answer);
   void SetDeadline(Duration from_now) { deadline_ = environment_->clock.Now() + from_now; }
-  void CountBodyProgress(size_t size);
+  void CountProgress(size_t size);
   const SessionLimits& limits() const { return environment_->limits; }
 
   const std::shared_ptr<SessionEnvironment> environment_;
@@ -142,9 +142,10 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // Of the head, that the parser has used.
   size_t head_bytes_ = 0;
 
+  // Its charge stays until the answer has been sent, and covers that too.
   Body body_;
   uint64_t aligned_ = 0;
-  // Bytes of the body since the deadline was set.
+  // Bytes of the body, or of the answer, since the deadline was set.
   size_t progress_ = 0;
   // Of a body that nobody wants, or while draining: what may still come.
   uint64_t skip_ = 0;

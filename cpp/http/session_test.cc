@@ -2,133 +2,24 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstring>
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "base/text.h"
-#include "memory/pool.h"
+#include "http/testing/session_fixture.h"
 
 namespace despina::http {
 namespace {
 
-using std::chrono::seconds;
+using testing::kChunkedPost;
+using testing::kGet;
+using testing::kGetAnswer;
+using testing::kPost;
+using testing::kPostAnswer;
+using testing::RecordingHandler;
+using testing::SessionTest;
 using Phase = net::Protocol::Phase;
-
-std::string TextOf(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// Wants the bodies of POST, and keeps what it was given.
-class RecordingHandler final : public Handler {
- public:
-  Decision OnHead(const Head& head) override {
-    heads.push_back(head);
-    if (head.method != Method::kPost) {
-      Answer answer;
-      answer.text = "read " + head.path;
-      return {.answer = std::move(answer)};
-    }
-    return {.answer = std::nullopt, .aligned = aligned};
-  }
-  void OnRequest(Session& session, const Head&, Slice body) override {
-    bodies.push_back(TextOf(body.bytes()));
-    last_body = std::move(body);
-    if (answers_at_once) AnswerNow(session);
-  }
-  void OnGone() override { ++gone; }
-
-  void AnswerNow(Session& session) const {
-    Answer answer;
-    answer.text = "got ";
-    answer.slices.push_back(last_body);
-    session.Respond(std::move(answer));
-  }
-
-  uint64_t aligned = 0;
-  bool answers_at_once = true;
-  std::vector<Head> heads;
-  std::vector<std::string> bodies;
-  Slice last_body;
-  int gone = 0;
-};
-
-class SessionTest : public ::testing::Test, public net::Transport {
- protected:
-  void Open(SessionLimits limits = {},
-            uint64_t max_bytes_in_flight = std::numeric_limits<uint64_t>::max() / 2) {
-    environment_ = std::make_shared<SessionEnvironment>(limits, max_bytes_in_flight, pool_, clock_);
-    auto handler = std::make_unique<RecordingHandler>();
-    handler_ = handler.get();
-    session_ = std::make_shared<Session>(environment_, std::move(handler));
-    session_->OnOpened(*this);
-    sent_.clear();
-  }
-
-  // Gives the session bytes, so many at a time, as a connection does. False when it did not want
-  // all of them.
-  bool Feed(std::string_view bytes, size_t step = std::numeric_limits<size_t>::max()) {
-    while (!bytes.empty()) {
-      const std::span<std::byte> space = session_->ReadSpace();
-      const size_t size = std::min({space.size(), step, bytes.size()});
-      if (size == 0) return false;
-      std::memcpy(space.data(), bytes.data(), size);
-      session_->OnRead(size);
-      bytes.remove_prefix(size);
-      Drain();
-    }
-    return true;
-  }
-  // Takes what the session sends, so many bytes at a time.
-  void Drain() {
-    while (!session_->Output().empty()) {
-      const std::span<const std::byte> piece = session_->Output()[0];
-      const size_t size = std::min(piece.size(), write_step_);
-      sent_ += TextOf(piece.first(size));
-      session_->OnWritten(size);
-    }
-  }
-  std::string Exchange(std::string_view bytes) {
-    sent_.clear();
-    Feed(bytes);
-    return sent_;
-  }
-  int StatusOfLast() const {
-    const size_t at = sent_.rfind("HTTP/1.1 ");
-    return at == std::string::npos ? 0 : std::stoi(sent_.substr(at + 9, 3));
-  }
-  void ExpectRejected(std::string_view request, int status) {
-    Open(limits_);
-    Feed(request);
-    EXPECT_EQ(StatusOfLast(), status) << request.substr(0, 200) << "\n" << sent_;
-    EXPECT_NE(sent_.find("Connection: close\r\n"), std::string::npos) << sent_;
-    EXPECT_EQ(session_->phase(), Phase::kDraining);
-    EXPECT_TRUE(handler_->bodies.empty());
-  }
-
-  void Resume() override { Drain(); }
-
-  BufferPool pool_;
-  ManualClock clock_;
-  SessionLimits limits_;
-  std::shared_ptr<SessionEnvironment> environment_;
-  std::shared_ptr<Session> session_;
-  RecordingHandler* handler_ = nullptr;
-  std::string sent_;
-  size_t write_step_ = std::numeric_limits<size_t>::max();
-};
-
-constexpr std::string_view kGet = "GET /v2?q=1 HTTP/1.1\r\nHost: x\r\n\r\n";
-constexpr std::string_view kPost = "POST /infer HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello";
-constexpr std::string_view kGetAnswer =
-    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 8\r\n\r\nread /v2";
-constexpr std::string_view kPostAnswer =
-    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\ngot hello";
-constexpr std::string_view kChunkedPost =
-    "POST /infer HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
-    "2\r\nhe\r\n3;name=value\r\nllo\r\n0\r\nTrailer: dropped\r\n\r\n";
 
 TEST_F(SessionTest, AnswersRequestsHoweverTheirBytesAreSplit) {
   const std::string requests = Concat(kGet, kPost, kChunkedPost, kGet, kPost);
@@ -331,115 +222,11 @@ TEST_F(SessionTest, ClosesInsteadOfReadingALargeBodyThatNobodyWants) {
   EXPECT_EQ(session_->phase(), Phase::kDone);
 }
 
-TEST_F(SessionTest, DrainsForALimitedTime) {
-  ExpectRejected("nonsense\r\n\r\n", 400);
-  EXPECT_EQ(session_->deadline() - clock_.Now(), seconds(5));
-  session_->OnDeadline();
-  EXPECT_EQ(session_->phase(), Phase::kDone);
-}
-
-TEST_F(SessionTest, TakesMemoryForBytesThatArriveAndNotForThoseThatArePromised) {
-  Open(limits_, /*max_bytes_in_flight=*/1000);
-  Feed("POST /infer HTTP/1.1\r\nContent-Length: 2000\r\n\r\n");
-  EXPECT_EQ(pool_.statistics().bytes_in_use, 0U);
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 0U);
-  Feed(std::string(1000, 'x'));
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 1000U);
-  EXPECT_EQ(sent_, "");
-  Feed("x");
-  EXPECT_EQ(StatusOfLast(), 503);
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 0U);
-  EXPECT_EQ(pool_.statistics().bytes_in_use, 0U);
-}
-
-TEST_F(SessionTest, SaysThatThereIsNoMemory) {
-  BufferPool small({.max_bytes_in_use = 4096});
-  environment_ = std::make_shared<SessionEnvironment>(limits_, 1 << 30, small, clock_);
-  session_ = std::make_shared<Session>(environment_, std::make_unique<RecordingHandler>());
-  session_->OnOpened(*this);
-  Feed("POST /infer HTTP/1.1\r\nContent-Length: 100000\r\n\r\nx");
-  EXPECT_EQ(StatusOfLast(), 503) << sent_;
-}
-
-TEST_F(SessionTest, ChargesARequestUntilItIsAnswered) {
-  Open();
-  handler_->answers_at_once = false;
-  Feed(kPost);
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 5U);
-  handler_->AnswerNow(*session_);
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 0U);
-}
-
-TEST_F(SessionTest, TellsTheHandlerThatAClientHasGone) {
-  Open();
-  handler_->answers_at_once = false;
-  Feed(kPost);
-  session_->OnClosed();
-  EXPECT_EQ(handler_->gone, 1);
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 5U);
-  handler_->AnswerNow(*session_);
-  EXPECT_EQ(environment_->bytes_in_flight.used(), 0U);
-  EXPECT_TRUE(session_->Output().empty());
-}
-
-TEST_F(SessionTest, GivesBackABodyThatIsNeverCompleted) {
-  for (const std::string_view part :
-       {kPost.substr(0, kPost.size() - 2), kChunkedPost.substr(0, kChunkedPost.size() - 30)}) {
-    Open();
-    Feed(part);
-    EXPECT_GT(environment_->bytes_in_flight.used(), 0U);
-    session_->OnClosed();
-    EXPECT_EQ(environment_->bytes_in_flight.used(), 0U);
-    EXPECT_EQ(pool_.statistics().bytes_in_use, 0U);
-    EXPECT_EQ(handler_->gone, 0);
-  }
-}
-
 TEST_F(SessionTest, DoesNotTellTheHandlerOfAClientThatHadItsAnswer) {
   Open();
   Feed(kGet);
   session_->OnClosed();
   EXPECT_EQ(handler_->gone, 0);
-}
-
-TEST_F(SessionTest, GivesATimeToEachPart) {
-  limits_ = {.header_timeout = seconds(1), .body_timeout = seconds(2), .idle_timeout = seconds(3)};
-  const auto left = [this] { return session_->deadline() - clock_.Now(); };
-  Open(limits_);
-  EXPECT_EQ(left(), seconds(3));
-  Feed("POST /infer HTTP/1.1\r\n");
-  EXPECT_EQ(left(), seconds(1));
-  clock_.Advance(std::chrono::milliseconds(500));
-  Feed("Content-Length: 200000\r\n");
-  EXPECT_EQ(left(), std::chrono::milliseconds(500));
-  Feed("\r\n");
-  EXPECT_EQ(left(), seconds(2));
-  // A trickle gains no time; a part of some size does.
-  clock_.Advance(seconds(1));
-  Feed("x");
-  EXPECT_EQ(left(), seconds(1));
-  Feed(std::string(100'000, 'x'));
-  EXPECT_EQ(left(), seconds(2));
-  handler_->answers_at_once = false;
-  Feed(std::string(99'999, 'x'));
-  EXPECT_EQ(session_->deadline(), TimePoint::max());
-  handler_->AnswerNow(*session_);
-  EXPECT_EQ(left(), seconds(3));
-}
-
-TEST_F(SessionTest, AnswersALateRequestAndClosesAnIdleConnectionSilently) {
-  for (const std::string_view part : {kGet.substr(0, 10), kPost.substr(0, kPost.size() - 2)}) {
-    Open();
-    Feed(part);
-    session_->OnDeadline();
-    Drain();
-    EXPECT_EQ(StatusOfLast(), 408) << part;
-    EXPECT_EQ(session_->phase(), Phase::kDraining);
-  }
-  Open();
-  session_->OnDeadline();
-  EXPECT_EQ(session_->phase(), Phase::kDone);
-  EXPECT_TRUE(session_->Output().empty());
 }
 
 TEST_F(SessionTest, ClosesWhenTheServerStops) {

@@ -58,7 +58,6 @@ class Watch {
 
   bool open() const { return descriptor_ >= 0; }
   int descriptor() const { return descriptor_; }
-  bool waits_to_read() const { return waits_to_read_; }
   bool waits_to_write() const { return waits_to_write_; }
   // Nothing where that wait is on already.
   void WaitReadable(std::shared_ptr<Watcher> watcher);

@@ -36,7 +36,8 @@ class Protocol {
 
   // Before anything else. `transport` is good until OnClosed().
   virtual void OnOpened(Transport& transport) = 0;
-  // After everything else, whoever closed.
+  // After everything else, whoever closed. That the peer has ended its sending side counts as the
+  // peer having gone: what it has asked for is cancelled.
   virtual void OnClosed() = 0;
 
   // Where the next bytes go; empty: none are wanted now. Asked for each read.
