@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from despina.text import printed
 from despina_sdk import Code
 
 
@@ -30,7 +31,7 @@ class ConfigError(DespinaError):
 
 def reason(error: BaseException) -> str:
     """What to show of an exception where only one line of text fits."""
+    text = printed(str(error))
     if isinstance(error, DespinaError):
-        return error.message
-    text = str(error)
+        return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +16,8 @@ from despina.runtime import Runtime, failures
 from despina.settings import resolve
 from despina_sdk import Array, Backend, Code
 from despina_sdk.backend import ParameterValue
+
+logger = logging.getLogger(__name__)
 
 StrPath = str | os.PathLike[str]
 ModelDeclaration = type[Backend] | tuple[type[Backend], Mapping[str, Any]]
@@ -45,8 +49,8 @@ class Server:
             model_repository: one or more folders of models.
             models: a backend class for each model name; or the class and the model's
                 configuration, in its JSON form.
-            settings: as for ``despina serve``, with underscores; those of front ends are of no
-                use here.
+            settings: as for ``despina serve``, with underscores. Those of front ends and of the
+                log are of no use here: logging is the program's, under the logger ``despina``.
 
         Raises:
             DespinaError: a setting cannot be, or, unless ``exit_on_error=False``, a model cannot
@@ -63,10 +67,19 @@ class Server:
         self._runtime = Runtime(resolve(settings, {})[0], declared)
         self._closed = False
         # An engine that is left running would outlive the interpreter's threads.
-        atexit.register(self.close)
+        atexit.register(self._close_at_exit)
+        try:
+            self._start()
+        except BaseException:
+            try:
+                self.close()
+            except Exception:  # the first error is the one to tell
+                logger.exception("the server that did not start could not be closed")
+            raise
+
+    def _start(self) -> None:
         rows = self._runtime.load_initial().result()
         if self._runtime.settings.exit_on_error and (why := failures(rows)):
-            self.close()
             raise DespinaError(Code.FAILED_PRECONDITION, why)
         self._runtime.manager.open()
 
@@ -174,7 +187,16 @@ class Server:
             text = f"requests or loads are still running after {timeout:g} s"
             raise DespinaError(Code.DEADLINE_EXCEEDED, text)
         self._closed = True
-        atexit.unregister(self.close)
+        atexit.unregister(self._close_at_exit)
+
+    def _close_at_exit(self) -> None:
+        """Ends the process if a model does not: its thread must not meet an ended interpreter."""
+        try:
+            self.close()
+        except DespinaError as error:
+            logger.error("%s: the process ends without them", error)
+            sys.stdout.flush()
+            os._exit(1)
 
 
 def _check_classes(classes: Sequence[type[Backend]]) -> None:

@@ -18,6 +18,11 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def printed(text: str) -> str:
+    """The text with what is no Unicode, as of a file name that is not UTF-8, as ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def quoted(names: Iterable[str]) -> str:
     """``'a', 'b'``, or ``none``."""
     return ", ".join(f"'{name}'" for name in names) or "none"

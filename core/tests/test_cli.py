@@ -1,11 +1,17 @@
 """The command line, as far as it needs no running server."""
 
 import json
+import os
+import resource
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from despina.cli import main
+from despina.cli.process import _finished, _raise_file_limit
+from despina.runtime import Runtime
+from despina.settings import Settings
 from despina.settings.model import flag_name, setting_fields
 
 
@@ -74,3 +80,34 @@ def test_plugins_are_listed_as_json(install_plugin):
     assert broken["state"] == "failed"
     odd = next(row for row in listed["plugins"] if row["name"] == "odd")
     assert "ZeroDivisionError" in odd["reason"]
+
+
+@pytest.mark.parametrize(
+    ("finish", "line"),
+    [
+        (lambda timeout: False, "cut off after --exit-timeout-secs=30: something still runs"),
+        (lambda timeout: sys.exit(0), "cut off: the end itself failed"),
+        (lambda timeout: 1 / 0, "cut off: the end itself failed"),
+    ],
+)
+def test_an_end_that_fails_is_told_from_one_that_takes_too_long(monkeypatch, caplog, finish, line):
+    left: list[int] = []
+    monkeypatch.setattr(os, "_exit", left.append)
+    runtime = Runtime(Settings())
+    end = runtime.finish
+    monkeypatch.setattr(runtime, "finish", finish)
+    with _finished(runtime):
+        pass
+    assert end(10)
+    assert left == [1]
+    assert [record.message for record in caplog.records] == [line]
+
+
+def test_the_process_may_open_as_many_files_as_the_system_allows():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+        _raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

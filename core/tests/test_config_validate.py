@@ -188,7 +188,7 @@ PROBLEMS = [
         "8 is not between 1 and max_batch_size, 4",
     ),
     (
-        "dynamic_batching { max_queue_delay_microseconds: 18446744073709551615 }",
+        "max_batch_size: 4 dynamic_batching { max_queue_delay_microseconds: 18446744073709551615 }",
         "dynamic_batching.max_queue_delay_microseconds",
         "is more than an hour",
     ),
@@ -212,6 +212,16 @@ PROBLEMS_OF_AN_ENSEMBLE = [
     ('platform: "onnxruntime_onnx" backend: "b"', "platform", "cannot have ensemble"),
     ("instance_group { count: 1 }", "instance_group", "belongs to the models of the steps"),
     ("optimization { }", "optimization", "belongs to the models of the steps"),
+    (
+        'input { name: "z" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] } }',
+        "input[1].reshape",
+        "belongs to the models of the steps",
+    ),
+    (
+        'output { name: "z" data_type: TYPE_FP32 dims: [ 1 ] reshape { shape: [ ] } }',
+        "output[1].reshape",
+        "belongs to the models of the steps",
+    ),
     ('input { name: "z" }', "input[1]", "'z' of an ensemble needs data_type and dims"),
     (
         'ensemble_scheduling { step { output_map { key: "a" value: "b" } } }',
@@ -303,3 +313,18 @@ def test_the_json_form_is_the_librarys_with_numbers(text: str):
         config, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
     assert config_to_dict(config) == _numbers(oracle)
+
+
+@pytest.mark.parametrize("field", ["preferred_batch_size", "max_queue_delay_microseconds"])
+def test_batching_that_would_have_no_effect_is_refused_once_the_model_is_known(field: str):
+    text = f'backend: "b"{TENSORS} dynamic_batching {{ {field}: 4 }}'
+    config = normalised(text)
+    assert list(validate(config, "m", completing=True)) == []
+    ((where, what),) = validate(config, "m", completing=False)
+    assert where == f"dynamic_batching.{field}"
+    assert "has no effect: max_batch_size is 0" in what
+
+
+def test_dynamic_batching_without_fields_fits_a_model_that_does_not_batch():
+    config = normalised(f'backend: "b"{TENSORS} dynamic_batching {{ }}')
+    assert list(validate(config, "m", completing=False)) == []

@@ -142,3 +142,20 @@ def test_a_library_for_the_incumbent_is_named_with_what_to_do(tmp_path: Path):
     assert text is not None
     assert text.startswith("'libtriton_twice.so' was made for Triton's backend interface")
     assert "port it to the headers of despina-sdk" in text
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('stuck')", "SystemExit(1)"])
+def test_a_backend_that_fails_to_close_does_not_keep_the_others_open(
+    install_plugin, caplog, error: str
+):
+    bad = GOOD.replace("good", "bad").replace("made.remove(self)", f"raise {error}")
+    install_plugin("plugin-bad", bad, backends={"bad": "Good"})
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    registry = Registry()
+    registry.backend("bad")
+    registry.backend("good")
+    import plugin_good  # made by the fixture
+
+    registry.close()
+    assert plugin_good.made == []
+    assert "backend 'bad' failed to close" in caplog.text

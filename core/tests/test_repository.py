@@ -7,6 +7,7 @@ import pytest
 from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelVersionPolicy
 from despina.errors import ConfigError, DespinaError
+from despina.lifecycle.plan import make_plan
 from despina.repository.catalog import Catalog, revision
 from despina.repository.layout import check_repositories, read_folder, scan
 from despina.repository.versions import choose_versions, version_number
@@ -74,7 +75,7 @@ def test_models_are_the_folders_of_a_repository(repository: Path, write_model):
     (repository / ".git").mkdir()
     (repository / "a" / "7").touch()
     models = scan([repository]).models
-    versions = {name: read_folder(path).versions for name, path in models.items()}
+    versions = {name: read_folder(name, path).versions for name, path in models.items()}
     assert versions == {"a": (1, 3), "b": ()}
 
 
@@ -99,9 +100,13 @@ def test_a_repository_that_is_not_there_is_named(tmp_path: Path):
 
 
 def read(repository: Path, name: str, **settings):
+    return catalog_of(repository, **settings).read(name)
+
+
+def catalog_of(repository: Path, **settings) -> Catalog:
     catalog = Catalog(repositories=[repository], **settings)
     catalog.refresh()
-    return catalog.read(name)
+    return catalog
 
 
 def test_a_model_is_read_with_its_versions(repository: Path, write_model):
@@ -199,3 +204,74 @@ def test_a_folder_that_is_gone_is_named(repository: Path, write_model):
     shutil.rmtree(folder)
     with pytest.raises(DespinaError, match=f"folder '{folder}': No such file"):
         catalog.read("m")
+
+
+def test_dynamic_batching_does_not_keep_the_backend_from_being_told_by_a_file(
+    repository: Path, write_model
+):
+    (write_model("m", "dynamic_batching { }") / "1" / "model.onnx").touch()
+    assert read(repository, "m").config.backend == "onnxruntime"
+
+
+def test_a_file_name_that_is_not_utf8_is_part_of_the_revision(write_model):
+    folder = write_model("m", IDENTITY)
+    first = revision(folder)
+    (folder / "1" / os.fsdecode(b"weights\xff")).touch()
+    assert revision(folder) != first
+
+
+def test_a_folder_name_that_is_not_utf8_is_refused_and_named(repository: Path, write_model):
+    write_model(os.fsdecode(b"bad\xff"), IDENTITY)
+    write_model("good", IDENTITY)
+    plan = make_plan(["bad\\udcff", "good"], catalog_of(repository))
+    assert plan.sources.keys() == {"good"}
+    where = f"folder '{repository}/bad\\udcff'"
+    assert plan.failures == {"bad\\udcff": f"{where}: its name is not UTF-8"}
+
+
+def test_a_model_that_cannot_be_read_for_any_reason_fails_alone(repository: Path, write_model):
+    write_model("bad", None)
+    write_model("good", IDENTITY)
+
+    def detect(folder: Path) -> str:
+        raise RuntimeError("no idea")
+
+    plan = make_plan(["bad", "good"], catalog_of(repository, detect=detect))
+    assert plan.sources.keys() == {"good"}
+    assert plan.failures == {"bad": "RuntimeError: no idea"}
+
+
+def test_a_problem_of_a_model_without_configuration_names_its_folder(repository: Path, write_model):
+    write_model("m", None)
+    with pytest.raises(ConfigError) as raised:
+        read(repository, "m")
+    assert raised.value.message.startswith(f"{repository / 'm'}: model 'm': backend: neither")
+
+
+def test_a_configuration_that_is_a_link_to_nowhere_is_an_error(repository: Path, write_model):
+    folder = write_model("m.onnxruntime", None)
+    (folder / "config.pbtxt").symlink_to("gone")
+    with pytest.raises(ConfigError, match=r"m.onnxruntime/config.pbtxt: No such file"):
+        read(repository, "m.onnxruntime")
+
+
+def test_a_version_policy_of_a_model_that_is_handed_over_is_refused():
+    config = {"backend": "b", "version_policy": {"all": {}}}
+    with pytest.raises(ConfigError, match="version_policy: a model that is handed over has one"):
+        Catalog(in_process={"m": config}).read("m")
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        ("instance_group { kind: KIND_CPU }", set()),
+        ("optimization { input_pinned_memory { enable: false } }", set()),
+        ("instance_group { gpus: [ 0 ] }", {"instance_group.gpus"}),
+        ("instance_group { kind: KIND_GPU gpus: [ 0 ] }", {"instance_group.gpus"}),
+        ("optimization { graph { level: 1 } }", {"optimization"}),
+        ('default_model_filename: "net"', {"default_model_filename"}),
+    ],
+)
+def test_what_only_a_backend_can_act_on_is_noted(repository: Path, write_model, text, fields):
+    write_model("m", IDENTITY.replace('"b"', '"onnxruntime"') + text)
+    assert read(repository, "m").backend_fields == fields

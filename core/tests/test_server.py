@@ -10,6 +10,7 @@ import pytest
 
 import despina
 from despina import Backend, Code, DespinaError, Server, TensorSpec, batch_function
+from despina.runtime import Runtime
 from despina_sdk import Batch, Instance, Model, ModelSpec, Placement, Signature
 
 ROW = TensorSpec("X", "FP32", (4,)), TensorSpec("Y", "FP32", (4,))
@@ -35,7 +36,9 @@ def test_a_class_of_the_program_is_served():
 
     with Server(models={"a": (twice, {"max_batch_size": 4}), "b": twice}) as server:
         np.testing.assert_array_equal(server.infer("a", {"X": ones(4)})["Y"], 2 * ones(4))
-        np.testing.assert_array_equal(server.infer("b", {"X": ones()[0]})["Y"], 2 * ones()[0])
+        np.testing.assert_array_equal(server.infer("b", {"X": ones(8)})["Y"], 2 * ones(8))
+        with pytest.raises(DespinaError, match="must be <= 8"):
+            server.infer("b", {"X": ones(9)})
 
 
 def test_two_classes_with_one_name_are_refused():
@@ -275,3 +278,86 @@ def test_what_the_package_exports_is_there():
     assert all(getattr(despina, name) is not None for name in despina.__all__)
     with pytest.raises(AttributeError, match="no attribute 'serve'"):
         _ = despina.serve
+
+
+def test_a_field_that_the_backend_does_not_use_is_refused():
+    @batch_function(inputs=ROW[:1], outputs=ROW[1:])
+    def twice(X):  # noqa: N803
+        return {"Y": X * 2}
+
+    config = {"default_model_filename": "net", "optimization": {"graph": {"level": 1}}}
+    with pytest.raises(DespinaError) as raised:
+        Server(models={"m": (twice, config)})
+    for field in config:
+        text = f"the configuration of 'm': model 'm': {field}: backend 'twice' does not use it"
+        assert text in raised.value.message
+
+
+def test_a_field_that_the_backend_uses_is_left_to_it():
+    seen = []
+
+    class Named(Backend):
+        name = "named"
+        uses = frozenset({"default_model_filename"})
+
+        def load(self, spec: ModelSpec) -> Model:
+            seen.append(spec.config["default_model_filename"])
+            return EchoModel([])
+
+    Server(models={"m": (Named, {"default_model_filename": "net"})}).close()
+    assert seen == ["net"]
+
+
+def test_an_error_of_a_backend_that_closes_does_not_keep_the_server_open(caplog):
+    class Stuck(Backend):
+        name = "stuck"
+
+        def load(self, spec: ModelSpec) -> Model:
+            return EchoModel([])
+
+        def close(self) -> None:
+            raise RuntimeError("not now")
+
+    server = Server(models={"m": Stuck})
+    server.close()
+    assert not server.ready
+    assert "backend 'stuck' failed to close" in caplog.text
+
+
+def test_a_server_that_cannot_start_is_closed_and_says_why(pipeline: Path, monkeypatch):
+    def fail(runtime: Runtime, timeout: float) -> bool:
+        assert finish(runtime, timeout)
+        raise RuntimeError("the end failed too")
+
+    finish = Runtime.finish
+    monkeypatch.setattr(Runtime, "finish", fail)
+    before = threading.active_count()
+    with pytest.raises(DespinaError, match="there is no model 'none'"):
+        Server(pipeline, model_control_mode="explicit", load_model=("none",))
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert threading.active_count() <= before
+
+
+def test_calls_beside_the_end_are_answered(pipeline: Path):
+    """Whatever is asked while the manager ends gets an answer or an error, and none waits."""
+    server = Server(pipeline)
+    manager, answers = server._runtime.manager, []
+
+    def ask() -> None:
+        try:
+            while True:
+                answers.append(manager.unload("six").result(10))
+        except DespinaError as error:
+            answers.append(error.code)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    server.close()
+    manager.drain()
+    for thread in threads:
+        thread.join(20)
+    assert not any(thread.is_alive() for thread in threads)
+    assert answers.count(Code.UNAVAILABLE) == 4

@@ -1,6 +1,11 @@
 """The life cycle of models in a server: loading, failing, versions, reloading, unloading."""
 
+import os
+import shutil
+import threading
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -295,3 +300,151 @@ def test_a_model_that_failed_can_be_tried_again(write_scale, repository: Path):
         server.load("m")
         assert server.ready
         assert server.infer("m", {"X": ones()})["Y"][0, 0] == 5
+
+
+def test_a_version_that_failed_and_is_not_wanted_any_more_does_not_count(
+    write_scale, repository: Path
+):
+    write_scale("m", None)
+    with Server(repository, exit_on_error=False) as server:
+        write_scale("m", 2, version="2")
+        server.load("m")
+        assert states(server) == {"m/1": "UNAVAILABLE", "m/2": "READY"}
+        assert server.ready
+
+
+class Waiting(Backend):
+    """Loads once the test says so, and answers what it gets once the test says so."""
+
+    name = "waiting"
+    may_load: threading.Event
+    may_answer: threading.Event
+    asked: threading.Event
+    error: Exception | None
+
+    def load(self, spec: ModelSpec) -> Model:
+        assert self.may_load.wait(30)
+        if self.error:
+            raise self.error
+        return WaitingModel()
+
+
+class WaitingModel(Model):
+    signature = Signature(*((each,) for each in ROW), max_batch_size=8)
+
+    def instance(self, placement: Placement) -> Instance:
+        return WaitingInstance()
+
+
+class WaitingInstance(Instance):
+    def execute(self, batch: Batch) -> None:
+        Waiting.asked.set()
+        assert Waiting.may_answer.wait(30)
+        batch.scatter({"Y": batch.gather("X")})
+
+
+@pytest.fixture
+def waiting(pipeline: Path) -> Iterator[Server]:
+    """An ensemble whose first model is the backend above; nothing is loaded yet."""
+    Waiting.may_load, Waiting.may_answer, Waiting.asked = (threading.Event() for _ in range(3))
+    Waiting.error = None
+    shutil.rmtree(pipeline / "double")
+    models = {"double": Waiting}
+    with Server(pipeline, models=models, model_control_mode="explicit") as server:
+        yield server
+        Waiting.may_load.set()
+        Waiting.may_answer.set()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_version_that_still_waits_and_is_not_wanted_any_more_is_let_go(
+    waiting: Server, repository: Path
+):
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(waiting.load, "six")
+        wait_for(lambda: states(waiting).get("double/1") == "LOADING")
+        assert states(waiting)["six/1"] == "UNKNOWN"
+        (repository / "six" / "2").mkdir()
+        second = pool.submit(waiting.load, "six")
+        wait_for(lambda: "six/2" in states(waiting))
+        Waiting.may_load.set()
+        first.result(10)
+        second.result(10)
+    assert (states(waiting)["six/1"], states(waiting)["six/2"]) == ("UNAVAILABLE", "READY")
+    assert waiting.ready
+
+
+def test_a_load_that_fails_when_it_is_not_wanted_any_more_does_not_count(waiting: Server):
+    with ThreadPoolExecutor() as pool:
+        pool.submit(waiting.load, "double")
+        wait_for(lambda: states(waiting).get("double/1") == "LOADING")
+        unloading = pool.submit(waiting.unload, "double")
+        time.sleep(0.05)
+        Waiting.error = RuntimeError("no weights")
+        Waiting.may_load.set()
+        unloading.result(10)
+    assert waiting.models() == [ModelStatus("double", 1, "UNAVAILABLE", "unloaded")]
+    assert waiting.ready
+
+
+def test_a_request_inside_an_ensemble_keeps_its_models(waiting: Server):
+    Waiting.may_load.set()
+    waiting.load("six")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(waiting.infer, "six", {"IN": ones()})
+        assert Waiting.asked.wait(10)
+        unloading = pool.submit(waiting.unload, "triple")
+        wait_for(lambda: states(waiting)["six/1"] == "UNLOADING")
+        assert states(waiting)["triple/1"] == "READY"
+        Waiting.may_answer.set()
+        np.testing.assert_array_equal(answer.result(10)["OUT"], 3 * ones())
+        unloading.result(10)
+    assert states(waiting)["triple/1"] == "UNAVAILABLE"
+
+
+def test_a_model_whose_unload_fails_is_closed_and_says_why(monkeypatch):
+    Broken.closed = []
+    config = {"parameters": {"where": {"string_value": "execute"}}}
+    with Server(models={"m": (Broken, config)}) as server:
+        engine = server._runtime.engine
+        unload = engine.unload
+
+        def fail(name: str, version: int, timeout: float | None = None) -> bool:
+            unload(name, version, timeout)
+            raise DespinaError(Code.INTERNAL, "stuck")
+
+        monkeypatch.setattr(engine, "unload", fail)
+        server.unload("m")
+        assert server.models() == [ModelStatus("m", 1, "UNAVAILABLE", "failed to unload: stuck")]
+        assert Broken.closed == ["execute"]
+
+
+def test_a_folder_name_that_is_not_utf8_fails_that_model_only(write_scale, repository: Path):
+    write_scale("good", 2)
+    (repository / os.fsdecode(b"bad\xff") / "1").mkdir(parents=True)
+    with Server(repository, exit_on_error=False) as server:
+        assert states(server) == {"bad\\udcff/0": "UNAVAILABLE", "good/1": "READY"}
+        assert "its name is not UTF-8" in server.models()[0].reason
+
+
+def test_preferred_batch_sizes_are_held_against_what_the_backend_fills_in(
+    write_scale, repository: Path
+):
+    batching = 'backend: "scale" dynamic_batching { preferred_batch_size: '
+    write_scale("m", 2, batching + "4 }")
+    write_scale("n", 2, batching + "16 }")
+    with Server(repository, exit_on_error=False) as server:
+        assert states(server) == {"m/1": "READY", "n/1": "UNAVAILABLE"}
+        assert "16 is not between 1 and max_batch_size, 8" in server.models()[1].reason
+
+
+def test_a_name_to_load_that_is_not_utf8_is_a_row(pipeline: Path):
+    settings = {"model_control_mode": "explicit", "load_model": ("double", "bad\udcff")}
+    with Server(pipeline, exit_on_error=False, **settings) as server:
+        assert states(server) == {"bad\\udcff/0": "UNAVAILABLE", "double/1": "READY"}

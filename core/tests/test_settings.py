@@ -4,6 +4,7 @@ import pytest
 
 from despina.errors import DespinaError
 from despina.settings import Origin, Settings, resolve
+from despina.settings.check import check_served
 from despina.settings.model import environment_name, setting_fields
 from despina.settings.reference import render
 from despina.settings.sources import backend_options
@@ -72,7 +73,25 @@ def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
         ({"http_port": "-1"}, "--http-port: -1 is less than 0"),
         ({"http_port": "70000"}, "--http-port: 70000 is more than 65535"),
         ({"http_max_input_size": "0"}, "--http-max-input-size: 0 is less than 1"),
-        ({"exit_timeout_secs": "nan"}, "--exit-timeout-secs: nan is less than 0"),
+        ({"exit_timeout_secs": "nan"}, "--exit-timeout-secs: 'nan' is not a number"),
+        ({"exit_timeout_secs": "inf"}, "--exit-timeout-secs: inf is more than 1000000.0"),
+        ({"exit_timeout_secs": "-inf"}, "--exit-timeout-secs: -inf is less than 0"),
+        (
+            {"exit_timeout_secs": 10**400},
+            f"--exit-timeout-secs: {hex(10**400)[:40]}... is more than 1000000.0",
+        ),
+        (
+            {"http_max_connections": "1" * 400},
+            f"--http-max-connections: {'1' * 40}... is more than {2**63 - 1}",
+        ),
+        (
+            {"http_max_connections": "1" * 5000},
+            f"--http-max-connections: '{'1' * 40}...' is not a whole number",
+        ),
+        (
+            {"http_max_connections": 2**63},
+            f"--http-max-connections: {2**63} is more than {2**63 - 1}",
+        ),
         ({"allow_http": "maybe"}, "--allow-http: 'maybe' is neither true nor false"),
         (
             {"model_control_mode": "poll"},
@@ -104,6 +123,8 @@ def test_an_error_names_the_source(tmp_path: Path):
     [
         ("http-prt = 1", "despina.toml: there is no setting 'http-prt'; did you mean 'http-port'?"),
         ("http-port = ", "despina.toml: "),
+        (f"http-port = {'1' * 5000}", "despina.toml: "),
+        (f"http-port = 0x{'f' * 5000}", f"http-port: 0x{'f' * 38}... is more than 65535"),
     ],
 )
 def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, text: str, error: str):
@@ -131,3 +152,9 @@ def test_a_setting_for_a_backend_has_its_form(text: str):
 def test_the_reference_page_is_current():
     page = ROOT / "docs" / "reference" / "flags.md"
     assert page.read_text() == render(), f"python -m despina.settings.reference > {page.name}"
+
+
+def test_a_server_that_would_listen_nowhere_is_refused(tmp_path: Path):
+    settings = Settings(model_repository=(tmp_path,), allow_http=False, allow_metrics=False)
+    with pytest.raises(DespinaError, match="--allow-http=false and --allow-metrics=false"):
+        check_served(settings)

@@ -114,7 +114,8 @@ class Request(Protocol):
     def complete(self, outputs: Mapping[str, Array]) -> None:
         """Answers with one array per output, shapes with the batch axis of a batching model.
 
-        An output that is left out is not in the answer. Large arrays are sent from where they are: do not write to them afterwards.
+        An output that is left out is not in the answer. Large arrays are sent from where they are:
+        do not write to them afterwards.
 
         Raises:
             BackendError: an output that the model does not have, or a wrong dtype or row count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -63,3 +64,33 @@ def test_fifty_programs_with_busy_instances_end_cleanly(way: str) -> None:
             assert not [crash for crash in CRASHES if crash in output], output
             assert text or not output, "nothing is said where nothing went wrong"
             assert seconds < SECONDS / 2
+
+
+def test_a_program_whose_model_hangs_ends_with_status_1_after_the_exit_timeout() -> None:
+    """Not with an abort: the model's thread must not meet an interpreter that has ended."""
+    program = textwrap.dedent("""
+        import threading, time
+        import numpy as np
+        import despina
+        from despina_sdk import TensorSpec, batch_function
+
+        begun = threading.Event()
+
+        one = (1,)
+
+        @batch_function(inputs=[TensorSpec("x", "FP32", one)], outputs=[TensorSpec("y", "FP32", one)])
+        def hang(x):
+            begun.set()
+            time.sleep(4)
+            return {"y": x}
+
+        server = despina.Server(models={"hang": hang}, exit_timeout_secs=0.5)
+        ask = lambda: server.infer("hang", {"x": np.ones((1, 1), np.float32)})
+        threading.Thread(target=ask, daemon=True).start()
+        assert begun.wait(10)
+        print("over", flush=True)
+    """)
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (1, "over\n"), ran.stderr

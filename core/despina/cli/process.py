@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -49,6 +50,7 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         DespinaError: the server cannot start at all.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    _raise_file_limit()
     signals = Signals()
     configure_logging(
         error=settings.log_error,
@@ -80,6 +82,13 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         signals.wait()
         click.echo("Ending: requests that were accepted are finished first")
     return 0
+
+
+def _raise_file_limit() -> None:
+    """Allows as many files, and so connections, as the system lets the process have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _option_rows(settings: Settings, origins: dict[str, Origin]) -> Iterator[tuple[str, str, str]]:
@@ -124,12 +133,22 @@ def _finished(runtime: Runtime) -> Iterator[None]:
     finally:
         timeout = runtime.settings.exit_timeout_secs
         done: list[bool] = []
+
+        def finish() -> None:
+            try:
+                done.append(runtime.finish(timeout))
+            except BaseException:  # a plugin's SystemExit as well
+                logger.exception("cut off: the end itself failed")
+            else:
+                if not any(done):
+                    text = "cut off after --exit-timeout-secs=%g: something still runs"
+                    logger.error(text, timeout)
+
         # On a thread of its own, so that a second signal is handled all the while.
-        thread = threading.Thread(target=lambda: done.append(runtime.finish(timeout)), daemon=True)
+        thread = threading.Thread(target=finish, daemon=True)
         thread.start()
         while thread.is_alive():
             thread.join(POLL_SECONDS)
         if not any(done):
-            logger.error("cut off after --exit-timeout-secs=%g: something still runs", timeout)
             sys.stdout.flush()
             os._exit(1)

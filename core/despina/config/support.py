@@ -108,6 +108,21 @@ UNSUPPORTED_VALUES = {
 """Values of used fields that are refused, and why."""
 
 
+def backend_fields(config: ModelConfig) -> frozenset[str]:
+    """What a configuration, as it was read, sets that has an effect in a backend only.
+
+    The names are those of ``despina_sdk.Backend.uses``. Pinned memory is the server's own matter.
+    """
+    gpu = ModelInstanceGroup.KIND_GPU
+    pinned = {"input_pinned_memory", "output_pinned_memory"}
+    is_set = {
+        "default_model_filename": bool(config.default_model_filename),
+        "instance_group.gpus": any(g.gpus or g.kind == gpu for g in config.instance_group),
+        "optimization": any(f.name not in pinned for f, _ in config.optimization.ListFields()),
+    }
+    return frozenset(name for name, value in is_set.items() if value)
+
+
 def unsupported(config: ModelConfig) -> list[Problem]:
     """Names every field of the configuration that is set and would have no effect."""
     return list(_unsupported(config, "", ""))

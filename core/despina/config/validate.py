@@ -54,7 +54,9 @@ def validate(config: ModelConfig, folder_name: str, *, completing: bool) -> list
         if not config.backend:
             problems.append(Problem("backend", "neither given, nor told by a platform or a file"))
         problems += _instance_groups(config)
-        problems += _dynamic_batching(config) if scheduling == "dynamic_batching" else ()
+        # While completing, the backend may still say how large batches can be.
+        if scheduling == "dynamic_batching" and (config.max_batch_size or not completing):
+            problems += _dynamic_batching(config)
     return problems
 
 
@@ -159,6 +161,12 @@ def _instance_groups(config: ModelConfig) -> Iterator[Problem]:
 
 def _dynamic_batching(config: ModelConfig) -> Iterator[Problem]:
     batching = config.dynamic_batching
+    if config.max_batch_size == 0:
+        for field in ("preferred_batch_size", "max_queue_delay_microseconds"):
+            if getattr(batching, field):
+                text = "has no effect: max_batch_size is 0, the model does not batch"
+                yield Problem(f"dynamic_batching.{field}", text)
+        return
     for size in batching.preferred_batch_size:
         if not 1 <= size <= config.max_batch_size:
             text = f"{size} is not between 1 and max_batch_size, {config.max_batch_size}"
@@ -190,6 +198,9 @@ def _ensemble(config: ModelConfig) -> Iterator[Problem]:
             if tensor.data_type == DataType.TYPE_INVALID or not tensor.dims:
                 text = f"'{tensor.name}' of an ensemble needs data_type and dims"
                 yield Problem(f"{kind}[{index}]", text)
+            if tensor.HasField("reshape"):
+                text = "belongs to the models of the steps, not to an ensemble"
+                yield Problem(f"{kind}[{index}].reshape", text)
     steps = config.ensemble_scheduling.step
     if not steps:
         yield Problem("ensemble_scheduling.step", "is missing")

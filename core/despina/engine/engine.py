@@ -28,7 +28,7 @@ class HttpOptions:
     Attributes:
         port: 0 lets the system choose.
         max_body_bytes, max_header_bytes: of one request.
-        max_bytes_in_flight: bodies of all requests together.
+        max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
     """
 

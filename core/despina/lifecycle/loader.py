@@ -12,7 +12,7 @@ from despina.config.definition import Definition, define
 from despina.config.ensemble import check_tensors
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
-from despina.config.problem import refuse
+from despina.config.problem import Problem, refuse
 from despina.config.tensors import tensor_specs
 from despina.config.to_json import config_to_dict
 from despina.config.validate import validate
@@ -106,9 +106,11 @@ class Loader:
     def unload(self, loaded: Loaded) -> None:
         """Waits for the requests of a version, and lets go of it."""
         name, version = loaded.definition.name, loaded.definition.version
-        self._engine.unload(name, version)
-        if loaded.model is not None:
-            _close(loaded.model, name)
+        try:
+            self._engine.unload(name, version)
+        finally:
+            if loaded.model is not None:
+                _close(loaded.model, name)
 
     def _load_ensemble(
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
@@ -135,6 +137,9 @@ class Loader:
             if foreign is None or error.code is not Code.NOT_FOUND:
                 raise
             raise DespinaError(Code.UNIMPLEMENTED, f"backend '{name}': {foreign}") from error
+        text = f"backend '{name}' does not use it"
+        unused = sorted(source.backend_fields - backend.uses)
+        refuse(source.name, source.origin, [Problem(field, text) for field in unused])
         model = _load_with(backend, spec)
         if not isinstance(model, Model) or getattr(model, "signature", None) is None:
             what = "no despina_sdk.Model" if not isinstance(model, Model) else "no signature"

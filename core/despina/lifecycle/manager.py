@@ -23,6 +23,7 @@ from despina.lifecycle.state import UNLOADED, State, Status, check_transition
 from despina.lifecycle.workers import Workers
 from despina.plugins.hooks import Hooks
 from despina.repository.catalog import Catalog, Source
+from despina.text import printed
 from despina_sdk import Code
 
 logger = logging.getLogger(__name__)
@@ -99,6 +100,9 @@ class Manager:
         self._rows: tuple[ModelStatus, ...] = ()
         self._ready = self._open = self._exiting = self._stopping = self._ended = False
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        # Guards that nothing is put into the queue once nobody looks into it any more.
+        self._lock = threading.Lock()
+        self._closed = False
         # Unloads wait for requests; they must not keep loads from running.
         self._load_workers = Workers(load_threads, "despina-load")
         self._unload_workers = Workers(load_threads, "despina-unload")
@@ -126,7 +130,7 @@ class Manager:
         Returns:
             A future that gets the rows of the models once all are READY or UNAVAILABLE.
         """
-        waiter = _Waiter(frozenset(names))
+        waiter = _Waiter(frozenset(map(printed, names)))
         self._post(lambda: self._want(waiter, must_exist), waiter)
         return waiter.future
 
@@ -157,35 +161,47 @@ class Manager:
         Returns:
             Whether all was done in time. If not, it goes on in the background.
         """
-        self._events.put(self._begin_stop)
+        self._put(self._begin_stop)
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _call(self, event: Callable[[], None]) -> None:
         """Runs something on the manager's thread and waits for it, unless that has ended."""
-        if self._ended:
-            return
         done: Future[None] = Future()
-
-        def run() -> None:
-            event()
-            done.set_result(None)
-
-        self._events.put(run)
-        done.result()
-
-    def _post(self, event: Callable[[], None], waiter: _Waiter) -> None:
-        """Runs something on the manager's thread; an error goes to who waits for it."""
-        if self._ended:
-            raise _shutting_down()
 
         def run() -> None:
             try:
                 event()
             except Exception as error:
+                done.set_exception(error)
+            else:
+                done.set_result(None)
+
+        if self._put(run):
+            done.result()
+
+    def _post(self, event: Callable[[], None], waiter: _Waiter) -> None:
+        """Runs something on the manager's thread; an error goes to who waits for it."""
+
+        def run() -> None:
+            try:
+                event()
+            except Exception as error:
+                if waiter in self._waiters:
+                    self._waiters.remove(waiter)
+                if waiter.future.done():
+                    raise
                 waiter.future.set_exception(error)
 
-        self._events.put(run)
+        if not self._put(run):
+            raise _shutting_down()
+
+    def _put(self, event: Callable[[], None]) -> bool:
+        """Queues an event; whether it will be handled."""
+        with self._lock:
+            if not self._closed:
+                self._events.put(event)
+            return not self._closed
 
     # What follows runs on the manager's thread.
 
@@ -193,18 +209,25 @@ class Manager:
         collect_at = time.monotonic() + COLLECT_SECONDS
         while not self._ended:
             try:
-                self._events.get(timeout=max(0.0, collect_at - time.monotonic()))()
+                event = self._events.get(timeout=max(0.0, collect_at - time.monotonic()))
             except queue.Empty:
-                self._engine.collect()
+                event = self._engine.collect
                 collect_at = time.monotonic() + COLLECT_SECONDS
-            except Exception:
-                logger.exception("an event of the model manager failed")
+            self._handle(event)
         self._load_workers.stop()
         self._unload_workers.stop()
+        with self._lock:
+            self._closed = True
+        while not self._events.empty():
+            self._handle(self._events.get())
         for waiter in self._waiters:
             waiter.future.set_exception(_shutting_down())
-        while not self._events.empty():
-            self._events.get()()
+
+    def _handle(self, event: Callable[[], None]) -> None:
+        try:
+            event()
+        except Exception:
+            logger.exception("an event of the model manager failed")
 
     def _want(self, waiter: _Waiter, must_exist: bool) -> None:
         if self._exiting:
@@ -251,16 +274,23 @@ class Manager:
         self._suspended.pop(source.name, None)
         versions = self._models.setdefault(source.name, {})
         versions.pop(0, None)
-        for version in versions.values():
+        for number, version in versions.items():
             version.wanted = None
-            if version.status.state is State.UNAVAILABLE:
+            if number not in source.versions:
+                self._let_go(Key(source.name, number))
+            elif version.status.state is State.UNAVAILABLE:
                 version.status = replace(version.status, revision=None)  # try again
         for number in source.versions:
             version = versions.setdefault(number, _Version())
             version.wanted, version.source = Wanted(source.revision, members), source
 
+    def _let_go(self, key: Key) -> None:
+        """Ends a version that is not wanted any more, unless the engine has something of it."""
+        if self._get(key).status.state in (State.UNKNOWN, State.UNAVAILABLE):
+            self._move(key, Status(State.UNAVAILABLE, UNLOADED))
+
     def _want_nothing(self, name: str, why: str) -> None:
-        """Notes that a model cannot be read. What is served of it stays, as for a failed load."""
+        """Notes that a model cannot be read. What is served of it stays: it was not touched."""
         if not self._is_wanted(name):
             version = self._models.setdefault(name, {}).setdefault(0, _Version())
             version.wanted = Wanted()
@@ -284,8 +314,7 @@ class Manager:
             if key.name != name:
                 self._suspended[key.name] = frozenset(m for m, _ in version.wanted.members)
             version.wanted = None
-            if version.status.state in (State.UNKNOWN, State.UNAVAILABLE):
-                self._move(key, Status(State.UNAVAILABLE, UNLOADED))
+            self._let_go(key)
         self._suspended.pop(name, None)
         self._waiters.append(waiter)
         self._advance()
@@ -355,6 +384,8 @@ class Manager:
     def _load_failed(self, key: Key, why: str) -> None:
         self._move(key, replace(self._get(key).status, state=State.UNAVAILABLE, reason=why))
         logger.error("model '%s' version %d failed to load: %s", key.name, key.version, why)
+        if not self._get(key).wanted:
+            self._let_go(key)
         self._advance()
 
     def _begin_unload(self, key: Key) -> None:
@@ -365,16 +396,19 @@ class Manager:
         self._publish()  # from here on it gets no new requests
 
         def job() -> None:
+            why = UNLOADED
             try:
                 self._loader.unload(loaded)
-            finally:
-                self._events.put(lambda: self._unload_done(key))
+            except BaseException as error:  # as for a load
+                why = f"failed to unload: {reason(error)}"
+                logger.exception("model '%s' version %d failed to unload", key.name, key.version)
+            self._events.put(lambda: self._unload_done(key, why))
 
         self._unload_workers.submit(job)
 
-    def _unload_done(self, key: Key) -> None:
-        self._move(key, Status(State.UNAVAILABLE, UNLOADED))
-        logger.info("model '%s' version %d is unloaded", key.name, key.version)
+    def _unload_done(self, key: Key, why: str) -> None:
+        self._move(key, Status(State.UNAVAILABLE, why))
+        logger.info("model '%s' version %d: %s", key.name, key.version, why)
         self._advance()
 
     def _fail(self, key: Key, why: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from despina.config.ensemble import check_flow, cycle, members, missing_members
 from despina.config.problem import Problem, refuse
 from despina.errors import DespinaError, reason
 from despina.repository.catalog import Catalog, Source
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -30,7 +33,9 @@ def make_plan(names: Iterable[str], catalog: Catalog) -> Plan:
             continue
         try:
             source = plan.sources[name] = catalog.read(name)
-        except DespinaError as error:
+        except Exception as error:  # one model's folder must not keep the others from loading
+            if not isinstance(error, DespinaError):
+                logger.exception("reading model '%s' failed", name)
             plan.failures[name] = reason(error)
             continue
         if source.is_ensemble:
@@ -45,5 +50,5 @@ def make_plan(names: Iterable[str], catalog: Catalog) -> Plan:
             refuse(source.name, source.origin, problems)
         except DespinaError as error:
             del plan.sources[source.name]
-            plan.failures[source.name] = error.message
+            plan.failures[source.name] = reason(error)
     return plan

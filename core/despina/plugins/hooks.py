@@ -104,7 +104,7 @@ class Hooks:
         for implementation in self._implementations(hook):
             try:
                 _run(implementation, arguments)
-            except Exception:
+            except (Exception, SystemExit):
                 logger.exception("plugin '%s': %s failed", implementation.plugin_name, hook)
 
     def _call(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
@@ -113,7 +113,7 @@ class Hooks:
             plugin = implementation.plugin_name
             try:
                 answer = _run(implementation, arguments)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 text = f"plugin '{plugin}': {hook}: {reason(error)}"
                 raise DespinaError(Code.INTERNAL, text) from error
             yield plugin, answer

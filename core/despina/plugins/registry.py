@@ -111,7 +111,7 @@ class Registry:
             return entry.backend
 
     def close(self) -> None:
-        """Closes the backends that were made, once."""
+        """Closes the backends that were made, once; their errors go to the log."""
         for entry in self._entries.values():
             with entry.lock:
                 backend, entry.backend = entry.backend, None
@@ -119,7 +119,7 @@ class Registry:
                     entry.row = replace(
                         entry.row, state=BackendState.FAILED, reason="it has been closed"
                     )
-                    backend.close()
+                    _close(backend)
 
     def _entry(self, name: str) -> _Entry:
         if name not in self._entries:
@@ -166,6 +166,13 @@ def foreign_library(*folders: Path) -> str | None:
                 " offers this backend"
             )
     return None
+
+
+def _close(backend: Backend) -> None:
+    try:
+        backend.close()
+    except (Exception, SystemExit):
+        logger.exception("backend '%s' failed to close", backend.name)
 
 
 def _discover() -> dict[str, _Entry]:

@@ -13,7 +13,7 @@ from despina.config.load import config_from_dict, load_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import detect_backend, normalise
 from despina.config.problem import Problem, refuse
-from despina.config.support import unsupported
+from despina.config.support import backend_fields, unsupported
 from despina.config.validate import validate
 from despina.errors import ConfigError, DespinaError
 from despina.repository.layout import Layout, ModelFolder, read_folder, scan
@@ -34,6 +34,7 @@ class Source:
         origin: names the configuration in errors.
         versions: those to serve, ascending.
         revision: another text whenever anything of the model changed.
+        backend_fields: what the configuration asks of the backend, which has to use it.
     """
 
     config: ModelConfig
@@ -41,6 +42,7 @@ class Source:
     origin: str
     versions: tuple[int, ...]
     revision: str
+    backend_fields: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -106,30 +108,37 @@ class Catalog:
         self.check_known(name)
         if name in self.in_process:
             return self._read_in_process(name)
-        return self._read_folder(read_folder(self._layout.models[name]))
+        return self._read_folder(read_folder(name, self._layout.models[name]))
 
     def _read_in_process(self, name: str) -> Source:
         origin = f"the configuration of '{name}'"
         config = config_from_dict(self.in_process[name], origin)
+        if config.HasField("version_policy"):
+            text = "a model that is handed over has one version"
+            refuse(name, origin, [Problem("version_policy", text)])
+        asked = backend_fields(config)
         self._prepare(config, name, origin)
         # No file can be below it; a backend that needs one says so.
-        return Source(config, Path(os.devnull, name), origin, (1,), "")
+        return Source(config, Path(os.devnull, name), origin, (1,), "", asked)
 
     def _read_folder(self, folder: ModelFolder) -> Source:
         # A folder without versions is version 1 of a model without files: git keeps no empty ones.
         available = folder.versions or (1,)
         file = folder.config_file
-        config = load_config(file) if file.exists() else ModelConfig()
+        configured = os.path.lexists(file)  # a link that leads nowhere is a mistake
+        config = load_config(file) if configured else ModelConfig()
+        origin = str(file if configured else folder.path)
         newest = folder.path / str(available[-1])
-        if not (config.backend or config.platform or config.WhichOneof("scheduling_choice")):
+        if not (config.backend or config.platform or config.HasField("ensemble_scheduling")):
             config.backend = self.detect(newest) or detect_backend(folder.name, newest)
-        self._prepare(config, folder.name, str(file))
+        asked = backend_fields(config)
+        self._prepare(config, folder.name, origin)
         try:
             versions = choose_versions(config.version_policy, available)
         except ConfigError as error:
-            text = f"{file}: model '{folder.name}': {error.message}"
+            text = f"{origin}: model '{folder.name}': {error.message}"
             raise ConfigError([text]) from error
-        return Source(config, folder.path, str(file), versions, revision(folder.path))
+        return Source(config, folder.path, origin, versions, revision(folder.path), asked)
 
     def _prepare(self, config: ModelConfig, name: str, origin: str) -> None:
         problems: list[Problem] = unsupported(config)
@@ -146,8 +155,8 @@ def revision(folder: Path) -> str:
             status = file.stat()
         except OSError:  # gone while we looked, or a broken link
             continue
-        digest.update(f"{file.relative_to(folder)}\0{status.st_size}\0".encode())
-        digest.update(f"{status.st_mtime_ns}\0".encode())
+        digest.update(os.fsencode(file.relative_to(folder)))
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()
 
 

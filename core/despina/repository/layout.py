@@ -8,6 +8,7 @@ from pathlib import Path
 
 from despina.errors import DespinaError
 from despina.repository.versions import version_number
+from despina.text import printed
 from despina_sdk import Code
 
 CONFIG_FILE = "config.pbtxt"
@@ -56,6 +57,8 @@ def check_repositories(repositories: Sequence[Path]) -> None:
 def scan(repositories: Iterable[Path]) -> Layout:
     """Lists the models of repositories. Files and hidden folders are not models.
 
+    A folder whose name is not UTF-8 is listed under the name as it is printed.
+
     Raises:
         DespinaError: UNAVAILABLE: a repository cannot be read.
     """
@@ -68,22 +71,26 @@ def scan(repositories: Iterable[Path]) -> Layout:
             raise DespinaError(Code.UNAVAILABLE, text) from error
         for path in folders:
             if not path.name.startswith("."):
-                found.setdefault(path.name, []).append(path)
+                found.setdefault(printed(path.name), []).append(path)
     return Layout(
         {name: paths[0] for name, paths in found.items() if len(paths) == 1},
         {name: tuple(paths) for name, paths in found.items() if len(paths) > 1},
     )
 
 
-def read_folder(path: Path) -> ModelFolder:
-    """Looks for the versions of one model.
+def read_folder(name: str, path: Path) -> ModelFolder:
+    """Looks for the versions of one model, called as ``scan`` says.
 
     Raises:
-        DespinaError: UNAVAILABLE: the folder cannot be read.
+        DespinaError: INVALID_ARGUMENT: the folder's name is not UTF-8. UNAVAILABLE: it cannot be
+            read.
     """
+    if path.name != name:
+        text = f"folder '{printed(str(path))}': its name is not UTF-8"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
     try:
         numbers = [version_number(each.name) for each in path.iterdir() if each.is_dir()]
     except OSError as error:
         text = f"folder '{path}': {error.strerror}"
         raise DespinaError(Code.UNAVAILABLE, text) from error
-    return ModelFolder(path.name, path, tuple(sorted(n for n in numbers if n is not None)))
+    return ModelFolder(name, path, tuple(sorted(n for n in numbers if n is not None)))

@@ -31,6 +31,8 @@ def check_served(settings: Settings) -> None:
     """
     if not settings.model_repository:
         raise _invalid("no --model-repository: there is nothing to serve")
+    if not (settings.allow_http or settings.allow_metrics):
+        raise _invalid("--allow-http=false and --allow-metrics=false: nothing would listen")
     both = settings.allow_http and settings.allow_metrics
     same_address = settings.metrics_address in ("", settings.http_address)
     if both and same_address and 0 != settings.http_port == settings.metrics_port:

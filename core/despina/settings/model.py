@@ -95,13 +95,19 @@ class Settings:
         10_000, "Connections at a time (503 beyond).", group=LIMITS, minimum=1
     )
     http_max_bytes_in_flight: int = setting(
-        1 << 30, "Bytes of all bodies at a time (503 beyond).", group=LIMITS, minimum=1
+        1 << 30,
+        "Bytes of all bodies and unsent answers at a time (503 beyond).",
+        group=LIMITS,
+        minimum=1,
     )
     http_header_timeout_secs: Seconds = setting(
         10.0, "For a request's header to arrive (408 beyond).", group=LIMITS, minimum=0.001
     )
     http_body_timeout_secs: Seconds = setting(
-        60.0, "For a request's body to get on (408 beyond).", group=LIMITS, minimum=0.001
+        60.0,
+        "For 64 KiB of a body to arrive, or of an answer to be taken.",
+        group=LIMITS,
+        minimum=0.001,
     )
     http_idle_timeout_secs: Seconds = setting(
         300.0, "After which an idle connection is closed.", group=LIMITS, minimum=0.001

@@ -26,6 +26,13 @@ from despina_sdk import Code
 LATER = {("model_control_mode", "poll"): "polling the repository is not there yet"}
 """Values of the incumbent that are refused by name."""
 
+MAX_INTEGER = (1 << 63) - 1
+MAX_SECONDS = 1_000_000.0
+"""Of settings that have no maximum of their own; what the engine can hold."""
+
+SHOWN_CHARACTERS = 40
+"""Of a value in an error."""
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -83,7 +90,7 @@ def _read(file: Path) -> dict[str, Any]:
         table = tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise _invalid(f"{file}", str(error.strerror)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, or of an integer without end
         raise _invalid(f"{file}", str(error)) from error
     for key in table:
         _check_name(key.replace("-", "_"), f"{file}: ")
@@ -142,16 +149,29 @@ def _number(each: Field[Any], kind: type[int] | type[float], given: Any, where: 
     what = "a whole number" if kind is int else "a number"
     if isinstance(given, bool) or not isinstance(given, str | int | kind):
         raise _invalid(where, f"{given!r} is not {what}")
+    least, most = each.metadata["minimum"], each.metadata["maximum"]
+    if most is None:
+        most = MAX_INTEGER if kind is int else MAX_SECONDS
     try:
         value = kind(given)
     except ValueError as error:
-        raise _invalid(where, f"'{given}' is not {what}") from error
-    least, most = each.metadata["minimum"], each.metadata["maximum"]
-    if not math.isfinite(value) or (least is not None and value < least):
-        raise _invalid(where, f"{given} is less than {least}")
-    if most is not None and value > most:
-        raise _invalid(where, f"{given} is more than {most}")
+        raise _invalid(where, f"'{_shown(given)}' is not {what}") from error
+    except OverflowError as error:
+        raise _invalid(where, f"{_shown(given)} is more than {most}") from error
+    if isinstance(value, float) and math.isnan(value):
+        raise _invalid(where, f"'{given}' is not {what}")
+    if least is not None and value < least:
+        raise _invalid(where, f"{_shown(given)} is less than {least}")
+    if value > most:
+        raise _invalid(where, f"{_shown(given)} is more than {most}")
     return value
+
+
+def _shown(given: Any) -> str:
+    """A value for an error; of a long one, which Python may not want to write out, the start."""
+    long = isinstance(given, int) and given.bit_length() > 64
+    text = hex(given) if long else str(given)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}..."
 
 
 def backend_options(settings: Settings) -> dict[str, dict[str, str]]:

@@ -34,6 +34,7 @@ class OnnxRuntimeBackend(Backend):
     """
 
     name = "onnxruntime"
+    uses = frozenset({"instance_group.gpus", "optimization", "default_model_filename"})
 
     def load(self, spec: ModelSpec) -> Model:
         """Loads a model; its configuration need not name a tensor.
