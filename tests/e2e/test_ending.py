@@ -76,9 +76,9 @@ def test_a_program_whose_model_hangs_ends_with_status_1_after_the_exit_timeout()
 
         begun = threading.Event()
 
-        one = (1,)
+        x, y = TensorSpec("x", "FP32", (1,)), TensorSpec("y", "FP32", (1,))
 
-        @batch_function(inputs=[TensorSpec("x", "FP32", one)], outputs=[TensorSpec("y", "FP32", one)])
+        @batch_function(inputs=[x], outputs=[y])
         def hang(x):
             begun.set()
             time.sleep(4)
