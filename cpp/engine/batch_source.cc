@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 namespace despina {
@@ -41,17 +42,27 @@ void BatchSource::Number(Request& request) {
   request.state.shape_run = last_run_;
 }
 
+BatchSource::~BatchSource() {
+  while (pushing_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
+}
+
 RequestChain BatchSource::Push(RequestChain chain) {
-  std::lock_guard lock(mutex_);
-  while (!chain.empty() && queue_.size() < max_size_ && !closed_) {
-    std::unique_ptr<Request> request = chain.TakeFirst();
-    Number(*request);
-    request->state.queued = true;
-    queue_.Append(std::move(request));
+  // Once the requests can be seen they may be answered, and then nothing but this keeps the source.
+  pushing_.fetch_add(1, std::memory_order_relaxed);
+  bool wake = false;
+  {
+    std::lock_guard lock(mutex_);
+    while (!chain.empty() && queue_.size() < max_size_ && !closed_) {
+      std::unique_ptr<Request> request = chain.TakeFirst();
+      Number(*request);
+      request->state.queued = true;
+      queue_.Append(std::move(request));
+    }
+    wake = sleepers_ > 0 && !queue_.empty();
   }
-  // Under the lock: once the requests can be seen, the model may be gone by the time that this
-  // returns, and what it waits for is this mutex.
-  if (sleepers_ > 0 && !queue_.empty()) changed_.notify_one();
+  // Without the lock: who wakes up needs it at once, and would go back to sleep over it.
+  if (wake) changed_.notify_one();
+  pushing_.fetch_sub(1, std::memory_order_release);
   return chain;
 }
 

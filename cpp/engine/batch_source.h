@@ -1,6 +1,7 @@
 // The queue of a model, from which its idle instances pull their batches.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +22,10 @@ namespace despina {
 class BatchSource {
  public:
   BatchSource(const ModelDefinition& definition, Clock& clock);
+  // Nobody takes any more; a Push() whose requests have all been answered may still be returning.
+  ~BatchSource();
+  BatchSource(const BatchSource&) = delete;
+  BatchSource& operator=(const BatchSource&) = delete;
 
   // Takes requests; gives back, in order, those that there is no room for.
   RequestChain Push(RequestChain chain);
@@ -49,6 +54,8 @@ class BatchSource {
   const BatchLimits limits_;
   Clock& clock_;
 
+  // Calls of Push() that have not returned.
+  std::atomic<size_t> pushing_{0};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_ from here on.
