@@ -110,17 +110,17 @@ std::optional<std::string_view> ElementBytes(PyObject* element) {
   return std::string_view(data, static_cast<size_t>(size));
 }
 
-Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator, std::string_view where) {
+Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator) {
   const Reference objects(
       PyArray_FROM_OTF(reinterpret_cast<PyObject*>(array), NPY_OBJECT, NPY_ARRAY_CARRAY_RO));
-  if (!objects) return InvalidArgument(Concat(where, ": ", TakeException().message()));
+  if (!objects) return InvalidArgument(TakeException().message());
   auto* numpy = reinterpret_cast<PyArrayObject*>(objects.get());
   auto** items = static_cast<PyObject**>(PyArray_DATA(numpy));
   const auto count = static_cast<size_t>(PyArray_SIZE(numpy));
   size_t size = 0;
   for (size_t i = 0; i < count; ++i) {
     const auto element = ElementBytes(items[i]);
-    if (!element) return InvalidArgument(Concat(where, ": ", TakeException().message()));
+    if (!element) return InvalidArgument(TakeException().message());
     size += sizeof(uint32_t) + element->size();
   }
   Result<Buffer> buffer = allocator.Allocate(size);
@@ -197,28 +197,27 @@ PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator) {
   return nullptr;
 }
 
-Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator,
-                        std::string_view where) {
+Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator) {
   // Native byte order and row-major; the same object when it is that already. Lists of `bytes` must
   // not become numpy's text arrays, which lose zeros at the end of an element.
   const bool elements = expected == DataType::kBytes && !PyArray_Check(value);
   const Reference array(elements
                             ? PyArray_FROM_OTF(value, NPY_OBJECT, NPY_ARRAY_CARRAY_RO)
                             : PyArray_FROM_OF(value, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED));
-  if (!array) return InvalidArgument(Concat(where, ": ", TakeException().message()));
+  if (!array) return InvalidArgument(TakeException().message());
   auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
   const std::optional<DataType> datatype = DataTypeOf(numpy, expected);
   if (!datatype) {
     const Reference name(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(numpy))));
     const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
     return InvalidArgument(
-        Concat(where, ": no datatype carries arrays of ", text != nullptr ? text : "this kind"));
+        Concat("no datatype carries arrays of ", text != nullptr ? text : "this kind"));
   }
   if (static_cast<size_t>(PyArray_NDIM(numpy)) > Shape::kMaxRank) {
     return InvalidArgument(
-        Concat(where, " has ", PyArray_NDIM(numpy), " axes, at most ", Shape::kMaxRank, " fit"));
+        Concat("the array has ", PyArray_NDIM(numpy), " axes, at most ", Shape::kMaxRank, " fit"));
   }
-  Result<Slice> data = *datatype == DataType::kBytes ? BytesDataOf(numpy, allocator, where)
+  Result<Slice> data = *datatype == DataType::kBytes ? BytesDataOf(numpy, allocator)
                                                      : DataOf(numpy, sharing, allocator);
   if (!data.ok()) return data.status();
   return Tensor{.datatype = *datatype, .shape = ShapeOf(numpy), .data = *std::move(data)};

@@ -31,8 +31,7 @@ enum class Sharing {
 // `value` is an array or what numpy makes one of. Small and non-contiguous arrays are copied, the
 // engine's own memory, which nobody can write to, never. The datatype is `expected` where the array
 // can carry it; otherwise it is the array's own, for the caller to refuse. INVALID_ARGUMENT for
-// arrays that no datatype carries; `where` begins the text.
-Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator,
-                        std::string_view where);
+// arrays that no datatype carries.
+Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator);
 
 }  // namespace despina::bindings

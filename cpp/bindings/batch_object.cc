@@ -81,13 +81,13 @@ std::optional<std::pair<uint32_t, Tensor>> OutputOf(const ModelDefinition& model
     SetOutputUnknown(model, name);
     return std::nullopt;
   }
-  const std::string where = Concat("output '", *text, "' of model '", model.name, "'");
   Result<Tensor> tensor =
-      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, allocator, where);
+      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, allocator);
   if (!tensor.ok()) {
-    SetBackendError({tensor.status().code() == Code::kInvalidArgument ? Code::kInternal
-                                                                      : tensor.status().code(),
-                     tensor.status().message()});
+    const Status& status = tensor.status();
+    SetBackendError(
+        {status.code() == Code::kInvalidArgument ? Code::kInternal : status.code(),
+         Concat("output '", *text, "' of model '", model.name, "': ", status.message())});
     return std::nullopt;
   }
   return std::pair(*index, *std::move(tensor));

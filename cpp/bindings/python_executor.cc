@@ -60,12 +60,10 @@ class PythonExecutor final : public Executor {
   }
 
   // What is released later is left to the next turn, or to the control plane.
-  bool Idle() override {
-    if (ObjectsReleased()) {
-      const InterpreterThread::Hold hold(*thread_);
-      DropReleased();
-    }
-    return false;
+  void Idle() override {
+    if (!ObjectsReleased()) return;
+    const InterpreterThread::Hold hold(*thread_);
+    DropReleased();
   }
 
  private:

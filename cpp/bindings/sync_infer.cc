@@ -95,9 +95,11 @@ void FillInputs(Request& request, const py::dict& inputs, Allocator& allocator) 
           Concat("unexpected inference input '", name, "' for model '", model.name, "'")));
     }
     Result<Tensor> tensor =
-        TensorOf(value.ptr(), model.inputs[*index].datatype, Sharing::kCopy, allocator,
-                 Concat("input '", name, "' for model '", model.name, "'"));
-    if (!tensor.ok()) throw EngineError(tensor.status());
+        TensorOf(value.ptr(), model.inputs[*index].datatype, Sharing::kCopy, allocator);
+    if (!tensor.ok()) {
+      throw EngineError(
+          tensor.status().WithPrefix(Concat("input '", name, "' for model '", model.name, "': ")));
+    }
     request.inputs[*index] = *std::move(tensor);
   }
 }

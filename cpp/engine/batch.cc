@@ -88,18 +88,17 @@ Batch::Batch(RequestChain requests, const ModelDefinition& definition, Execution
       clock_(clock),
       started_(clock.Now()),
       gathered_(definition.inputs.size()) {
-  requests_.reserve(requests.size());
-  request_rows_.reserve(requests.size());
+  slots_.reserve(requests.size());
   while (!requests.empty()) {
-    requests_.push_back(requests.TakeFirst());
-    request_rows_.push_back(requests_.back()->state.rows);
-    rows_ += request_rows_.back();
+    std::unique_ptr<Request> request = requests.TakeFirst();
+    const uint32_t rows = request->state.rows;
+    slots_.push_back({.request = std::move(request), .rows = rows});
+    rows_ += rows;
   }
-  answered_.resize(requests_.size());
 }
 
 Batch::~Batch() {
-  if (std::ranges::find(answered_, false) != answered_.end()) {
+  if (!std::ranges::all_of(slots_, &Slot::answered)) {
     CompleteUnanswered(
         Internal(Concat("model '", definition_.name, "' returned without answering the request")));
   }
@@ -121,11 +120,11 @@ Result<const Tensor*> Batch::Gather(uint32_t input) {
   }
   // Delivered requests are gone, and with them what a single one would have lent.
   if (delivered_ > 0) return Internal("inputs are gathered before requests are delivered");
-  if (!requests_[0]->inputs[input]) return nullptr;
+  if (!slots_[0].request->inputs[input]) return nullptr;
   if (!gathered_[input]) {
     const Stopwatch watch(clock_, gathering_);
-    const Tensor& first = *requests_[0]->inputs[input];
-    if (requests_.size() == 1 && (first.data.aligned() || first.datatype == DataType::kBytes)) {
+    const Tensor& first = *slots_[0].request->inputs[input];
+    if (slots_.size() == 1 && (first.data.aligned() || first.datatype == DataType::kBytes)) {
       gathered_[input] = first;
     } else {
       Result<Tensor> whole = Concatenate(input);
@@ -138,67 +137,77 @@ Result<const Tensor*> Batch::Gather(uint32_t input) {
 
 Result<Tensor> Batch::Concatenate(uint32_t input) const {
   std::vector<const Tensor*> parts;
-  parts.reserve(requests_.size());
-  for (const auto& request : requests_) parts.push_back(&*request->inputs[input]);
+  parts.reserve(slots_.size());
+  for (const Slot& slot : slots_) parts.push_back(&*slot.request->inputs[input]);
   return ConcatenateRows(parts, allocator_);
 }
 
 Status Batch::Scatter(uint32_t output, const Tensor& tensor) {
   const Stopwatch watch(clock_, scattering_);
   if (output >= definition_.outputs.size()) return UnknownOutput(definition_, output);
-  const bool batched = definition_.batching_axis();
   Status checked = CheckOutput(definition_, definition_.outputs[output], tensor,
-                               batched ? std::optional(rows_) : std::nullopt);
+                               definition_.batching_axis() ? std::optional(rows_) : std::nullopt);
   if (!checked.ok()) return checked;
-  std::vector<Slice> parts =
-      requests_.size() > 1 ? SplitRows(tensor, request_rows_) : std::vector<Slice>{tensor.data};
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    if (answered_[i] || !requests_[i]->Wants(output)) continue;
+  if (slots_.size() == 1) {
+    Give(slots_[0], output, tensor);
+    return Ok();
+  }
+  std::vector<uint32_t> rows;
+  rows.reserve(slots_.size());
+  for (const Slot& slot : slots_) rows.push_back(slot.rows);
+  std::vector<Slice> parts = SplitRows(tensor, rows);
+  for (size_t i = 0; i < slots_.size(); ++i) {
     Tensor part{.datatype = tensor.datatype, .shape = tensor.shape, .data = std::move(parts[i])};
-    if (batched) part.shape[0] = request_rows_[i];
-    Place(*requests_[i], definition_, output, std::move(part));
+    part.shape[0] = rows[i];
+    Give(slots_[i], output, std::move(part));
   }
   return Ok();
 }
 
+void Batch::Give(Slot& slot, uint32_t output, Tensor tensor) {
+  if (slot.answered || !slot.request->Wants(output)) return;
+  Place(*slot.request, definition_, output, std::move(tensor));
+}
+
 Status Batch::AddOutput(size_t i, uint32_t output, Tensor tensor) {
   const Stopwatch watch(clock_, scattering_);
-  return CheckAndPlace(*requests_[i], definition_, output, std::move(tensor));
+  return CheckAndPlace(*slots_[i].request, definition_, output, std::move(tensor));
 }
 
 void Batch::Complete(size_t i, Status status) {
   any_success_ = any_success_ || status.ok();
-  answered_[i] = true;
-  Settle(*requests_[i], std::move(status));
+  slots_[i].answered = true;
+  Settle(*slots_[i].request, std::move(status));
 }
 
 void Batch::CompleteUnanswered(const Status& status) {
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    if (!answered_[i]) Complete(i, status);
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i].answered) Complete(i, status);
   }
 }
 
 void Batch::Deliver() {
   const ExecutionTimes times = TimesNow();
   Turn turn;
-  for (size_t i = 0; i < requests_.size(); ++i) {
-    if (!answered_[i] || !requests_[i]) continue;
-    Request& request = *requests_[i];
-    request.state.times = times;
-    request.state.times.queue = std::max(Duration::zero(), started_ - request.state.arrival);
+  for (Slot& slot : slots_) {
+    if (!slot.answered || !slot.request) continue;
+    RequestState& state = slot.request->state;
+    state.times = times;
+    state.times.queue = std::max(Duration::zero(), started_ - state.arrival);
     ++delivered_;
-    sink_.Finish(std::move(requests_[i]), turn);
+    sink_.Finish(std::move(slot.request), turn);
   }
 }
 
 DetachedRequest Batch::Detach(size_t i) {
-  answered_[i] = true;
+  Slot& slot = slots_[i];
+  slot.answered = true;
   ++delivered_;
   any_success_ = true;
-  Request& request = *requests_[i];
-  request.state.times = TimesNow();
-  request.state.times.queue = std::max(Duration::zero(), started_ - request.state.arrival);
-  return {std::move(requests_[i]), definition_, sink_, clock_};
+  RequestState& state = slot.request->state;
+  state.times = TimesNow();
+  state.times.queue = std::max(Duration::zero(), started_ - state.arrival);
+  return {std::move(slot.request), definition_, sink_, clock_};
 }
 
 }  // namespace despina

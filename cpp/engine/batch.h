@@ -62,11 +62,11 @@ class Batch {
 
   const ModelDefinition& definition() const { return definition_; }
   Allocator& allocator() const { return allocator_; }
-  size_t size() const { return requests_.size(); }
+  size_t size() const { return slots_.size(); }
   uint32_t rows() const { return rows_; }
   // Precondition of all that take `i`: i < size(), and where it is changed: not answered(i).
-  const Request& request(size_t i) const { return *requests_[i]; }
-  bool answered(size_t i) const { return answered_[i]; }
+  const Request& request(size_t i) const { return *slots_[i].request; }
+  bool answered(size_t i) const { return slots_[i].answered; }
 
   // One tensor of all requests' rows of an input, aligned; null when they leave it out. One
   // request that is aligned is not copied. Good until the batch ends.
@@ -87,7 +87,16 @@ class Batch {
   DetachedRequest Detach(size_t i);
 
  private:
+  struct Slot {
+    // Owned until it is delivered or detached.
+    std::unique_ptr<Request> request;
+    uint32_t rows = 0;
+    bool answered = false;
+  };
+
   Result<Tensor> Concatenate(uint32_t input) const;
+  // What a request gets of an output, if it still wants any.
+  void Give(Slot& slot, uint32_t output, Tensor tensor);
   ExecutionTimes TimesNow() const;
 
   const ModelDefinition& definition_;
@@ -95,10 +104,7 @@ class Batch {
   Allocator& allocator_;
   Clock& clock_;
   const TimePoint started_;
-  // Owned until they are delivered or detached.
-  std::vector<std::unique_ptr<Request>> requests_;
-  std::vector<uint32_t> request_rows_;
-  std::vector<bool> answered_;
+  std::vector<Slot> slots_;
   std::vector<std::optional<Tensor>> gathered_;
   uint32_t rows_ = 0;
   size_t delivered_ = 0;

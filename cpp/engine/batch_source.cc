@@ -8,9 +8,6 @@
 namespace despina {
 namespace {
 
-// How often an idle instance that asked for it is called again.
-constexpr Duration kIdlePeriod = std::chrono::milliseconds(10);
-
 BatchLimits LimitsOf(const ModelDefinition& definition) {
   return {.max_rows = static_cast<uint32_t>(std::max<int64_t>(definition.max_batch_size, 1)),
           .preferred_rows = definition.batching.preferred_rows,
@@ -95,7 +92,7 @@ void BatchSource::Sleep(std::unique_lock<std::mutex>& lock, std::optional<TimePo
   --sleepers_;
 }
 
-std::optional<RequestChain> BatchSource::Take(const std::function<bool()>& idle) {
+std::optional<RequestChain> BatchSource::Take(const std::function<void()>& idle) {
   std::unique_lock lock(mutex_);
   while (true) {
     if (!queue_.empty()) {
@@ -112,10 +109,9 @@ std::optional<RequestChain> BatchSource::Take(const std::function<bool()>& idle)
     }
     if (closed_) return std::nullopt;
     lock.unlock();
-    const bool again = idle();
+    idle();
     lock.lock();
-    if (!queue_.empty() || closed_) continue;
-    Sleep(lock, again ? std::optional(clock_.Now() + kIdlePeriod) : std::nullopt);
+    if (queue_.empty() && !closed_) Sleep(lock, std::nullopt);
   }
 }
 

@@ -31,9 +31,8 @@ class BatchSource {
   RequestChain Push(RequestChain chain);
 
   // Waits for the next batch; nothing once the source is closed and empty. `idle` is called,
-  // without a lock, before the caller is put to sleep; while it returns true it is called again
-  // from time to time.
-  std::optional<RequestChain> Take(const std::function<bool()>& idle);
+  // without a lock, before the caller is put to sleep over an empty queue.
+  std::optional<RequestChain> Take(const std::function<void()>& idle);
 
   // Takes a request out; null when it does not wait here any more.
   std::unique_ptr<Request> Remove(Request& request);

@@ -23,9 +23,9 @@ class Executor {
   // answered meanwhile.
   virtual void Cancelled(const Request& request) { static_cast<void>(request); }
 
-  // There is nothing to do: a chance to let go of what is not needed any more. True: call again
-  // soon, if there is still nothing.
-  virtual bool Idle() { return false; }
+  // There is nothing to do: a chance to let go of what is not needed any more, before the thread is
+  // put to sleep.
+  virtual void Idle() {}
 };
 
 // Makes the instances of one model version. Outlives them.

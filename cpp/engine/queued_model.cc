@@ -78,7 +78,7 @@ void QueuedModel::RunInstance(const InstanceDefinition& instance, Startup& start
 }
 
 void QueuedModel::RunBatches(Executor& executor) {
-  const auto idle = [&executor] { return executor.Idle(); };
+  const auto idle = [&executor] { executor.Idle(); };
   while (auto requests = source_.Take(idle)) {
     // Before cancelled ones are looked for: either this sees that, or who cancels sees this.
     for (Request* each = requests->front(); each != nullptr; each = each->state.next) {

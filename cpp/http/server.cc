@@ -181,9 +181,13 @@ Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<S
 
   auto impl = std::make_unique<Impl>(std::move(options), allocator, clock);
   impl->port = sockets->front().port;
-  for (net::ListeningSocket& each : *sockets) {
-    impl->workers.push_back(
-        std::make_unique<Worker>(impl->shared, std::move(each.descriptor), snapshot, allocator));
+  try {
+    for (net::ListeningSocket& each : *sockets) {
+      impl->workers.push_back(
+          std::make_unique<Worker>(impl->shared, std::move(each.descriptor), snapshot, allocator));
+    }
+  } catch (const std::system_error& error) {
+    return Status(Code::kResourceExhausted, Concat(prefix, "event loop: ", error.what()));
   }
   for (size_t i = 0; i < impl->workers.size(); ++i) {
     try {

@@ -51,9 +51,9 @@ class Server {
   // Start() makes servers.
   explicit Server(std::unique_ptr<Impl> impl);
   // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start HTTP service: ..."
-  // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread cannot be made. The
-  // snapshot, the allocator and the clock must outlive the server; the allocator also the requests
-  // that Close() left behind.
+  // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
+  // cannot be made. The snapshot, the allocator and the clock must outlive the server; the
+  // allocator also the requests that Close() left behind.
   static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
                                                Allocator& allocator, Clock& clock);
   Server(const Server&) = delete;

@@ -281,6 +281,23 @@ TEST_F(ServerTest, SaysThatThereAreNoThreadsForIt) {
       << server.status().message();
 }
 
+TEST_F(ServerTest, SaysThatThereAreNoDescriptorsForItsLoop) {
+  const int next = ::dup(0);
+  ::close(next);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit little = before;
+  // That of the listening socket.
+  little.rlim_cur = static_cast<rlim_t>(next) + 1;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &little), 0);
+  const auto server = Server::Start({.port = 0}, snapshot_, pool_, Clock::System());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_FALSE(server.ok());
+  EXPECT_EQ(server.status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(server.status().message(),
+            "failed to start HTTP service: event loop: epoll_create1: Too many open files");
+}
+
 TEST_F(ServerTest, CancelsTheRequestOfAClientThatVanishes) {
   Start();
   Client closing = Connect();
@@ -320,7 +337,8 @@ TEST_F(ServerTest, ServesTheOthersWhileClientsVanish) {
       for (int k = 0; k < 10; ++k) {
         Client vanishing = Connect();
         // Within the request, or right behind it.
-        vanishing.Send(std::string_view(request).substr(0, request.size() - (k % 2) * 100 * i));
+        vanishing.Send(std::string_view(request).substr(
+            0, request.size() - static_cast<size_t>(k % 2 * 100 * i)));
         if (k % 3 == 0) vanishing.Reset();
         vanishing.Close();
         const std::optional<Reply> reply = Connect().Ask(request);

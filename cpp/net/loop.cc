@@ -1,116 +1,200 @@
 #include "net/loop.h"
 
-// GCC's ThreadSanitizer does not know fences. Asio's are in addition to its mutexes.
-#ifdef __SANITIZE_THREAD__
-#define BOOST_ASIO_DISABLE_FENCED_BLOCK
-#endif
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/basic_stream_descriptor.hpp>
-#include <boost/asio/post.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <system_error>
 #include <utility>
 
 namespace despina::net {
 namespace {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
-// With the executor's own type: the default is one that hides which it is, at a cost.
-using Executor = asio::io_context::executor_type;
-using StreamDescriptor = asio::posix::basic_stream_descriptor<Executor>;
-using SteadyTimer =
-    asio::basic_waitable_timer<std::chrono::steady_clock,
-                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
+Descriptor Opened(int number, const char* what) {
+  if (number < 0) throw std::system_error(errno, std::generic_category(), what);
+  return Descriptor(number);
+}
 
 }  // namespace
 
-struct Loop::Impl {
-  // One thread runs the context, so that Asio need not wake a second one.
-  asio::io_context context{1};
-  asio::executor_work_guard<Executor> work{context.get_executor()};
-};
+Loop::Loop()
+    : epoll_(Opened(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
+      wake_up_(Opened(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
+  // Edge-triggered: each write is told once, and its count need not be read.
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_up_.get(), &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
+}
 
-Loop::Loop() : impl_(std::make_unique<Impl>()) {}
-Loop::~Loop() = default;
-
-void Loop::Run() { impl_->context.run(); }
+void Loop::Run() {
+  while (Wait()) {
+    TellWatches();
+    RunPosted();
+    RunTimers();
+    RunEndsOfTurn();
+  }
+}
 
 void Loop::Finish() {
-  Post([this] { impl_->work.reset(); });
+  Post([this] { finishing_ = true; });
 }
 
-void Loop::Post(std::function<void()> task) { asio::post(impl_->context, std::move(task)); }
-
-struct Watch::Impl {
-  StreamDescriptor descriptor;
-};
-
-Watch::Watch(Loop& loop, Descriptor descriptor)
-    : impl_(std::make_unique<Impl>(Impl{StreamDescriptor(loop.impl_->context)})) {
-  error_code error;
-  impl_->descriptor.assign(descriptor.get(), error);
-  if (!error) descriptor_ = descriptor.Release();
+void Loop::Post(std::function<void()> task) {
+  bool wake = false;
+  {
+    std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(task));
+    wake = std::exchange(asleep_, false);
+  }
+  if (!wake) return;
+  const uint64_t one = 1;
+  // Fails only when the count is full: then it has not been asleep.
+  [[maybe_unused]] const ssize_t written = ::write(wake_up_.get(), &one, sizeof one);
 }
 
-Watch::~Watch() { Close(); }
+bool Loop::Wait() {
+  int timeout = TimeoutMilliseconds();
+  {
+    std::lock_guard lock(mutex_);
+    if (!posted_.empty()) {
+      timeout = 0;
+    } else if (finishing_ && waits_ == 0 && timers_.empty() && ends_.empty()) {
+      return false;
+    }
+    asleep_ = timeout != 0;
+  }
+  const int count =
+      ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
+  next_event_ = 0;
+  event_count_ = count > 0 ? static_cast<size_t>(count) : 0;
+  return true;
+}
+
+int Loop::TimeoutMilliseconds() const {
+  if (!ends_.empty()) return 0;
+  if (timers_.empty()) return -1;
+  const Duration left = timers_.begin()->first - Clock::System().Now();
+  // Up, so that the timer has expired then.
+  const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+  return static_cast<int>(std::clamp<int64_t>(rounded, 0, std::numeric_limits<int>::max()));
+}
+
+void Loop::TellWatches() {
+  while (next_event_ < event_count_) {
+    const epoll_event& event = events_[next_event_++];
+    if (event.data.ptr != nullptr) static_cast<Watch*>(event.data.ptr)->Tell(event.events);
+  }
+}
+
+void Loop::DropEvents(const Watch& closed) {
+  for (size_t i = next_event_; i < event_count_; ++i) {
+    if (events_[i].data.ptr == &closed) events_[i].data.ptr = nullptr;
+  }
+}
+
+void Loop::RunPosted() {
+  {
+    std::lock_guard lock(mutex_);
+    asleep_ = false;
+    running_.swap(posted_);
+  }
+  for (const auto& task : running_) task();
+  running_.clear();
+}
+
+void Loop::RunTimers() {
+  if (timers_.empty()) return;
+  const TimePoint now = Clock::System().Now();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    Timer& timer = *timers_.begin()->second;
+    timer.Stop();
+    timer.expired_();
+  }
+}
+
+void Loop::RunEndsOfTurn() {
+  running_ends_.swap(ends_);
+  for (EndOfTurn* each : running_ends_) {
+    each->scheduled_ = false;
+    each->handler_();
+  }
+  running_ends_.clear();
+}
+
+Watch::Watch(Loop& loop, Descriptor descriptor) : loop_(loop), descriptor_(std::move(descriptor)) {
+  if (!Register(EPOLL_CTL_ADD, EPOLLIN)) descriptor_ = Descriptor();
+}
+
+bool Watch::Register(int operation, uint32_t events) {
+  registered_ = events;
+  // The system tells of failures unasked: of one that nobody waits for, once is enough.
+  epoll_event event{.events = events == 0 ? EPOLLET : events, .data = {.ptr = this}};
+  return ::epoll_ctl(loop_.epoll_.get(), operation, descriptor_.get(), &event) == 0;
+}
 
 void Watch::WaitReadable(std::shared_ptr<Watcher> watcher) {
-  if (std::exchange(waits_to_read_, true)) return;
-  impl_->descriptor.async_wait(StreamDescriptor::wait_read,
-                               [this, watcher = std::move(watcher)](error_code error) {
-                                 waits_to_read_ = false;
-                                 // It may have been closed after it had become ready.
-                                 if (!error && open()) watcher->OnReadable();
-                               });
+  if (reader_ || !open()) return;
+  reader_ = std::move(watcher);
+  ++loop_.waits_;
+  if ((registered_ & EPOLLIN) == 0) Register(EPOLL_CTL_MOD, wanted());
 }
 
 void Watch::WaitWritable(std::shared_ptr<Watcher> watcher) {
-  if (std::exchange(waits_to_write_, true)) return;
-  impl_->descriptor.async_wait(StreamDescriptor::wait_write,
-                               [this, watcher = std::move(watcher)](error_code error) {
-                                 waits_to_write_ = false;
-                                 if (!error && open()) watcher->OnWritable();
-                               });
+  if (writer_ || !open()) return;
+  writer_ = std::move(watcher);
+  ++loop_.waits_;
+  if ((registered_ & EPOLLOUT) == 0) Register(EPOLL_CTL_MOD, registered_ | EPOLLOUT);
+}
+
+std::shared_ptr<Watcher> Watch::End(std::shared_ptr<Watcher>& wait) {
+  if (wait) --loop_.waits_;
+  return std::exchange(wait, nullptr);
+}
+
+void Watch::Tell(uint32_t ready) {
+  if ((ready & (EPOLLERR | EPOLLHUP)) != 0) ready |= EPOLLIN | EPOLLOUT;
+  const bool unexpected = (ready & wanted()) == 0;
+  // These keep their watchers, and so this, until the end.
+  const auto reader = (ready & EPOLLIN) != 0 ? End(reader_) : nullptr;
+  const auto writer = (ready & EPOLLOUT) != 0 ? End(writer_) : nullptr;
+  if (reader) reader->OnReadable();
+  if (writer && open()) writer->OnWritable();
+  // A socket can nearly always be written to.
+  const bool idle_write = (registered_ & ~wanted() & EPOLLOUT) != 0;
+  // Registering the same again would have a failure told again, and so for ever.
+  if (open() && (unexpected || idle_write) && registered_ != wanted()) {
+    Register(EPOLL_CTL_MOD, wanted());
+  }
 }
 
 void Watch::Close() {
-  error_code ignored;
-  impl_->descriptor.close(ignored);
-  descriptor_ = -1;
+  if (!open()) return;
+  loop_.DropEvents(*this);
+  // Closing alone would not do it where a forked process has the descriptor as well.
+  Register(EPOLL_CTL_DEL, 0);
+  descriptor_ = Descriptor();
+  // Last: this may go with its watcher.
+  const auto reader = End(reader_);
+  const auto writer = End(writer_);
 }
 
-struct Timer::Impl {
-  SteadyTimer timer;
-  std::function<void()> expired;
-  // Tells a wait that had come to its end, but was not handled yet, that it is not wanted.
-  unsigned starts = 0;
-};
-
-Timer::Timer(Loop& loop, std::function<void()> expired)
-    : impl_(std::make_shared<Impl>(Impl{SteadyTimer(loop.impl_->context), std::move(expired)})) {}
-
-Timer::~Timer() { Stop(); }
-
 void Timer::Start(Duration delay) {
-  impl_->timer.expires_after(delay);
-  impl_->timer.async_wait([impl = impl_, start = ++impl_->starts](error_code error) {
-    if (!error && impl->starts == start) impl->expired();
-  });
+  Stop();
+  place_ = loop_.timers_.emplace(Later(Clock::System().Now(), delay), this);
 }
 
 void Timer::Stop() {
-  ++impl_->starts;
-  impl_->timer.cancel();
+  if (place_ == loop_.timers_.end()) return;
+  loop_.timers_.erase(place_);
+  place_ = loop_.timers_.end();
 }
 
 void EndOfTurn::Schedule() {
   if (std::exchange(scheduled_, true)) return;
-  asio::post(loop_.impl_->context, [this] {
-    scheduled_ = false;
-    handler_();
-  });
+  loop_.ends_.push_back(this);
 }
 
 }  // namespace despina::net

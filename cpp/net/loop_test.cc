@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <ctime>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,13 @@ std::array<Descriptor, 2> Pair() {
   std::array<int, 2> ends{};
   EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends.data()), 0);
   return {Descriptor(ends[0]), Descriptor(ends[1])};
+}
+
+// The processor's time that this thread has taken.
+milliseconds ThreadTime() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return milliseconds(time.tv_sec * 1000 + time.tv_nsec / 1'000'000);
 }
 
 class Recorder final : public Watcher {
@@ -83,12 +91,9 @@ TEST(LoopTest, DropsTheWaitsOfAWatchThatIsClosed) {
   auto recorder = std::make_shared<Recorder>(loop, std::move(here));
   const std::weak_ptr<Recorder> weak = recorder;
   recorder->watch.WaitReadable(recorder);
-  // Ready, and closed before it is told.
   ASSERT_EQ(::send(there.get(), "x", 1, 0), 1);
-  loop.Post([&] {
-    recorder->watch.Close();
-    EXPECT_FALSE(recorder->watch.open());
-  });
+  recorder->watch.Close();
+  EXPECT_FALSE(recorder->watch.open());
   loop.Finish();
   loop.Run();
   EXPECT_EQ(recorder->readable, 0);
@@ -98,6 +103,63 @@ TEST(LoopTest, DropsTheWaitsOfAWatchThatIsClosed) {
   char byte = 0;
   EXPECT_EQ(::recv(there.get(), &byte, 1, 0), -1);
   EXPECT_EQ(errno, ECONNRESET);
+}
+
+// The first that is told closes and destroys the others, whose events have come already.
+TEST(LoopTest, TellsNothingToAWatchThatWasClosedInTheSameTurn) {
+  class Closer final : public Watcher {
+   public:
+    Closer(Loop& loop, Descriptor descriptor, std::vector<std::shared_ptr<Closer>>& all)
+        : watch(loop, std::move(descriptor)), all_(all) {}
+    void OnReadable() override {
+      ++told;
+      for (const auto& each : all_) each->watch.Close();
+      all_.clear();
+    }
+    void OnWritable() override {}
+
+    Watch watch;
+    int told = 0;
+
+   private:
+    std::vector<std::shared_ptr<Closer>>& all_;
+  };
+  Loop loop;
+  std::vector<Descriptor> ends;
+  std::vector<std::shared_ptr<Closer>> all;
+  for (int i = 0; i < 3; ++i) {
+    auto [here, there] = Pair();
+    all.push_back(std::make_shared<Closer>(loop, std::move(here), all));
+    all.back()->watch.WaitReadable(all.back());
+    ASSERT_EQ(::send(there.get(), "x", 1, 0), 1);
+    ends.push_back(std::move(there));
+  }
+  const std::vector<std::weak_ptr<Closer>> weak(all.begin(), all.end());
+  loop.Finish();
+  loop.Run();
+  for (const auto& each : weak) EXPECT_TRUE(each.expired());
+}
+
+// What nobody waits for must not keep the loop busy: it is looked at again when somebody does.
+TEST(LoopTest, SleepsOverADescriptorThatNobodyWaitsFor) {
+  Loop loop;
+  auto [unread, writer] = Pair();
+  auto [broken, gone] = Pair();
+  const auto reader = std::make_shared<Recorder>(loop, std::move(unread));
+  const auto failed = std::make_shared<Recorder>(loop, std::move(broken));
+  ASSERT_EQ(::send(writer.get(), "x", 1, 0), 1);
+  gone = Descriptor();
+  Timer late(loop, [&] {
+    reader->watch.WaitReadable(reader);
+    failed->watch.WaitWritable(failed);
+    loop.Finish();
+  });
+  late.Start(milliseconds(100));
+  const milliseconds before = ThreadTime();
+  loop.Run();
+  EXPECT_LT(ThreadTime() - before, milliseconds(50));
+  EXPECT_EQ(reader->readable, 1);
+  EXPECT_EQ(failed->writable, 1);
 }
 
 TEST(LoopTest, CallsATimerAfterItsDelayUnlessItIsStopped) {

@@ -24,10 +24,9 @@ LAYERS: dict[str, set[str]] = {
 # Headers of libraries → the layers that may include them.
 LIBRARIES: dict[str, set[str]] = {
     r"Python\.h|pybind11/.*|numpy/.*": {"bindings"},
-    r"boost/asio.*": {"net"},
     r"boost/beast.*": {"http"},
     r"simdjson\.h": {"protocol"},
-    r"sys/socket\.h|sys/epoll\.h|netinet/.*": {"net"},
+    r"sys/(socket|epoll|eventfd)\.h|netinet/.*": {"net"},
     r"dlfcn\.h": {"host"},
 }
 

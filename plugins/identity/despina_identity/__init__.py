@@ -46,8 +46,14 @@ class _IdentityInstance(Instance):
     def execute(self, batch: Batch) -> None:
         if self._model.delay_seconds:
             time.sleep(self._model.delay_seconds)
-        arrays = {output: batch.gather(name) for output, name in self._model.input_of.items()}
-        batch.scatter({output: array for output, array in arrays.items() if array is not None})
+        # An input that is optional may be left out, and its output with it.
+        batch.scatter(
+            {
+                output: array
+                for output, name in self._model.input_of.items()
+                if (array := batch.gather(name)) is not None
+            }
+        )
 
 
 def _pair(spec: ModelSpec) -> dict[str, str]:
