@@ -195,7 +195,10 @@ Status Parser::ParseInput(const JsonValue& value) {
         Concat("unexpected inference input '", *name, "' for model '", model_.name, "'"));
   }
   std::optional<Tensor>& place = out_.request->inputs[*index];
-  if (place) return InvalidArgument(Concat("input '", *name, "' already exists in request"));
+  if (place) {
+    return InvalidArgument(
+        Concat(RequestIdPrefix(out_.request->id), "input '", *name, "' already exists in request"));
+  }
   const Result<DataType> datatype = ParseDataTypeOf(*name, *found[kDataType]);
   if (!datatype.ok()) return datatype.status();
   const Result<Shape> shape = ParseShapeOf(*name, *found[kShape]);
