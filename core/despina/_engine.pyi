@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'Engine', 'EngineError', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'Request', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['Batch', 'Engine', 'EngineError', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'NativeBackend', 'NativeModel', 'Request', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -51,8 +51,50 @@ class ModelDefinition:
     """
     What the engine knows of a model.
     """
-    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}') -> None:
+    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}', decoupled: bool = False) -> None:
         ...
+class NativeModel:
+    """
+    A version of a native backend's model.
+    """
+    def close(self) -> None:
+        """
+        Unloads it, once its instances have ended.
+        """
+    @property
+    def inputs(self) -> list[tuple[str, str, list[int], bool]]:
+        """
+        Name, datatype, dims without the batch axis, and whether it is optional.
+        """
+    @property
+    def max_batch_size(self) -> int:
+        """
+        Rows of a batch at most; 0: no batch axis; -1: as configured.
+        """
+    @property
+    def outputs(self) -> list[tuple[str, str, list[int], bool]]:
+        """
+        As the inputs.
+        """
+class NativeBackend:
+    """
+    A backend in a shared library.
+    """
+    def __init__(self, *, path: str, name: str, options: collections.abc.Sequence[tuple[str, str]]) -> None:
+        ...
+    def close(self) -> None:
+        """
+        Ends it, once its models are closed.
+        """
+    def load(self, *, name: str, version: str, path: str, config: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, parameters: collections.abc.Sequence[tuple[str, str]], inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition]) -> NativeModel:
+        """
+        Loads a version of a model.
+        """
+    @property
+    def warnings(self) -> list[str]:
+        """
+        What may surprise about the library.
+        """
 class HttpServer:
     """
     A front end.

@@ -51,7 +51,7 @@ ModelDefinition MakeModel(std::string name, int64_t version, std::string platfor
                           int64_t max_queue_delay_microseconds, bool preserve_ordering,
                           size_t max_queue_size, std::vector<InstanceDefinition> instances,
                           std::vector<StepDefinition> steps, size_t max_inflight_requests,
-                          std::string config_json) {
+                          std::string config_json, bool decoupled) {
   ModelDefinition model;
   model.name = std::move(name);
   model.version = version;
@@ -68,6 +68,7 @@ ModelDefinition MakeModel(std::string name, int64_t version, std::string platfor
   model.steps = std::move(steps);
   if (max_inflight_requests > 0) model.max_inflight_requests = max_inflight_requests;
   model.config_json = std::move(config_json);
+  model.decoupled = decoupled;
   return model;
 }
 
@@ -100,7 +101,7 @@ void BindDefinitions(py::module_& module) {
            py::arg("max_queue_delay_microseconds") = 0, py::arg("preserve_ordering") = false,
            py::arg("max_queue_size") = 0, py::arg("instances") = std::vector<InstanceDefinition>(),
            py::arg("steps") = std::vector<StepDefinition>(), py::arg("max_inflight_requests") = 0,
-           py::arg("config_json") = "{}");
+           py::arg("config_json") = "{}", py::arg("decoupled") = false);
 }
 
 }  // namespace despina::bindings

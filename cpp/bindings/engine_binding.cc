@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "bindings/engine_error.h"
 #include "bindings/kept_object.h"
+#include "bindings/native_binding.h"
 #include "bindings/python_executor.h"
 #include "bindings/sync_infer.h"
 #include "engine/engine.h"
@@ -77,11 +78,11 @@ class PythonEngine {
   PythonEngine& operator=(const PythonEngine&) = delete;
 
   void Load(const ModelDefinition& definition, const py::object& model) {
-    std::unique_ptr<ExecutorFactory> factory;
-    if (!model.is_none()) {
+    std::unique_ptr<ExecutorFactory> factory = NativeFactoryOf(model);
+    if (factory == nullptr && !model.is_none()) {
       factory = MakePythonExecutorFactory(
           model.ptr(), Concat("model '", definition.name, "' version ", definition.version));
-    } else if (!definition.is_ensemble()) {
+    } else if (factory == nullptr && !definition.is_ensemble()) {
       throw EngineError(InvalidArgument(
           Concat("model '", definition.name, "' has neither steps nor something that runs it")));
     }

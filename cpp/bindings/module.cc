@@ -10,6 +10,7 @@
 #include "bindings/definitions.h"
 #include "bindings/engine_binding.h"
 #include "bindings/engine_error.h"
+#include "bindings/native_binding.h"
 #include "bindings/numpy_api.h"
 
 namespace py = pybind11;
@@ -43,6 +44,7 @@ PYBIND11_MODULE(_engine, module) {
   }
   despina::bindings::BindEngineError(module);
   despina::bindings::BindDefinitions(module);
+  despina::bindings::BindNative(module);
   despina::bindings::BindEngine(module);
   BindLog(module);
 }

@@ -49,6 +49,19 @@ Status CheckAndPlace(Request& request, const ModelDefinition& definition, uint32
   return status;
 }
 
+Status SendPart(Request& request, const ModelDefinition& definition) {
+  if (!definition.decoupled) {
+    return {Code::kFailedPrecondition,
+            Concat("model '", definition.name,
+                   "' is not decoupled: a request has one answer, not several parts")};
+  }
+  Response part;
+  part.outputs = std::exchange(request.response.outputs, {});
+  part.parameters = std::exchange(request.response.parameters, {});
+  request.completion->OnPart(request, std::move(part));
+  return Ok();
+}
+
 void Settle(Request& request, Status status) {
   request.response.status = std::move(status);
   if (!request.response.status.ok()) request.response.outputs.clear();
@@ -72,6 +85,12 @@ DetachedRequest::~DetachedRequest() {
 Status DetachedRequest::AddOutput(uint32_t output, Tensor tensor) {
   return CheckAndPlace(*request_, definition_, output, std::move(tensor));
 }
+
+void DetachedRequest::AddParameter(Parameter parameter) {
+  request_->response.parameters.push_back(std::move(parameter));
+}
+
+Status DetachedRequest::Send() { return SendPart(*request_, definition_); }
 
 void DetachedRequest::Complete(Status status) {
   request_->state.times.compute_infer += clock_.Now() - started_;
@@ -173,6 +192,12 @@ Status Batch::AddOutput(size_t i, uint32_t output, Tensor tensor) {
   const Stopwatch watch(clock_, scattering_);
   return CheckAndPlace(*slots_[i].request, definition_, output, std::move(tensor));
 }
+
+void Batch::AddParameter(size_t i, Parameter parameter) {
+  slots_[i].request->response.parameters.push_back(std::move(parameter));
+}
+
+Status Batch::Send(size_t i) { return SendPart(*slots_[i].request, definition_); }
 
 void Batch::Complete(size_t i, Status status) {
   any_success_ = any_success_ || status.ok();

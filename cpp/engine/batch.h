@@ -38,6 +38,10 @@ class DetachedRequest {
 
   const Request& request() const { return *request_; }
   Status AddOutput(uint32_t output, Tensor tensor);
+  void AddParameter(Parameter parameter);
+  // Sends the outputs added so far as one part of the answer. FAILED_PRECONDITION when the model
+  // is not decoupled.
+  Status Send();
   // Answers the request; it is gone afterwards.
   void Complete(Status status);
 
@@ -77,6 +81,11 @@ class Batch {
   Status Scatter(uint32_t output, const Tensor& tensor);
   // Gives one request an output: its own rows.
   Status AddOutput(size_t i, uint32_t output, Tensor tensor);
+
+  void AddParameter(size_t i, Parameter parameter);
+  // Sends the outputs that a request has been given so far as one part of its answer.
+  // FAILED_PRECONDITION when the model is not decoupled.
+  Status Send(size_t i);
 
   // Answers a request. It is given back at the next Deliver().
   void Complete(size_t i, Status status);

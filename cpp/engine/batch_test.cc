@@ -271,6 +271,52 @@ TEST_F(BatchTest, ADetachedRequestThatIsDroppedFails) {
   EXPECT_EQ(Answer(0).status.message(), "the backend dropped the request without answering it");
 }
 
+// Keeps what is sent before the end.
+class Parts final : public Completion {
+ public:
+  void OnComplete(std::unique_ptr<Request>, Turn&) noexcept override {}
+  void OnPart(const Request&, Response part) noexcept override { parts.push_back(std::move(part)); }
+
+  std::vector<Response> parts;
+};
+
+TEST_F(BatchTest, AnAnswerOfADecoupledModelMayComeInParts) {
+  definition_.decoupled = true;
+  Parts parts;
+  RequestChain chain = Three();
+  chain.front()->completion = &parts;
+  auto batch = Begin(std::move(chain));
+  for (const float value : {5.0F, 6.0F}) {
+    ASSERT_TRUE(batch->AddOutput(0, 0, Floats({1, 1}, {value})).ok());
+    batch->AddParameter(0, {"part", static_cast<int64_t>(value)});
+    ASSERT_TRUE(batch->Send(0).ok());
+    EXPECT_FALSE(batch->answered(0));
+  }
+  DetachedRequest detached = batch->Detach(0);
+  batch.reset();
+  ASSERT_TRUE(detached.AddOutput(0, Floats({1, 1}, {7})).ok());
+  ASSERT_TRUE(detached.Send().ok());
+  detached.Complete(Ok());
+  ASSERT_EQ(parts.parts.size(), 3u);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(FloatsOf(parts.parts[i].outputs[0].tensor), (std::vector<float>{5.0F + i}));
+    EXPECT_EQ(parts.parts[i].parameters.size(), i < 2 ? 1u : 0u);
+  }
+  EXPECT_TRUE(finished_.back()->response.outputs.empty());
+}
+
+TEST_F(BatchTest, AnAnswerOfAnyOtherModelComesWhole) {
+  auto batch = Begin(One(Floats({1, 1}, {1})));
+  ASSERT_TRUE(batch->AddOutput(0, 0, Floats({1, 1}, {5})).ok());
+  const Status sent = batch->Send(0);
+  EXPECT_EQ(sent.code(), Code::kFailedPrecondition);
+  EXPECT_EQ(sent.message(),
+            "model 'm' is not decoupled: a request has one answer, not several parts");
+  batch->Complete(0, Ok());
+  batch.reset();
+  EXPECT_EQ(FloatsOf(Answer(0).outputs[0].tensor), (std::vector<float>{5}));
+}
+
 TEST_F(BatchTest, TimesAreThoseOfTheClock) {
   clock_.Advance(milliseconds(10));
   auto chain = Three();

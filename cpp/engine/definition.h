@@ -62,6 +62,8 @@ struct ModelDefinition {
   std::vector<TensorDefinition> inputs;
   std::vector<TensorDefinition> outputs;
   BatchingDefinition batching;
+  // Whether answers may come in parts.
+  bool decoupled = false;
   std::vector<InstanceDefinition> instances;
   // Of an ensemble; then there are no instances.
   std::vector<StepDefinition> steps;

@@ -51,6 +51,9 @@ class Completion {
   // submitted. The request is given back with its response. Must not block; what it submits in its
   // turn goes through `turn`.
   virtual void OnComplete(std::unique_ptr<Request> request, Turn& turn) noexcept = 0;
+  // A part of the answer, before OnComplete() and in the order in which they were sent; only for
+  // requests to decoupled models. Any thread, one call at a time. Must not block.
+  virtual void OnPart(const Request& /*request*/, Response /*part*/) noexcept {}
 
  protected:
   ~Completion() = default;

@@ -16,6 +16,8 @@ An entry point of the group ``despina.backends`` makes it known to the server.
 from despina_sdk.backend import (
     Backend,
     Batch,
+    Capability,
+    DetachedRequest,
     Instance,
     Model,
     ModelSpec,
@@ -33,7 +35,9 @@ __all__ = [
     "Backend",
     "BackendError",
     "Batch",
+    "Capability",
     "Code",
+    "DetachedRequest",
     "Instance",
     "Model",
     "ModelSpec",

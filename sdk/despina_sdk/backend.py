@@ -17,12 +17,23 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Flag, auto
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from despina_sdk.tensors import Array, TensorSpec
 
 ParameterValue = str | int | bool | float
+
+
+class Capability(Flag):
+    """What a backend does beyond answering each request once before ``execute`` returns."""
+
+    STREAMING = auto()
+    """Answers in parts: ``Request.send``, ``Batch.send``. The parts of a model are wanted where
+    its configuration has ``model_transaction_policy { decoupled: true }``."""
+    ASYNC = auto()
+    """Answers after ``execute`` has returned: ``Request.detach``."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,8 @@ class Placement:
     device: str = "cpu"
 
 
-class Request(Protocol):
-    """One request of a batch. The instance answers it once, with ``complete`` or ``fail``."""
+class DetachedRequest(Protocol):
+    """A request that is answered once, with ``complete`` or ``fail``."""
 
     @property
     def id(self) -> str:
@@ -114,8 +125,9 @@ class Request(Protocol):
     def complete(self, outputs: Mapping[str, Array]) -> None:
         """Answers with one array per output, shapes with the batch axis of a batching model.
 
-        An output that is left out is not in the answer. Large arrays are sent from where they are:
-        do not write to them afterwards.
+        Without any output it ends an answer that was sent in parts. An output that is left out is
+        not in the answer. Large arrays are sent from where they are: do not write to them
+        afterwards.
 
         Raises:
             BackendError: an output that the model does not have, or a wrong dtype or row count
@@ -123,8 +135,32 @@ class Request(Protocol):
         """
         ...
 
+    def send(self, outputs: Mapping[str, Array]) -> None:
+        """Sends one part of the answer; more parts, ``complete`` or ``fail`` follow.
+
+        Raises:
+            BackendError: as ``complete``. UNIMPLEMENTED: the backend has not declared
+                ``Capability.STREAMING``. FAILED_PRECONDITION: the model is not decoupled.
+        """
+        ...
+
     def fail(self, error: BaseException) -> None:
         """Answers with an error: a ``BackendError`` keeps its code, others become INTERNAL."""
+        ...
+
+
+class Request(DetachedRequest, Protocol):
+    """A request of a batch, to be answered while ``execute`` runs, on the thread that runs it."""
+
+    def detach(self) -> DetachedRequest:
+        """Takes the request out of its batch, to answer it later, on any thread.
+
+        The batch leaves it alone from then on. Dropped without an answer, it fails.
+
+        Raises:
+            BackendError: UNIMPLEMENTED: the backend has not declared ``Capability.ASYNC``.
+                FAILED_PRECONDITION: answered before.
+        """
         ...
 
 
@@ -167,6 +203,14 @@ class Batch(Protocol):
         """
         ...
 
+    def send(self, outputs: Mapping[str, Array]) -> None:
+        """Splits one array per output into a part of each unanswered request's answer.
+
+        Raises:
+            BackendError: as ``scatter`` and ``Request.send``.
+        """
+        ...
+
 
 class Instance(ABC):
     """One lane of execution of a model."""
@@ -202,6 +246,9 @@ class Backend(ABC):
 
     name: ClassVar[str]
     """As in the field ``backend`` of a model configuration."""
+
+    capabilities: ClassVar[Capability] = Capability(0)
+    """What is not declared is refused with UNIMPLEMENTED."""
 
     uses: ClassVar[frozenset[str]] = frozenset()
     """Optional fields of a model configuration that the backend acts on itself, of

@@ -1,10 +1,23 @@
 """The fakes refuse what the engine refuses, so that a test without a server means something."""
 
+import threading
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
-from despina_sdk import Array, BackendError, Batch, Code, Instance, Signature, TensorSpec
-from despina_sdk.testing import FakeBatch, FakeRequest, run_batch
+from despina_sdk import (
+    Array,
+    BackendError,
+    Batch,
+    Capability,
+    Code,
+    Instance,
+    Signature,
+    TensorSpec,
+)
+from despina_sdk.testing import FakeBatch, FakeRequest, Reason, RefusedError, run_batch
 
 SIGNATURE = Signature(
     (TensorSpec("X", "FP32", (2,)),),
@@ -121,6 +134,190 @@ def test_a_batch_scatters_to_the_requests_that_are_unanswered() -> None:
     assert got == [[[0, 1]], None, [[6, 7]]]
 
 
+def test_a_batch_has_at_least_one_request() -> None:
+    with pytest.raises(ValueError, match="at least one request"):
+        FakeBatch([])
+
+
+# ---- answers in parts
+
+
+def streaming(count: int = 1, **settings: Any) -> FakeRequest:
+    kinds = {"capabilities": Capability.STREAMING, "decoupled": True, **settings}
+    return FakeRequest({"X": rows(count)}, signature=SIGNATURE, **kinds)
+
+
+def test_parts_are_kept_in_order_until_the_answer_is_complete() -> None:
+    asked = streaming()
+    asked.send({"Y": rows(1, 1)})
+    asked.send({"Y": rows(1, 2)})
+    assert not asked.answered
+    asked.complete({})
+    assert [part["Y"][0, 0] for part in asked.parts] == [1, 2]
+    assert asked.outputs == {}
+
+
+def test_a_batch_sends_each_unanswered_request_its_rows() -> None:
+    requests = [streaming(1), streaming(1), streaming(2)]
+    requests[1].complete({})
+    FakeBatch(requests).send({"Y": np.arange(8, dtype=np.float32).reshape(4, 2)})
+    got = [[part["Y"].tolist() for part in asked.parts] for asked in requests]
+    assert got == [[[[0, 1]]], [], [[[4, 5], [6, 7]]]]
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "text"),
+    [
+        ({"capabilities": Capability.ASYNC}, Code.UNIMPLEMENTED, "Capability.STREAMING"),
+        ({"decoupled": False}, Code.FAILED_PRECONDITION, "the model is not decoupled"),
+    ],
+)
+def test_parts_are_refused_where_they_are_not_declared(
+    settings: dict[str, Any], code: Code, text: str
+) -> None:
+    asked = streaming(**settings)
+    for send in (asked.send, FakeBatch([asked]).send):
+        with pytest.raises(BackendError, match=text) as caught:
+            send({"Y": rows(1)})
+        assert caught.value.code is code
+    assert (asked.parts, asked.answered) == ([], False)
+
+
+def test_a_part_that_does_not_fit_is_refused() -> None:
+    asked = streaming(2)
+    for send in (asked.send, FakeBatch([asked]).send):
+        with pytest.raises(BackendError, match="output 'Y' has 3 rows, the batch has 2"):
+            send({"Y": rows(3)})
+    assert asked.parts == []
+
+
+def test_nothing_is_sent_after_the_answer() -> None:
+    asked = streaming()
+    asked.complete({})
+    with pytest.raises(RefusedError, match="has been answered before") as caught:
+        asked.send({"Y": rows(1)})
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert asked.refusals == [caught.value]
+
+
+# ---- answers after execute
+
+
+def asynchronous() -> FakeRequest:
+    inputs, parameters = {"X": rows(2, 3)}, {"top": 1}
+    return FakeRequest(inputs, "a", parameters, signature=SIGNATURE, capabilities=Capability.ASYNC)
+
+
+def test_a_detached_request_is_answered_on_any_thread_after_the_batch_has_ended() -> None:
+    asked = asynchronous()
+    batch = FakeBatch([asked])
+    detached = asked.detach()
+    batch.end()
+    asked.cancelled = True
+    assert (detached.id, detached.rows, detached.parameters) == ("a", 2, {"top": 1})
+    assert detached.cancelled
+    thread = threading.Thread(target=detached.complete, args=({"Y": detached.inputs["X"]},))
+    thread.start()
+    assert asked.wait(10)
+    thread.join()
+    assert asked.outputs is not None
+    assert asked.outputs["Y"].tolist() == rows(2, 3).tolist()
+
+
+def test_one_of_many_threads_answers_a_detached_request() -> None:
+    asked = asynchronous()
+    detached = asked.detach()
+    refused = []
+
+    def answer(start: threading.Barrier) -> None:
+        start.wait()
+        try:
+            detached.complete({"Y": rows(2)})
+        except BackendError as error:
+            refused.append(error.code)
+
+    start = threading.Barrier(8)
+    threads = [threading.Thread(target=answer, args=(start,)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == [Code.FAILED_PRECONDITION] * 7
+
+
+def test_a_detached_request_that_is_dropped_fails() -> None:
+    asked = asynchronous()
+    detached = asked.detach()
+    assert not asked.answered
+    del detached
+    assert asked.error is not None
+    assert str(asked.error) == "the backend dropped the request without answering it"
+
+
+def test_a_detached_request_fails_with_what_it_is_given() -> None:
+    asked, error = asynchronous(), ValueError("no")
+    asked.detach().fail(error)
+    assert asked.error is error
+
+
+def test_a_batch_leaves_a_detached_request_alone() -> None:
+    asked, other = asynchronous(), asynchronous()
+    detached = asked.detach()
+    FakeBatch([asked, other]).scatter({"Y": rows(4)})
+    assert (asked.answered, other.answered) == (False, True)
+    for use in (asked.detach, lambda: asked.complete({}), lambda: asked.fail(ValueError())):
+        with pytest.raises(BackendError, match="request 'a' has been detached") as caught:
+            use()
+        assert caught.value.code is Code.FAILED_PRECONDITION
+    detached.complete({"Y": rows(2)})
+
+
+def test_detaching_is_refused_where_it_is_not_declared() -> None:
+    with pytest.raises(BackendError, match=r"not declared Capability\.ASYNC") as caught:
+        streaming().detach()
+    assert caught.value.code is Code.UNIMPLEMENTED
+
+
+def test_an_answered_request_is_not_detached() -> None:
+    asked = asynchronous()
+    asked.complete({"Y": rows(2)})
+    with pytest.raises(BackendError, match="request 'a' has been answered before") as caught:
+        asked.detach()
+    assert caught.value.code is Code.FAILED_PRECONDITION
+
+
+# ---- after execute
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda batch, asked: batch.requests,
+        lambda batch, asked: batch.rows,
+        lambda batch, asked: batch.gather("X"),
+        lambda batch, asked: batch.scatter({}),
+        lambda batch, asked: batch.send({}),
+        lambda batch, asked: asked.inputs,
+        lambda batch, asked: asked.parameters,
+        lambda batch, asked: asked.cancelled,
+        lambda batch, asked: asked.complete({}),
+        lambda batch, asked: asked.send({}),
+        lambda batch, asked: asked.fail(ValueError()),
+        lambda batch, asked: asked.detach(),
+    ],
+)
+def test_a_batch_that_has_ended_says_so(use: Callable[[FakeBatch, FakeRequest], Any]) -> None:
+    asked = streaming()
+    batch = FakeBatch([asked])
+    batch.end()
+    text = "neither it nor its requests may be kept after execute"
+    with pytest.raises(RefusedError, match=text) as caught:
+        use(batch, asked)
+    assert caught.value.code is Code.FAILED_PRECONDITION
+    assert caught.value.reason is Reason.ENDED
+    assert batch.refusals + asked.refusals == [caught.value]
+
+
 # ---- run_batch
 
 
@@ -151,3 +348,16 @@ def test_run_batch_raises_what_a_request_was_failed_with() -> None:
 def test_run_batch_notices_a_request_left_unanswered() -> None:
     with pytest.raises(AssertionError, match="left unanswered"):
         run_batch(_Lazy(), {"X": rows(1)}, {"X": rows(1)})
+
+
+class _Keeping(Instance):
+    def execute(self, batch: Batch) -> None:
+        self.kept = batch
+        batch.scatter({})
+
+
+def test_run_batch_ends_the_batch() -> None:
+    instance = _Keeping()
+    run_batch(instance, {"X": rows(1)})
+    with pytest.raises(BackendError, match="the batch has ended"):
+        instance.kept.gather("X")

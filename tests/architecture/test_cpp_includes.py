@@ -15,10 +15,11 @@ LAYERS: dict[str, set[str]] = {
     "base": set(),
     "memory": {"base"},
     "engine": {"base", "memory"},
+    "host": {"base", "memory", "engine"},
     "protocol": {"base", "memory", "engine"},
     "net": {"base", "memory"},
     "http": {"base", "memory", "engine", "protocol", "net"},
-    "bindings": {"base", "memory", "engine", "protocol", "net", "http"},
+    "bindings": {"base", "memory", "engine", "host", "protocol", "net", "http"},
 }
 
 # Headers of libraries → the layers that may include them.
@@ -27,7 +28,7 @@ LIBRARIES: dict[str, set[str]] = {
     r"boost/beast.*": {"http"},
     r"simdjson\.h": {"protocol"},
     r"sys/(socket|epoll|eventfd)\.h|netinet/.*": {"net"},
-    r"dlfcn\.h": {"host"},
+    r"dlfcn\.h|elf\.h|despina/.*": {"host"},
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')

@@ -1,17 +1,16 @@
-"""The only module that imports the compiled engine, and that knows its exception."""
+"""The compiled engine, as the rest of the server sees it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 from despina import _engine
 from despina.config.definition import Definition, Tensor
-from despina.errors import DespinaError
-from despina_sdk import Array, Code, Model
+from despina.engine.native import NativeModel, translated
+from despina_sdk import Array, Model
 from despina_sdk.backend import ParameterValue
 
 log = _engine.log
@@ -60,7 +59,7 @@ class HttpServer:
 
     def stop_accepting(self) -> None:
         """Takes no new connections, and closes idle ones."""
-        with _translated():
+        with translated():
             self._server.stop_accepting()
 
     def close(self, timeout: float = 0.0) -> bool:
@@ -72,7 +71,7 @@ class HttpServer:
         Returns:
             Whether all of them were sent.
         """
-        with _translated():
+        with translated():
             return self._server.close(timeout)
 
 
@@ -85,7 +84,7 @@ class Engine:
         Args:
             pool_max_cached_bytes: free memory that the buffer pool keeps for the next request.
         """
-        with _translated():
+        with translated():
             self._engine = _engine.Engine(pool_max_cached_bytes=pool_max_cached_bytes)
 
     def load(self, definition: Definition, model: Model | None) -> None:
@@ -98,8 +97,9 @@ class Engine:
         Raises:
             DespinaError: an instance cannot be made. Nothing stays behind.
         """
-        with _translated():
-            self._engine.load(_definition(definition), model)
+        with translated():
+            runs = model.handle if isinstance(model, NativeModel) else model
+            self._engine.load(_definition(definition), runs)
 
     def publish(
         self,
@@ -117,7 +117,7 @@ class Engine:
             serving: versions that take requests.
             ready, live, exiting: of the server.
         """
-        with _translated():
+        with translated():
             self._engine.publish(
                 known=known, serving=serving, ready=ready, live=live, exiting=exiting
             )
@@ -128,7 +128,7 @@ class Engine:
         Returns:
             Whether it ended within ``timeout`` seconds. If not, it stays.
         """
-        with _translated():
+        with translated():
             return self._engine.unload(name, version, timeout)
 
     def infer(
@@ -143,7 +143,7 @@ class Engine:
         timeout: float | None = None,
     ) -> dict[str, Array]:
         """Runs one request; see ``despina.Server.infer``."""
-        with _translated():
+        with translated():
             return self._engine.infer(
                 model,
                 dict(inputs),
@@ -156,28 +156,28 @@ class Engine:
 
     def statistics(self, name: str | None = None, version: int | None = None) -> dict[str, Any]:
         """The answer of ``/v2/models/stats``."""
-        with _translated():
+        with translated():
             statistics: dict[str, Any] = json.loads(self._engine.statistics(name, version))
         return statistics
 
     def memory(self) -> dict[str, int]:
         """Figures of the buffer pool, in bytes and calls."""
-        with _translated():
+        with translated():
             return self._engine.memory()
 
     def inflight(self) -> int:
         """Requests inside any model."""
-        with _translated():
+        with translated():
             return self._engine.inflight()
 
     def wait_idle(self, timeout: float) -> bool:
         """Waits until no request is inside any model; whether that came within ``timeout`` s."""
-        with _translated():
+        with translated():
             return self._engine.wait_idle(timeout)
 
     def collect(self) -> None:
         """Releases results that front ends are done with."""
-        with _translated():
+        with translated():
             self._engine.collect()
 
     def serve_http(self, options: HttpOptions) -> HttpServer:
@@ -186,7 +186,7 @@ class Engine:
         Raises:
             DespinaError: it cannot listen there.
         """
-        with _translated():
+        with translated():
             return HttpServer(self._engine.serve_http(**asdict(options)))
 
     def serve_metrics(self, *, address: str, port: int) -> HttpServer:
@@ -195,21 +195,13 @@ class Engine:
         Raises:
             DespinaError: it cannot listen there.
         """
-        with _translated():
+        with translated():
             return HttpServer(self._engine.serve_metrics(address=address, port=port))
 
     def close(self) -> None:
         """Stops front ends, then models. A second call does nothing."""
-        with _translated():
+        with translated():
             self._engine.close()
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except _engine.EngineError as error:
-        raise DespinaError(Code(cast(Any, error).code), str(error)) from error
 
 
 def _definition(definition: Definition) -> _engine.ModelDefinition:

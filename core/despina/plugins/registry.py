@@ -15,9 +15,11 @@ from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
+from despina.engine.native import LibraryBackend
 from despina.errors import DespinaError, reason
 from despina.text import did_you_mean, quoted
 from despina_sdk import Backend, Code
+from despina_sdk.native import NativeBackend
 
 GROUP = "despina.backends"
 
@@ -54,7 +56,10 @@ class _Entry:
     """A backend that somebody offers; its object is made and closed under ``lock``."""
 
     def __init__(
-        self, row: BackendRow, point: EntryPoint | None, backend_class: type[Backend] | None
+        self,
+        row: BackendRow,
+        point: EntryPoint | None,
+        backend_class: type[Backend] | NativeBackend | None,
     ) -> None:
         self.row, self.point, self.backend_class = row, point, backend_class
         self.backend: Backend | None = None
@@ -138,7 +143,7 @@ class Registry:
             problem = _wrong_class(name, backend_class)
             if not problem and backend_class:
                 what = "it cannot be made"
-                entry.backend = backend_class(dict(self._options.get(name, {})))
+                entry.backend = _made(name, backend_class, dict(self._options.get(name, {})))
         except (Exception, SystemExit) as error:
             logger.debug("backend '%s'", name, exc_info=error)
             problem = f"{what}: {reason(error)}"
@@ -217,9 +222,19 @@ def _path(point: EntryPoint) -> str:
     return next(iter(locations)) if locations else spec.origin or ""
 
 
+def _made(
+    name: str, backend_class: type[Backend] | NativeBackend, options: dict[str, str]
+) -> Backend:
+    if isinstance(backend_class, NativeBackend):
+        return LibraryBackend(name, backend_class.path(), backend_class.uses, options)
+    return backend_class(options)
+
+
 def _wrong_class(name: str, backend_class: object) -> str:
     """What is wrong with a class that is to be a backend, or nothing."""
+    if isinstance(backend_class, NativeBackend):
+        return ""
     if not (isinstance(backend_class, type) and issubclass(backend_class, Backend)):
-        return f"{backend_class!r} is not a subclass of despina_sdk.Backend"
+        return f"{backend_class!r} is neither a subclass of despina_sdk.Backend nor a NativeBackend"
     own = getattr(backend_class, "name", None)
     return "" if own == name else f"its class calls itself {own!r}"

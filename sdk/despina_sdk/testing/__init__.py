@@ -1,5 +1,9 @@
-"""The author's kit: run a backend in a test, without a server."""
+"""The author's kit: run a backend in a test, without a server.
 
-from despina_sdk.testing.fakes import FakeBatch, FakeRequest, run_batch
+``despina_sdk.testing.conformance`` holds the tests that every backend passes, and
+``despina_sdk.testing.plugin`` fixtures with a live server; both need pytest.
+"""
 
-__all__ = ["FakeBatch", "FakeRequest", "run_batch"]
+from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason, RefusedError, run_batch
+
+__all__ = ["FakeBatch", "FakeRequest", "Reason", "RefusedError", "run_batch"]

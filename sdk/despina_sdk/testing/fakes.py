@@ -2,96 +2,287 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from enum import Enum
+from typing import NoReturn
 
 import numpy as np
 
-from despina_sdk.backend import Instance, ParameterValue, Signature
+from despina_sdk.backend import Capability, DetachedRequest, Instance, ParameterValue, Signature
 from despina_sdk.errors import BackendError, Code
 from despina_sdk.tensors import Array
 
-
-def _read_only(array: Array) -> Array:
-    view = np.ascontiguousarray(array).reshape(array.shape).view()
-    view.flags.writeable = False
-    return view
+NO_CAPABILITY = Capability(0)
+BATCH_HAS_ENDED = "the batch has ended: neither it nor its requests may be kept after execute()"
 
 
-@dataclass
+class Reason(Enum):
+    """Why a backend was refused something: what a test asks, which the texts are too long for."""
+
+    NAME = "a tensor that the model does not have"
+    ROWS = "the wrong number of rows"
+    DATATYPE = "the wrong datatype"
+    ANSWERED = "a second answer"
+    SENT_LATE = "a part after the end of the answer"
+    DETACHED = "a request that has left its batch"
+    ENDED = "a batch after its execution"
+    UNDECLARED = "an undeclared capability"
+    NOT_DECOUPLED = "parts of an answer that has only one"
+
+
+class RefusedError(BackendError):
+    """What the engine raises in a backend that asks for what it may not have."""
+
+    def __init__(self, reason: Reason, code: Code, message: str) -> None:
+        super().__init__(code, message)
+        self.reason = reason
+
+
 class FakeRequest:
-    """A request whose answer a test can look at: ``outputs`` or ``error``, once answered."""
+    """A request whose answer a test can look at.
 
-    inputs: Mapping[str, Array]
-    id: str = "request"
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    cancelled: bool = False
-    batching: bool = True
-    signature: Signature | None = None
-    outputs: dict[str, Array] | None = None
-    error: BaseException | None = None
+    Attributes:
+        parts: what was sent with ``send``, in order.
+        outputs: what it was completed with; ``None`` until then.
+        error: what it was failed with; ``None`` until then.
+        refusals: what its use has raised in the backend, in order.
+    """
 
-    def __post_init__(self) -> None:
-        self.inputs = {name: _read_only(np.asarray(a)) for name, a in self.inputs.items()}
+    def __init__(
+        self,
+        inputs: Mapping[str, Array],
+        id: str = "request",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        cancelled: bool = False,
+        batching: bool = True,
+        signature: Signature | None = None,
+        *,
+        capabilities: Capability = NO_CAPABILITY,
+        decoupled: bool = False,
+    ) -> None:
+        """Makes the inputs contiguous, as the engine does, and gives read-only views of them.
+
+        Args:
+            inputs: with the batch axis of a batching model.
+            id: what the client called it.
+            parameters: those of the client.
+            cancelled: whether the client has gone; may be set at any time, on any thread.
+            batching: whether the model has a batch axis.
+            signature: what outputs are checked against. ``None``: only their rows are checked.
+            capabilities: those that the backend declares.
+            decoupled: whether the model may answer in parts.
+        """
+        self.id, self.batching, self.signature = id, batching, signature
+        self.parts: list[dict[str, Array]] = []
+        self.outputs: dict[str, Array] | None = None
+        self.error: BaseException | None = None
+        self.refusals: list[RefusedError] = []
+        self._inputs = {name: _read_only(np.asarray(each)) for name, each in inputs.items()}
+        self._parameters = dict(parameters or {})
+        self._cancelled = cancelled
+        self._capabilities, self._decoupled = capabilities, decoupled
+        self._lock = threading.RLock()
+        self._done = threading.Event()
+        self._ended = self._detached = False
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        """Read-only views of the tensors."""
+        self._require_batch()
+        return self._inputs
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        """Those of the client."""
+        self._require_batch()
+        return self._parameters
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for the answer any more."""
+        self._require_batch()
+        return self._cancelled
+
+    @cancelled.setter
+    def cancelled(self, value: bool) -> None:
+        self._cancelled = value
 
     @property
     def rows(self) -> int:
         """Rows of the batch that are its own."""
-        if not self.batching:
-            return 1
-        return len(next(iter(self.inputs.values()))) if self.inputs else 1
+        return len(next(iter(self._inputs.values()))) if self.batching and self._inputs else 1
 
     @property
     def answered(self) -> bool:
-        """Whether ``complete`` or ``fail`` has been called."""
-        return self.outputs is not None or self.error is not None
+        """Whether it has been completed or failed."""
+        return self._done.is_set()
+
+    @property
+    def detached(self) -> bool:
+        """Whether it has left its batch."""
+        return self._detached
+
+    def wait(self, timeout: float) -> bool:
+        """Waits so many seconds for the answer; whether there is one."""
+        return self._done.wait(timeout)
 
     def complete(self, outputs: Mapping[str, Array]) -> None:
         """Checks the outputs as the engine does, then keeps them."""
-        self._answer()
-        check_outputs(outputs, self.rows if self.batching else None, self.signature)
-        self.outputs = dict(outputs)
+        self._require_mine()
+        self._complete(outputs)
+
+    def send(self, outputs: Mapping[str, Array]) -> None:
+        """Checks the outputs as the engine does, then appends them to ``parts``."""
+        self._require_mine()
+        self._send(outputs)
 
     def fail(self, error: BaseException) -> None:
         """Keeps the error."""
-        self._answer()
-        self.error = error
+        self._require_mine()
+        self._fail(error)
 
-    def _answer(self) -> None:
+    def detach(self) -> DetachedRequest:
+        """Takes it out of its batch; the answer is still seen here."""
+        with self._lock:
+            self._require_mine()
+            self._require_declared(Capability.ASYNC)
+            self._require_unanswered(Reason.ANSWERED)
+            self._detached = True
+        return _FakeDetachedRequest(self)
+
+    def end(self) -> None:
+        """What the host does when ``execute`` has returned: the request may not be kept."""
+        self._ended = True
+
+    def _complete(self, outputs: Mapping[str, Array]) -> None:
+        with self._lock:
+            self._require_unanswered(Reason.ANSWERED)
+            self._check(outputs)
+            self.outputs = dict(outputs)
+            self._done.set()
+
+    def _send(self, outputs: Mapping[str, Array]) -> None:
+        with self._lock:
+            self._require_parts()
+            self._require_unanswered(Reason.SENT_LATE)
+            self._check(outputs)
+            self.parts.append(dict(outputs))
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            self._require_unanswered(Reason.ANSWERED)
+            self.error = error
+            self._done.set()
+
+    def _check(self, outputs: Mapping[str, Array]) -> None:
+        try:
+            check_outputs(outputs, self.rows if self.batching else None, self.signature)
+        except RefusedError as refusal:
+            self.refusals.append(refusal)
+            raise
+
+    def _require_batch(self) -> None:
+        if self._ended:
+            self._refuse(Reason.ENDED, Code.FAILED_PRECONDITION, BATCH_HAS_ENDED)
+
+    def _require_mine(self) -> None:
+        self._require_batch()
+        if self._detached:
+            text = f"request '{self.id}' has been detached"
+            self._refuse(Reason.DETACHED, Code.FAILED_PRECONDITION, text)
+
+    def _require_unanswered(self, reason: Reason) -> None:
         if self.answered:
-            raise BackendError(
-                Code.FAILED_PRECONDITION, f"request '{self.id}' has been answered before"
-            )
+            text = f"request '{self.id}' has been answered before"
+            self._refuse(reason, Code.FAILED_PRECONDITION, text)
+
+    def _require_declared(self, capability: Capability) -> None:
+        if capability not in self._capabilities:
+            text = f"the backend has not declared Capability.{capability.name}"
+            self._refuse(Reason.UNDECLARED, Code.UNIMPLEMENTED, text)
+
+    def _require_parts(self) -> None:
+        self._require_declared(Capability.STREAMING)
+        if not self._decoupled:
+            text = "the model is not decoupled: its answers have one part"
+            self._refuse(Reason.NOT_DECOUPLED, Code.FAILED_PRECONDITION, text)
+
+    def _refuse(self, reason: Reason, code: Code, message: str) -> NoReturn:
+        self.refusals.append(RefusedError(reason, code, message))
+        raise self.refusals[-1]
 
 
-def check_outputs(
-    outputs: Mapping[str, Array], rows: int | None, signature: Signature | None
-) -> None:
-    """Raises what the engine raises for outputs that do not fit the model."""
-    specs = {spec.name: spec for spec in signature.outputs} if signature else {}
-    for name, array in outputs.items():
-        if rows is not None and (array.ndim == 0 or len(array) != rows):
-            got = len(array) if array.ndim else "no"
-            raise BackendError(
-                Code.INTERNAL, f"output '{name}' has {got} rows, the batch has {rows}"
-            )
-        if signature is None:
-            continue
-        if name not in specs:
-            raise BackendError(Code.INTERNAL, f"the model has no output '{name}'")
-        expected = specs[name].dtype
-        if array.dtype != expected and not (expected.kind == "O" and array.dtype.kind in "SU"):
-            raise BackendError(
-                Code.INTERNAL,
-                f"output '{name}' is {array.dtype}, the model's signature says {expected}",
-            )
+class _FakeDetachedRequest:
+    """A request that outlives its batch. Any thread."""
+
+    def __init__(self, request: FakeRequest) -> None:
+        self._request = request
+
+    def __del__(self) -> None:
+        if not self._request.answered:
+            text = "the backend dropped the request without answering it"
+            self._request._fail(BackendError(Code.INTERNAL, text))
+
+    @property
+    def id(self) -> str:
+        return self._request.id
+
+    @property
+    def rows(self) -> int:
+        return self._request.rows
+
+    @property
+    def parameters(self) -> Mapping[str, ParameterValue]:
+        return self._request._parameters
+
+    @property
+    def inputs(self) -> Mapping[str, Array]:
+        return self._request._inputs
+
+    @property
+    def cancelled(self) -> bool:
+        return self._request._cancelled
+
+    def complete(self, outputs: Mapping[str, Array]) -> None:
+        self._request._complete(outputs)
+
+    def send(self, outputs: Mapping[str, Array]) -> None:
+        self._request._send(outputs)
+
+    def fail(self, error: BaseException) -> None:
+        self._request._fail(error)
+
+    def wait(self, timeout: float) -> bool:
+        """Waits so many seconds for the answer; whether there is one."""
+        return self._request.wait(timeout)
 
 
-@dataclass
 class FakeBatch:
-    """A batch of fake requests."""
+    """A batch of fake requests.
 
-    requests: Sequence[FakeRequest]
+    Attributes:
+        sent: its requests, also when the backend may no longer use them.
+        refusals: what its own use has raised in the backend, in order.
+    """
+
+    def __init__(self, requests: Sequence[FakeRequest]) -> None:
+        """Takes at least one request, as the engine does.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not requests:
+            raise ValueError("a batch has at least one request")
+        self.sent = tuple(requests)
+        self._ended = False
+        self.refusals: list[RefusedError] = []
+
+    @property
+    def requests(self) -> Sequence[FakeRequest]:
+        """In order of arrival."""
+        self._require_alive()
+        return self.sent
 
     @property
     def rows(self) -> int:
@@ -102,23 +293,90 @@ class FakeBatch:
         """The rows of all requests, read-only."""
         signature = self.requests[0].signature
         if signature and name not in {spec.name for spec in signature.inputs}:
-            raise BackendError(Code.INTERNAL, f"the model has no input '{name}'")
-        parts = [request.inputs[name] for request in self.requests if name in request.inputs]
+            text = f"the model has no input '{name}'"
+            self._refuse(RefusedError(Reason.NAME, Code.INTERNAL, text))
+        inputs = [request.inputs for request in self.requests]
+        parts = [each[name] for each in inputs if name in each]
         if not parts:
             return None
         return parts[0] if len(parts) == 1 else _read_only(np.concatenate(parts))
 
     def scatter(self, outputs: Mapping[str, Array]) -> None:
         """Completes every unanswered request with its rows."""
-        first = self.requests[0]
-        check_outputs(outputs, self.rows if first.batching else None, first.signature)
-        at = 0
+        for request, part in self._split(outputs):
+            request._complete(part)
+
+    def send(self, outputs: Mapping[str, Array]) -> None:
+        """Sends every unanswered request its rows."""
+        for request in self._unanswered():
+            request._require_parts()
+        for request, part in self._split(outputs):
+            request._send(part)
+
+    def end(self) -> None:
+        """What the host does when ``execute`` has returned: nothing of the batch may be kept."""
+        self._ended = True
+        for request in self.sent:
+            request.end()
+
+    def _unanswered(self) -> list[FakeRequest]:
+        return [each for each in self.requests if not (each.answered or each.detached)]
+
+    def _split(self, outputs: Mapping[str, Array]) -> list[tuple[FakeRequest, dict[str, Array]]]:
+        first, unanswered = self.requests[0], self._unanswered()
+        try:
+            check_outputs(outputs, self.rows if first.batching else None, first.signature)
+        except RefusedError as refusal:
+            self._refuse(refusal)
+        at, parts = 0, []
         for request in self.requests:
-            rows = request.rows
-            if not request.answered:
-                part = {n: a[at : at + rows] if request.batching else a for n, a in outputs.items()}
-                request.complete(part)
-            at += rows
+            if request in unanswered:
+                rows = slice(at, at + request.rows) if request.batching else ...
+                parts.append((request, {name: each[rows] for name, each in outputs.items()}))
+            at += request.rows
+        return parts
+
+    def _require_alive(self) -> None:
+        if self._ended:
+            self._refuse(RefusedError(Reason.ENDED, Code.FAILED_PRECONDITION, BATCH_HAS_ENDED))
+
+    def _refuse(self, refusal: RefusedError) -> NoReturn:
+        self.refusals.append(refusal)
+        raise refusal
+
+
+def check_outputs(
+    outputs: Mapping[str, Array], rows: int | None, signature: Signature | None
+) -> None:
+    """Raises what the engine raises for outputs that do not fit the model.
+
+    Not so for shapes: a configuration may reshape an output behind the signature.
+
+    Args:
+        outputs: of one request or of a whole batch.
+        rows: how many each of them must have; ``None``: the model has no batch axis.
+        signature: ``None``: only rows are checked.
+    """
+    specs = {spec.name: spec for spec in signature.outputs} if signature else {}
+    for name, array in outputs.items():
+        if signature is not None and name not in specs:
+            raise RefusedError(Reason.NAME, Code.INTERNAL, f"the model has no output '{name}'")
+        if rows is not None and (array.ndim == 0 or len(array) != rows):
+            got = len(array) if array.ndim else "no"
+            text = f"output '{name}' has {got} rows, the batch has {rows}"
+            raise RefusedError(Reason.ROWS, Code.INTERNAL, text)
+        if signature is None:
+            continue
+        expected = specs[name].dtype
+        if array.dtype != expected and not (expected.kind == "O" and array.dtype.kind in "SU"):
+            text = f"output '{name}' is {array.dtype}, the model's signature says {expected}"
+            raise RefusedError(Reason.DATATYPE, Code.INTERNAL, text)
+
+
+def _read_only(array: Array) -> Array:
+    view = np.ascontiguousarray(array).reshape(array.shape).view()
+    view.flags.writeable = False
+    return view
 
 
 def run_batch(
@@ -140,7 +398,11 @@ def run_batch(
         AssertionError: a request was left unanswered.
     """
     requests = [FakeRequest(each, batching=batching, signature=signature) for each in inputs]
-    instance.execute(FakeBatch(requests))
+    batch = FakeBatch(requests)
+    try:
+        instance.execute(batch)
+    finally:
+        batch.end()
     answers = []
     for request in requests:
         if request.error is not None:

@@ -1,0 +1,29 @@
+// Shared libraries of backends. They are loaded once, and stay until the process ends.
+#pragma once
+
+#include <despina/abi.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace despina::host {
+
+struct Library {
+  std::string path;
+  despina_backend_api api{};
+  // What does not keep it from working, but may surprise; sentences.
+  std::vector<std::string> warnings;
+};
+
+// Loads the library of a backend, or gives back the one that was loaded of this file before. A
+// file that has changed is loaded beside what was there, which stays. Any thread; runs the
+// library's own constructors. Every refusal begins with "library '<path>': ".
+Result<const Library*> LoadLibrary(const std::string& path, std::string_view backend);
+
+// Why the library cannot be a backend, read from its file alone.
+Status CheckLibraryFile(const std::string& path, std::vector<std::string>& warnings);
+
+}  // namespace despina::host

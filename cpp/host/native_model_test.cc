@@ -1,0 +1,258 @@
+#include "host/native_model.h"
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "engine/testing.h"
+
+namespace despina::host {
+namespace {
+
+using despina::testing::Floats;
+using despina::testing::FloatsOf;
+using despina::testing::Strings;
+using despina::testing::StringsOf;
+
+std::shared_ptr<NativeBackend> Probe() {
+  const auto library = LoadLibrary(Concat(DESPINA_TEST_BACKENDS, "libprobe.so"), "probe");
+  EXPECT_TRUE(library.ok()) << library.status().message();
+  auto backend = NativeBackend::Create(**library, {{"key", "value"}});
+  EXPECT_TRUE(backend.ok());
+  return *std::move(backend);
+}
+
+NativeModelSpec Spec(int32_t max_batch_size = 8) {
+  NativeModelSpec spec;
+  spec.name = "m";
+  spec.version = "1";
+  spec.max_batch_size = max_batch_size;
+  return spec;
+}
+
+// The configuration lists the tensors in another order than the backend does.
+ModelDefinition Definition(bool decoupled = false) {
+  ModelDefinition definition = despina::testing::Definition("m", 8);
+  TensorDefinition text;
+  text.name = "TEXT";
+  text.datatype = DataType::kBytes;
+  text.dims = {-1};
+  text.optional = true;
+  definition.inputs.push_back(text);
+  text.name = "TEXTS";
+  definition.outputs.push_back(text);
+  definition.batching.dynamic = true;
+  definition.decoupled = decoupled;
+  return definition;
+}
+
+Parameter Do(std::string what) { return {"do", std::move(what)}; }
+
+class NativeModelTest : public ::testing::Test {
+ protected:
+  void Serve(ModelDefinition definition = Definition()) {
+    auto model = NativeModel::Load(Probe(), Spec());
+    ASSERT_TRUE(model.ok()) << model.status().message();
+    const Status served =
+        server_.Serve(std::move(definition), MakeNativeExecutorFactory(*std::move(model)));
+    ASSERT_TRUE(served.ok()) << served.message();
+  }
+  std::unique_ptr<Request> Ask(std::string what, Tensor input = Floats({1, 1}, {3})) {
+    auto request = server_.Make("m", std::move(input));
+    request->parameters.push_back(Do(std::move(what)));
+    server_.Add(std::move(request));
+    server_.submitter.Flush();
+    return server_.answers.Next();
+  }
+  void ExpectFailure(std::string what, Code code, std::string_view text) {
+    const auto answer = Ask(std::move(what));
+    EXPECT_EQ(answer->response.status.code(), code);
+    EXPECT_NE(answer->response.status.message().find(text), std::string::npos)
+        << answer->response.status.message();
+  }
+
+  despina::testing::Server server_;
+};
+
+TEST_F(NativeModelTest, TellsItsSignature) {
+  const auto model = NativeModel::Load(Probe(), Spec(4));
+  ASSERT_TRUE(model.ok());
+  const NativeSignature& signature = (*model)->signature();
+  EXPECT_EQ(signature.max_batch_size, 4);
+  ASSERT_EQ(signature.inputs.size(), 2u);
+  EXPECT_EQ(signature.inputs[0].name, "TEXT");
+  EXPECT_EQ(signature.inputs[0].datatype, DataType::kBytes);
+  EXPECT_TRUE(signature.inputs[0].optional);
+  EXPECT_EQ(signature.inputs[1].dims, Shape({-1}));
+}
+
+TEST_F(NativeModelTest, SaysWhyAModelCannotBeLoaded) {
+  NativeModelSpec spec = Spec();
+  spec.parameters = {{"throw", ""}};
+  EXPECT_EQ(NativeModel::Load(Probe(), spec).status().message(), "there are no weights");
+  EXPECT_EQ(NativeModel::Load(Probe(), spec).status().code(), Code::kNotFound);
+  spec.parameters = {{"odd", ""}};
+  EXPECT_EQ(NativeModel::Load(Probe(), spec).status().message(),
+            "an exception that is no std::exception");
+  spec.parameters = {{"broken", ""}};
+  EXPECT_EQ(NativeModel::Load(Probe(), spec).status().message(),
+            "input 'TEXT' of its signature has shape [-2]");
+}
+
+TEST_F(NativeModelTest, SaysWhyAnInstanceCannotBeMade) {
+  auto model = NativeModel::Load(Probe(), Spec());
+  ModelDefinition definition = Definition();
+  definition.instances[0].ordinal = 9;
+  const Status served =
+      server_.Serve(std::move(definition), MakeNativeExecutorFactory(*std::move(model)));
+  EXPECT_EQ(served.code(), Code::kResourceExhausted);
+  EXPECT_EQ(served.message(), "instance 'm_0': no room for another one");
+}
+
+TEST_F(NativeModelTest, RunsABatchInOneMemoryAndAnswersEachWithItsRows) {
+  Serve();
+  for (int i = 0; i < 3; ++i) {
+    server_.Add(server_.Make("m", Floats({1, 2}, {float(i), 10.0F + float(i)})));
+  }
+  server_.submitter.Flush();
+  for (int i = 0; i < 3; ++i) {
+    const auto answer = server_.answers.Next();
+    ASSERT_TRUE(answer->response.status.ok()) << answer->response.status.message();
+    EXPECT_EQ(FloatsOf(answer->response.outputs[0].tensor),
+              (std::vector<float>{2.0F * float(i), 20.0F + 2.0F * float(i)}));
+  }
+}
+
+TEST_F(NativeModelTest, TakesMemoryOfTheBackendsAndParametersOfTheAnswer) {
+  Serve();
+  const auto answer = Ask("give", Floats({2, 1}, {3, 4}));
+  ASSERT_TRUE(answer->response.status.ok()) << answer->response.status.message();
+  EXPECT_EQ(FloatsOf(answer->response.outputs[0].tensor), (std::vector<float>{3, 4}));
+  ASSERT_EQ(answer->response.parameters.size(), 1u);
+  EXPECT_EQ(answer->response.parameters[0].name, "rows");
+  EXPECT_EQ(std::get<int64_t>(answer->response.parameters[0].value), 2);
+}
+
+TEST_F(NativeModelTest, LendsTextsAndTakesThem) {
+  Serve();
+  auto request = server_.Make("m", Floats({1, 1}, {0}));
+  request->inputs[1] = Strings({1, 3}, {"a", std::string("b\0c", 3), ""});
+  request->parameters.push_back(Do("texts"));
+  server_.Add(std::move(request));
+  server_.submitter.Flush();
+  const auto answer = server_.answers.Next();
+  ASSERT_TRUE(answer->response.status.ok()) << answer->response.status.message();
+  EXPECT_EQ(StringsOf(answer->response.outputs[0].tensor),
+            (std::vector<std::string>{"a", std::string("b\0c", 3), ""}));
+}
+
+TEST_F(NativeModelTest, FailsWhatTheBackendThrows) {
+  Serve();
+  ExpectFailure("throw", Code::kInvalidArgument, "a request is not to my liking");
+  ExpectFailure("throw odd", Code::kInternal, "an exception that is no std::exception");
+  ExpectFailure("texts", Code::kNotFound, "input 0 was left out");
+  ExpectFailure("wrong output", Code::kInternal,
+                "model 'm' version 1 instance 'm_0': there is no output 7");
+  ExpectFailure("wrong type", Code::kInternal, "output 'OUT' of model 'm'");
+  ExpectFailure("wrong input", Code::kInvalidArgument, "another datatype than asked for");
+  EXPECT_TRUE(Ask("")->response.status.ok());
+}
+
+#ifndef NDEBUG
+TEST_F(NativeModelTest, ChecksTheBoundsOfViewsInDebugBuilds) {
+  Serve();
+  ExpectFailure("index", Code::kInternal, "element 1000000 of 1");
+}
+#endif
+
+TEST_F(NativeModelTest, FailsOneRequestAlone) {
+  Serve();
+  EXPECT_EQ(Ask("fail one")->response.status.message(), "not this one");
+}
+
+TEST_F(NativeModelTest, AnswersOnceWhateverTheBackendDoes) {
+  Serve();
+  EXPECT_TRUE(Ask("twice")->response.status.ok());
+  EXPECT_TRUE(Ask("")->response.status.ok());
+  EXPECT_EQ(server_.Counts("m").success.count, 2u);
+}
+
+TEST_F(NativeModelTest, CompletesADetachedRequestLater) {
+  Serve();
+  const auto answer = Ask("detach");
+  ASSERT_TRUE(answer->response.status.ok()) << answer->response.status.message();
+  EXPECT_EQ(FloatsOf(answer->response.outputs[0].tensor), (std::vector<float>{103}));
+}
+
+TEST_F(NativeModelTest, TellsTheBackendOfACancellation) {
+  Serve();
+  auto request = server_.Make("m", Floats({1, 1}, {3}));
+  request->parameters.push_back(Do("wait for cancel"));
+  Request* submitted = server_.Add(std::move(request));
+  server_.submitter.Flush();
+  // The cancellation may come before the request has reached the backend: it is then dropped.
+  while (server_.Counts("m").pending > 0) std::this_thread::yield();
+  submitted->Cancel();
+  const auto answer = server_.answers.Next();
+  if (answer->response.status.ok()) {
+    EXPECT_EQ(FloatsOf(answer->response.outputs[0].tensor), (std::vector<float>{1003}));
+  } else {
+    EXPECT_EQ(answer->response.status.code(), Code::kCancelled);
+  }
+}
+
+class Parts final : public Completion {
+ public:
+  void OnComplete(std::unique_ptr<Request> request, Turn&) noexcept override {
+    const std::lock_guard lock(mutex_);
+    ended_ = std::move(request);
+    changed_.notify_all();
+  }
+  void OnPart(const Request&, Response part) noexcept override {
+    const std::lock_guard lock(mutex_);
+    parts_.push_back(FloatsOf(part.outputs.at(0).tensor).at(0));
+  }
+  std::unique_ptr<Request> Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ended_ != nullptr; });
+    return std::move(ended_);
+  }
+  std::vector<float> parts() {
+    const std::lock_guard lock(mutex_);
+    return parts_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unique_ptr<Request> ended_;
+  std::vector<float> parts_;
+};
+
+TEST_F(NativeModelTest, StreamsTheAnswersOfADecoupledModel) {
+  Serve(Definition(true));
+  Parts parts;
+  auto request = server_.Make("m", Floats({1, 1}, {3}));
+  request->parameters.push_back(Do("stream"));
+  request->completion = &parts;
+  server_.Add(std::move(request));
+  server_.submitter.Flush();
+  const auto ended = parts.Wait();
+  EXPECT_TRUE(ended->response.status.ok()) << ended->response.status.message();
+  EXPECT_TRUE(ended->response.outputs.empty());
+  EXPECT_EQ(parts.parts(), (std::vector<float>{0, 1, 2}));
+}
+
+TEST_F(NativeModelTest, RefusesToStreamForAModelThatIsNotDecoupled) {
+  Serve();
+  ExpectFailure("stream", Code::kFailedPrecondition, "model 'm' is not decoupled");
+}
+
+}  // namespace
+}  // namespace despina::host

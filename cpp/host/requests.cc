@@ -1,0 +1,146 @@
+#include "host/requests.h"
+
+#include <utility>
+
+#include "base/text.h"
+#include "host/translate.h"
+
+namespace despina::host {
+namespace {
+
+using State = despina_request::State;
+
+Result<Elements> ElementsOf(const Tensor& tensor) {
+  Elements elements;
+  BytesReader reader(tensor.data.bytes());
+  while (const auto element = reader.Next()) {
+    elements.push_back({reinterpret_cast<const char*>(element->data()), element->size()});
+  }
+  if (reader.ok()) return elements;
+  return Internal("a BYTES tensor ends within an element");
+}
+
+}  // namespace
+
+Result<despina_tensor> ElementsOfInputs::View(uint32_t input, const Tensor& tensor) {
+  despina_tensor view = ToAbi(tensor);
+  if (tensor.datatype != DataType::kBytes) return view;
+  if (input >= inputs_.size()) inputs_.resize(input + 1);
+  if (!inputs_[input]) {
+    Result<Elements> elements = ElementsOf(tensor);
+    if (!elements.ok()) return elements.status();
+    inputs_[input] = *std::move(elements);
+  }
+  view.data = inputs_[input]->data();
+  view.byte_size = inputs_[input]->size() * sizeof(despina_str);
+  return view;
+}
+
+despina_batch* Requests::Begin(Batch& batch) {
+  if (definition_ == nullptr) Know(batch.definition());
+  allocator_ = &batch.allocator();
+  batch_.batch = &batch;
+  const std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < batch.size(); ++i) {
+    despina_request* handle = Take();
+    handle->index = i;
+    handle->request.store(&batch.request(i));
+    handle->state.store(State::kAttached);
+    batch_.handles.push_back(handle);
+  }
+  return &batch_;
+}
+
+void Requests::Know(const ModelDefinition& definition) {
+  definition_ = &definition;
+  for (const TensorDefinition& each : inputs_) {
+    input_places_.push_back(definition.FindInput(each.name));
+  }
+  for (const TensorDefinition& each : outputs_) {
+    output_places_.push_back(definition.FindOutput(each.name));
+  }
+}
+
+void Requests::End() {
+  const std::lock_guard lock(mutex_);
+  for (despina_request* handle : batch_.handles) {
+    if (handle->state.load() != State::kDetached) Free(*handle);
+  }
+  batch_.handles.clear();
+  batch_.elements.Clear();
+  batch_.batch = nullptr;
+}
+
+despina_request* Requests::Take() {
+  if (free_.empty()) return &places_.emplace_back(*this);
+  despina_request* handle = free_.front();
+  free_.pop_front();
+  return handle;
+}
+
+void Requests::Free(despina_request& handle) {
+  handle.request.store(nullptr);
+  handle.elements.Clear();
+  handle.state.store(State::kFree);
+  if (handle.cancelling == 0) free_.push_back(&handle);
+}
+
+despina_request* Requests::Pin(const Request& request) {
+  const std::lock_guard lock(mutex_);
+  for (despina_request& handle : places_) {
+    if (handle.request.load() != &request) continue;
+    ++handle.cancelling;
+    return &handle;
+  }
+  return nullptr;
+}
+
+void Requests::Unpin(despina_request& handle) {
+  const std::lock_guard lock(mutex_);
+  if (--handle.cancelling == 0 && handle.state.load() == State::kFree) free_.push_back(&handle);
+}
+
+Status Requests::Detach(despina_request& handle) {
+  if (!declares(DESPINA_ASYNC)) {
+    return {Code::kUnimplemented,
+            Concat(label_,
+                   ": its backend does not declare DESPINA_ASYNC, and may not detach "
+                   "requests")};
+  }
+  Batch* batch = BatchOf(handle);
+  if (batch == nullptr) {
+    return {Code::kFailedPrecondition, "the request is not in a batch that is being executed"};
+  }
+  handle.detached.emplace(batch->Detach(handle.index));
+  handle.state.store(State::kDetached);
+  return Ok();
+}
+
+void Requests::Answer(despina_request& handle, const Status& status) {
+  Batch* batch = BatchOf(handle);
+  if (batch == nullptr) return;
+  // Before it is given back: then its maker may destroy it.
+  handle.request.store(nullptr);
+  handle.state.store(State::kAnswered);
+  batch->Complete(handle.index, status);
+}
+
+bool Requests::Complete(despina_request& handle, Status status) {
+  if (Batch* batch = BatchOf(handle)) {
+    Answer(handle, status);
+    batch->Deliver();
+    return true;
+  }
+  std::optional<DetachedRequest> detached;
+  {
+    const std::lock_guard lock(mutex_);
+    if (handle.state.load() != State::kDetached) return false;
+    detached.emplace(*std::move(handle.detached));
+    handle.detached.reset();
+    Free(handle);
+  }
+  detached->Complete(std::move(status));
+  return true;
+}
+
+}  // namespace despina::host

@@ -1,0 +1,134 @@
+// A backend that does what each request asks for in its parameter "do".
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <despina/backend.hpp>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using despina::Error;
+
+struct Model {
+  explicit Model(const despina::ModelSpec& spec) {
+    if (spec.parameter("throw")) throw Error(DESPINA_NOT_FOUND, "there are no weights");
+    if (spec.parameter("odd")) throw 7;
+    // Not in the order of the configuration.
+    told.inputs = {{"TEXT", despina::BYTES, {-1}, true}, {"IN", despina::FP32, {-1}}};
+    told.outputs = {{"TEXTS", despina::BYTES, {-1}}, {"OUT", despina::FP32, {-1}}};
+    if (spec.parameter("broken")) told.inputs[0].shape = {-2};
+    told.max_batch_size = spec.max_batch_size();
+  }
+  despina::Signature signature() const { return told; }
+
+  despina::Signature told;
+};
+
+std::string_view TextOf(const despina_parameter& parameter) {
+  return parameter.type == DESPINA_PARAMETER_TEXT ? despina::View(parameter.value.as_text)
+                                                  : std::string_view();
+}
+
+class Instance {
+ public:
+  static constexpr uint64_t kCapabilities = DESPINA_STREAMING | DESPINA_ASYNC;
+
+  Instance(Model&, const despina::Placement& placement) {
+    if (placement.ordinal > 8) throw Error(DESPINA_RESOURCE_EXHAUSTED, "no room for another one");
+  }
+  ~Instance() { Join(); }
+
+  void execute(despina::Batch& batch) {
+    Join();
+    const despina::Request first = batch[0];
+    const std::string_view what = first.parameter_count() > 0 ? TextOf(first.parameter(0)) : "";
+    if (what == "throw") throw Error(DESPINA_INVALID_ARGUMENT, "a request is not to my liking");
+    if (what == "throw odd") throw 7;
+    if (what == "give") return Give(batch);
+    if (what == "texts") return Texts(batch);
+    if (what == "fail one") first.fail(Error(DESPINA_NOT_FOUND, "not this one"));
+    if (what == "twice") {
+      first.complete();
+      first.complete();
+      return;
+    }
+    if (what == "stream") return Stream(batch);
+    if (what == "detach") return Detach(first, false);
+    if (what == "wait for cancel") return Detach(first, true);
+    if (what == "wrong output") static_cast<void>(batch.allocate<float>(7, {1}));
+    if (what == "wrong type") static_cast<void>(batch.allocate<int32_t>(1, {1, 1}));
+    if (what == "wrong input") static_cast<void>(batch.gather<int32_t>(1));
+    if (what == "index") static_cast<void>(batch.gather<float>(1)[1'000'000]);
+    Double(batch);
+  }
+
+  void cancelled(despina::Request request) {
+    const std::lock_guard lock(mutex_);
+    if (request == waiting_) heard_ = true;
+  }
+
+ private:
+  static void Double(const despina::Batch& batch) {
+    const despina::TensorView<const float> in = batch.gather<float>(1);
+    const despina::TensorView<float> out = batch.allocate<float>(1, in.shape());
+    for (size_t i = 0; i < in.size(); ++i) out[i] = 2 * in[i];
+  }
+
+  // Each request by itself, with memory of the backend's own.
+  static void Give(const despina::Batch& batch) {
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const despina::TensorView<const float> in = batch[i].input<float>(1);
+      batch[i].give(1, {std::vector<float>(in.begin(), in.end()), in.shape()});
+      despina_parameter parameter{};
+      parameter.name = despina::Lend("rows");
+      parameter.type = DESPINA_PARAMETER_INT;
+      parameter.value.as_int = static_cast<int64_t>(batch[i].rows());
+      batch[i].set_parameter(parameter);
+      batch[i].complete();
+    }
+  }
+
+  static void Texts(const despina::Batch& batch) {
+    const despina::TensorView<const despina::Text> in = batch.gather<despina::Text>(0);
+    batch.give(0, {std::vector<despina::Text>(in.begin(), in.end()), in.shape()});
+  }
+
+  static void Stream(const despina::Batch& batch) {
+    for (float i = 0; i < 3; ++i) {
+      batch.give(1, {std::vector<float>{i}, despina::Shape{1, 1}});
+      batch.send();
+    }
+  }
+
+  void Detach(despina::Request request, bool until_cancelled) {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_ = request.detach();
+      // It may have been cancelled before there was something to compare with.
+      heard_ = waiting_.cancelled();
+    }
+    later_ = std::thread([this, until_cancelled] {
+      while (until_cancelled && !heard_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      const despina::TensorView<const float> in = waiting_.input<float>(1);
+      const despina::TensorView<float> out = waiting_.allocate<float>(1, in.shape());
+      for (size_t i = 0; i < in.size(); ++i) out[i] = in[i] + (until_cancelled ? 1000 : 100);
+      waiting_.complete();
+    });
+  }
+
+  void Join() {
+    if (later_.joinable()) later_.join();
+  }
+
+  std::thread later_;
+  std::mutex mutex_;
+  despina::Request waiting_{nullptr};
+  std::atomic<bool> heard_{false};
+};
+
+}  // namespace
+
+DESPINA_BACKEND(probe, Model, Instance)

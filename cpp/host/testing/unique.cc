@@ -1,0 +1,12 @@
+// A symbol that all libraries of a process share: what despina_add_backend() avoids.
+template <class T>
+struct __attribute__((visibility("default"))) Counter {
+  static int& value() {
+    static int counted = 0;
+    return counted;
+  }
+};
+
+extern "C" __attribute__((visibility("default"))) int despina_backend_entry() {
+  return ++Counter<int>::value();
+}
