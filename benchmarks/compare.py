@@ -102,6 +102,12 @@ def main() -> None:
     parser.add_argument("--triton-environment", type=Path, required=True, metavar="DIR")
     rows = "comma-separated: " + ", ".join(PAYLOADS)
     parser.add_argument("--rows", default="binary/16", help=rows)
+    parser.add_argument(
+        "--native",
+        type=Path,
+        metavar="libtriton_NAME.so",
+        help="an identity in C++ for Triton: both servers run one in C++ instead of Python",
+    )
     parser.add_argument("--connections", default="8,64", help="comma-separated")
     parser.add_argument("--seconds", type=float, default=1.0, help="of one run")
     parser.add_argument("--rounds", type=int, default=15)
@@ -109,11 +115,16 @@ def main() -> None:
     arguments = parser.parse_args()
     command = shlex.join(["python", "benchmarks/compare.py", *sys.argv[1:]])
     command = command.replace(str(arguments.triton_environment), "DIR")
-    with despina(18800) as ours, triton(18810, arguments.triton_environment) as theirs:
+    if arguments.native:
+        command = command.replace(str(arguments.native), arguments.native.name)
+    backend = "identity" if arguments.native else "identity_python"
+    opponent = triton(18810, arguments.triton_environment, arguments.native)
+    with despina(18800, backend) as ours, opponent as theirs:
         for name in arguments.rows.split(","):
             for connections in map(int, arguments.connections.split(",")):
                 row = compare(name, ours, theirs, connections, arguments.seconds, arguments.rounds)
                 row |= {
+                    "backend": "C++" if arguments.native else "Python",
                     "commit": commit(),
                     "command": command,
                     "when": datetime.now(UTC).isoformat(timespec="seconds"),

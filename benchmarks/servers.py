@@ -122,10 +122,10 @@ def _run(
 
 
 @contextlib.contextmanager
-def despina(port: int) -> Iterator[Running]:
+def despina(port: int, backend: str = "identity_python") -> Iterator[Running]:
     """This checkout's server, with its defaults."""
     with tempfile.TemporaryDirectory() as folder:
-        _write_repository(Path(folder), "identity_python", None)
+        _write_repository(Path(folder), backend, None)
         command = [sys.executable, "-m", "despina", "serve"]
         command += ["--model-repository", folder, "--http-port", str(port), "--metrics-port", "0"]
         with _run("despina", command, port, {}) as running:
@@ -133,12 +133,13 @@ def despina(port: int) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def triton(port: int, environment: Path) -> Iterator[Running]:
+def triton(port: int, environment: Path, native: Path | None = None) -> Iterator[Running]:
     """The real Triton that the package nvidia-pytriton brings along.
 
     Args:
         port: of HTTP; gRPC and metrics take the next two.
         environment: a virtual environment with that package.
+        native: ``libtriton_NAME.so`` of an identity in C++; without, the model is in Python.
     """
     site = next(environment.glob("lib/python3.*/site-packages"))
     home = site / "pytriton" / "tritonserver"
@@ -146,7 +147,13 @@ def triton(port: int, environment: Path) -> Iterator[Running]:
     assert version is not None
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        _write_repository(work / "models", "python", TRITON_MODEL)
+        if native:
+            name = native.stem.removeprefix("libtriton_")
+            _write_repository(work / "models", name, None)
+            (work / "backends" / name).mkdir(parents=True)
+            (work / "backends" / name / native.name).symlink_to(native.resolve())
+        else:
+            _write_repository(work / "models", "python", TRITON_MODEL)
         backend = work / "backends" / "python"
         backend.mkdir(parents=True)
         # The stub has to lie beside the backend, and to be that of the interpreter.

@@ -10,9 +10,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-HEAD = """| body (FP32 elements) | connections | Despina, CPU µs | Triton, CPU µs | CPU ratio \
+HEAD = """| identity in | body (FP32 elements) | connections | Despina, CPU µs | Triton, CPU µs | CPU ratio \
 (least to greatest of the pairs) | Despina, requests/s | Triton, requests/s | commit |
-|---|---|---|---|---|---|---|---|
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -21,6 +21,7 @@ def line(row: dict[str, Any]) -> str:
     ours, theirs = row["despina"], row["triton"]
     least, greatest = row["cpu_ratio_pairs"]
     cells = [
+        row.get("backend", "Python"),
         row["row"],
         str(row["connections"]),
         f"{ours['cpu_us']:.1f}",
