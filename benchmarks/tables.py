@@ -10,8 +10,8 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
-HEAD = """| identity in | body (FP32 elements) | connections | Despina, CPU µs | Triton, CPU µs | CPU ratio \
-(least to greatest of the pairs) | Despina, requests/s | Triton, requests/s | commit |
+HEAD = """| identity in | body (FP32 elements) | connections | Despina, CPU µs | Triton, CPU µs \
+| CPU ratio (least to greatest of the pairs) | Despina, requests/s | Triton, requests/s | commit |
 |---|---|---|---|---|---|---|---|---|
 """
 

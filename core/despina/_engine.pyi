@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'Engine', 'EngineError', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'NativeBackend', 'NativeModel', 'Request', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['Batch', 'DetachedRequest', 'Engine', 'EngineError', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -16,7 +16,33 @@ class Batch:
         """
         Splits one array per output and answers all.
         """
+    @staticmethod
+    def send(*args, **kwargs):
+        """
+        Splits one array per output into parts of answers.
+        """
 class Request:
+    @staticmethod
+    def complete(*args, **kwargs):
+        """
+        Answers with one array per output.
+        """
+    @staticmethod
+    def detach(*args, **kwargs):
+        """
+        Takes it out of the batch.
+        """
+    @staticmethod
+    def fail(*args, **kwargs):
+        """
+        Answers with an error.
+        """
+    @staticmethod
+    def send(*args, **kwargs):
+        """
+        Sends one part of the answer.
+        """
+class DetachedRequest:
     @staticmethod
     def complete(*args, **kwargs):
         """
@@ -26,6 +52,11 @@ class Request:
     def fail(*args, **kwargs):
         """
         Answers with an error.
+        """
+    @staticmethod
+    def send(*args, **kwargs):
+        """
+        Sends one part of the answer.
         """
 class EngineError(Exception):
     pass
@@ -112,6 +143,18 @@ class HttpServer:
         """
         The port it listens on.
         """
+class ResponseStream:
+    """
+    The parts of one request's answer.
+    """
+    def close(self) -> None:
+        """
+        Cancels the request unless it has ended.
+        """
+    def next(self) -> dict | None:
+        """
+        Waits for the next part; None after the last one.
+        """
 class Engine:
     """
     The models of a server.
@@ -134,7 +177,7 @@ class Engine:
         """
         Requests inside any model.
         """
-    def load(self, definition: ModelDefinition, model: typing.Any) -> None:
+    def load(self, definition: ModelDefinition, model: typing.Any, capabilities: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         """
         Starts a model's instances, or an ensemble (then without a model).
         """
@@ -157,6 +200,10 @@ class Engine:
     def statistics(self, name: str | None = None, version: typing.SupportsInt | typing.SupportsIndex | None = None) -> str:
         """
         The statistics extension's JSON text.
+        """
+    def stream(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, outputs: collections.abc.Sequence[str] | None = None, request_id: str = '', parameters: dict | None = None, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> ResponseStream:
+        """
+        Runs one request; its answer comes in parts.
         """
     def unload(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
         """

@@ -6,7 +6,7 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -128,6 +128,40 @@ class Server:
                 the backend answered.
         """
         return self._runtime.engine.infer(
+            model,
+            inputs,
+            version=version,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters,
+            timeout=timeout,
+        )
+
+    def stream(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None = None,
+        *,
+        version: int | None = None,
+        request_id: str = "",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[dict[str, Array]]:
+        """Runs one request whose answer may come in parts, as that of a decoupled model does.
+
+        Args:
+            model, inputs, outputs, version, request_id, parameters: as for ``infer``.
+            timeout: seconds to wait for each part.
+
+        Returns:
+            An iterator over the parts, each as ``infer`` returns it. The request has been sent when
+            it is returned; closing it cancels the request.
+
+        Raises:
+            DespinaError: as ``infer``; what the backend answers, from the iterator.
+        """
+        return self._runtime.engine.stream(
             model,
             inputs,
             version=version,

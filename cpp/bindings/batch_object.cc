@@ -10,7 +10,10 @@
 
 #include "base/text.h"
 #include "bindings/arrays.h"
+#include "bindings/detached_object.h"
 #include "bindings/errors.h"
+#include "bindings/mappings.h"
+#include "bindings/types.h"
 
 namespace despina::bindings {
 namespace {
@@ -21,6 +24,7 @@ struct BatchObject {
   Batch* batch;
   // A tuple, made when asked for.
   PyObject* requests;
+  uint64_t capabilities;
 };
 
 struct RequestObject {
@@ -28,6 +32,7 @@ struct RequestObject {
   BatchObject* batch;
   size_t index;
   uint32_t rows;
+  bool detached;
   std::string id;
   // A dict, made when asked for.
   PyObject* inputs;
@@ -51,77 +56,10 @@ Batch* Alive(BatchObject* object) {
 Batch* Unanswered(RequestObject* object) {
   Batch* batch = Alive(object->batch);
   if (batch == nullptr || !batch->answered(object->index)) return batch;
-  SetBackendError(
-      {Code::kFailedPrecondition, Concat("request '", object->id, "' has been answered before")});
+  const std::string_view why =
+      object->detached ? "' has been detached" : "' has been answered before";
+  SetBackendError({Code::kFailedPrecondition, Concat("request '", object->id, why)});
   return nullptr;
-}
-
-PyObject* SetOutputUnknown(const ModelDefinition& model, PyObject* name) {
-  const char* text = PyUnicode_AsUTF8(name);
-  PyErr_Clear();
-  return SetBackendError(Internal(
-      Concat("model '", model.name, "' has no output '", text != nullptr ? text : "?", "'")));
-}
-
-std::optional<std::string_view> TextView(PyObject* name) {
-  Py_ssize_t size = 0;
-  const char* data = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, &size) : nullptr;
-  if (data == nullptr) return std::nullopt;
-  return std::string_view(data, static_cast<size_t>(size));
-}
-
-using NamedOutputs = std::vector<std::pair<uint32_t, Tensor>>;
-
-std::optional<std::pair<uint32_t, Tensor>> OutputOf(const ModelDefinition& model,
-                                                    Allocator& allocator, PyObject* name,
-                                                    PyObject* value) {
-  const auto text = TextView(name);
-  const std::optional<uint32_t> index = text ? model.FindOutput(*text) : std::nullopt;
-  if (!index) {
-    SetOutputUnknown(model, name);
-    return std::nullopt;
-  }
-  Result<Tensor> tensor =
-      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, allocator);
-  if (!tensor.ok()) {
-    const Status& status = tensor.status();
-    SetBackendError(
-        {status.code() == Code::kInvalidArgument ? Code::kInternal : status.code(),
-         Concat("output '", *text, "' of model '", model.name, "': ", status.message())});
-    return std::nullopt;
-  }
-  return std::pair(*index, *std::move(tensor));
-}
-
-// The outputs of a mapping; nothing with an exception set. Runs code of the author's, after which
-// the batch may have ended or the request been answered: that is looked at afterwards.
-std::optional<NamedOutputs> OutputsOf(const Batch& batch, PyObject* mapping) {
-  const ModelDefinition& model = batch.definition();
-  Allocator& allocator = batch.allocator();
-  const Reference items(PyMapping_Items(mapping));
-  if (!items) return std::nullopt;
-  NamedOutputs outputs;
-  const Py_ssize_t size = PyList_GET_SIZE(items.get());
-  outputs.reserve(static_cast<size_t>(size));
-  for (Py_ssize_t i = 0; i < size; ++i) {
-    PyObject* pair = PyList_GET_ITEM(items.get(), i);
-    auto output = OutputOf(model, allocator, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
-    if (!output) return std::nullopt;
-    outputs.push_back(*std::move(output));
-  }
-  return outputs;
-}
-
-PyObject* ValueOf(const Parameter& parameter) {
-  if (const auto* flag = std::get_if<bool>(&parameter.value)) return PyBool_FromLong(*flag);
-  if (const auto* number = std::get_if<int64_t>(&parameter.value)) {
-    return PyLong_FromLongLong(*number);
-  }
-  if (const auto* number = std::get_if<double>(&parameter.value)) {
-    return PyFloat_FromDouble(*number);
-  }
-  const auto& text = std::get<std::string>(parameter.value);
-  return PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
 }
 
 // -- Request
@@ -131,33 +69,14 @@ PyObject* RequestInputs(PyObject* self, void*) {
   if (object->inputs != nullptr) return Py_NewRef(object->inputs);
   Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
-  Reference inputs(PyDict_New());
-  if (!inputs) return nullptr;
-  const Request& request = batch->request(object->index);
-  for (size_t i = 0; i < request.inputs.size(); ++i) {
-    if (!request.inputs[i]) continue;
-    const Reference array(ArrayOf(*request.inputs[i], batch->allocator()));
-    const char* name = batch->definition().inputs[i].name.c_str();
-    if (!array || PyDict_SetItemString(inputs.get(), name, array.get()) != 0) return nullptr;
-  }
-  object->inputs = inputs.release();
-  return Py_NewRef(object->inputs);
+  object->inputs = InputsOf(batch->request(object->index), batch->definition(), batch->allocator());
+  return Py_XNewRef(object->inputs);
 }
 
 PyObject* RequestParameters(PyObject* self, void*) {
   Batch* batch = Unanswered(AsRequest(self));
   if (batch == nullptr) return nullptr;
-  Reference parameters(PyDict_New());
-  if (!parameters) return nullptr;
-  for (const Parameter& each : batch->request(AsRequest(self)->index).parameters) {
-    const Reference value(ValueOf(each));
-    const Reference name(PyUnicode_DecodeUTF8(
-        each.name.data(), static_cast<Py_ssize_t>(each.name.size()), "replace"));
-    if (!value || !name || PyDict_SetItem(parameters.get(), name.get(), value.get()) != 0) {
-      return nullptr;
-    }
-  }
-  return parameters.release();
+  return ParametersOf(batch->request(AsRequest(self)->index));
 }
 
 PyObject* RequestId(PyObject* self, void*) {
@@ -177,18 +96,47 @@ PyObject* RequestCancelled(PyObject* self, void*) {
                          batch->request(object->index).cancelled());
 }
 
-PyObject* RequestComplete(PyObject* self, PyObject* mapping) {
-  RequestObject* object = AsRequest(self);
+// Adds what the author gives to the answer of a request. The batch, if that is possible; null with
+// an exception set.
+Batch* AddOutputs(RequestObject* object, PyObject* mapping) {
   Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
-  auto outputs = OutputsOf(*batch, mapping);
+  auto outputs = OutputsOf(batch->definition(), batch->allocator(), mapping);
   if (!outputs) return nullptr;
   batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
   for (auto& [index, tensor] : *outputs) {
     const Status added = batch->AddOutput(object->index, index, std::move(tensor));
-    if (!added.ok()) return SetBackendError(added);
+    if (added.ok()) continue;
+    SetBackendError(added);
+    return nullptr;
   }
+  return batch;
+}
+
+PyObject* RequestSend(PyObject* self, PyObject* mapping) {
+  RequestObject* object = AsRequest(self);
+  if (!Declares(object->batch->capabilities, kStreaming)) return nullptr;
+  Batch* batch = AddOutputs(object, mapping);
+  if (batch == nullptr) return nullptr;
+  const Status sent = batch->Send(object->index);
+  if (!sent.ok()) return SetBackendError(sent);
+  Py_RETURN_NONE;
+}
+
+PyObject* RequestDetach(PyObject* self, PyObject*) {
+  RequestObject* object = AsRequest(self);
+  if (!Declares(object->batch->capabilities, kAsync)) return nullptr;
+  Batch* batch = Unanswered(object);
+  if (batch == nullptr) return nullptr;
+  object->detached = true;
+  return MakeDetachedObject(batch->Detach(object->index), object->batch->capabilities);
+}
+
+PyObject* RequestComplete(PyObject* self, PyObject* mapping) {
+  RequestObject* object = AsRequest(self);
+  Batch* batch = AddOutputs(object, mapping);
+  if (batch == nullptr) return nullptr;
   batch->Complete(object->index, Ok());
   batch->Deliver();
   Py_RETURN_NONE;
@@ -226,6 +174,7 @@ PyObject* MakeRequest(BatchObject* batch, size_t index) {
   object->batch = batch;
   Py_INCREF(&batch->head);
   object->index = index;
+  object->detached = false;
   object->rows = answered ? 0 : batch->batch->request(index).state.rows;
   new (&object->id) std::string(answered ? std::string() : batch->batch->request(index).id);
   object->inputs = nullptr;
@@ -272,18 +221,40 @@ PyObject* BatchGather(PyObject* self, PyObject* name) {
   return ArrayOf(**tensor, batch->allocator());
 }
 
-PyObject* BatchScatter(PyObject* self, PyObject* mapping) {
+// Splits what the author gives between the requests. The batch, if that is possible; null with an
+// exception set.
+Batch* ScatterOutputs(PyObject* self, PyObject* mapping) {
   Batch* batch = Alive(AsBatch(self));
   if (batch == nullptr) return nullptr;
-  const auto outputs = OutputsOf(*batch, mapping);
+  const auto outputs = OutputsOf(batch->definition(), batch->allocator(), mapping);
   if (!outputs) return nullptr;
   batch = Alive(AsBatch(self));
   if (batch == nullptr) return nullptr;
   for (const auto& [index, tensor] : *outputs) {
     const Status split = batch->Scatter(index, tensor);
-    if (!split.ok()) return SetBackendError(split);
+    if (split.ok()) continue;
+    SetBackendError(split);
+    return nullptr;
   }
+  return batch;
+}
+
+PyObject* BatchScatter(PyObject* self, PyObject* mapping) {
+  Batch* batch = ScatterOutputs(self, mapping);
+  if (batch == nullptr) return nullptr;
   batch->CompleteUnanswered(Ok());
+  Py_RETURN_NONE;
+}
+
+PyObject* BatchSend(PyObject* self, PyObject* mapping) {
+  if (!Declares(AsBatch(self)->capabilities, kStreaming)) return nullptr;
+  Batch* batch = ScatterOutputs(self, mapping);
+  if (batch == nullptr) return nullptr;
+  for (size_t i = 0; i < batch->size(); ++i) {
+    if (batch->answered(i)) continue;
+    const Status sent = batch->Send(i);
+    if (!sent.ok()) return SetBackendError(sent);
+  }
   Py_RETURN_NONE;
 }
 
@@ -296,20 +267,6 @@ void FreeBatch(PyObject* self) {
 
 // -- types
 
-// C++ exceptions end here: the interpreter knows nothing of them.
-template <auto function, class... Arguments>
-PyObject* Guarded(Arguments... arguments) {
-  try {
-    return function(arguments...);
-  } catch (const std::bad_alloc&) {
-    return PyErr_NoMemory();
-  }
-}
-template <auto function>
-constexpr getter kGetter = Guarded<function, PyObject*, void*>;
-template <auto function>
-constexpr PyCFunction kMethod = Guarded<function, PyObject*, PyObject*>;
-
 std::array<PyGetSetDef, 6> request_properties = {{
     {"id", kGetter<RequestId>, nullptr, "What the client called it; may be empty.", nullptr},
     {"rows", kGetter<RequestRows>, nullptr, "How many rows of the batch are its own.", nullptr},
@@ -318,7 +275,9 @@ std::array<PyGetSetDef, 6> request_properties = {{
     {"cancelled", kGetter<RequestCancelled>, nullptr, "Whether nobody waits any more.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
-std::array<PyMethodDef, 3> request_methods = {{
+std::array<PyMethodDef, 5> request_methods = {{
+    {"send", kMethod<RequestSend>, METH_O, "Sends one part of the answer."},
+    {"detach", kMethod<RequestDetach>, METH_NOARGS, "Takes it out of the batch."},
     {"complete", kMethod<RequestComplete>, METH_O, "Answers with one array per output."},
     {"fail", kMethod<RequestFail>, METH_O, "Answers with an error."},
     {nullptr, nullptr, 0, nullptr},
@@ -328,27 +287,12 @@ std::array<PyGetSetDef, 3> batch_properties = {{
     {"rows", kGetter<BatchRows>, nullptr, "Rows of all requests together.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
-std::array<PyMethodDef, 3> batch_methods = {{
+std::array<PyMethodDef, 4> batch_methods = {{
+    {"send", kMethod<BatchSend>, METH_O, "Splits one array per output into parts of answers."},
     {"gather", kMethod<BatchGather>, METH_O, "One array of all requests' rows of an input."},
     {"scatter", kMethod<BatchScatter>, METH_O, "Splits one array per output and answers all."},
     {nullptr, nullptr, 0, nullptr},
 }};
-
-PyTypeObject* MakeType(PyObject* module, const char* name, int size, PyGetSetDef* properties,
-                       PyMethodDef* methods, destructor free) {
-  std::array<PyType_Slot, 4> slots = {{{Py_tp_getset, properties},
-                                       {Py_tp_methods, methods},
-                                       {Py_tp_dealloc, reinterpret_cast<void*>(free)},
-                                       {0, nullptr}}};
-  PyType_Spec spec = {.name = name,
-                      .basicsize = size,
-                      .itemsize = 0,
-                      .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                      .slots = slots.data()};
-  auto* type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  if (type != nullptr && PyModule_AddType(module, type) != 0) return nullptr;
-  return type;
-}
 
 }  // namespace
 
@@ -360,11 +304,12 @@ bool PrepareBatchTypes(PyObject* module) {
   return batch_type != nullptr && request_type != nullptr;
 }
 
-Reference MakeBatchObject(Batch& batch) {
+Reference MakeBatchObject(Batch& batch, uint64_t capabilities) {
   PyObject* self = batch_type->tp_alloc(batch_type, 0);
   if (self != nullptr) {
     AsBatch(self)->batch = &batch;
     AsBatch(self)->requests = nullptr;
+    AsBatch(self)->capabilities = capabilities;
   }
   return Reference(self);
 }

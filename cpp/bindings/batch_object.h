@@ -4,6 +4,8 @@
 
 #include <Python.h>
 
+#include <cstdint>
+
 #include "bindings/reference.h"
 #include "engine/batch.h"
 
@@ -14,8 +16,8 @@ namespace despina::bindings {
 // Makes the types and adds them to the module. False with an exception set.
 bool PrepareBatchTypes(PyObject* module);
 
-// An object over a batch. Null with an exception set.
-Reference MakeBatchObject(Batch& batch);
+// An object over a batch of a backend with these capabilities. Null with an exception set.
+Reference MakeBatchObject(Batch& batch, uint64_t capabilities);
 
 // The batch ends: whoever kept the object, or one of its requests, is told so from now on.
 void EndBatchObject(PyObject* object);

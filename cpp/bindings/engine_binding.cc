@@ -77,11 +77,12 @@ class PythonEngine {
   PythonEngine(const PythonEngine&) = delete;
   PythonEngine& operator=(const PythonEngine&) = delete;
 
-  void Load(const ModelDefinition& definition, const py::object& model) {
+  void Load(const ModelDefinition& definition, const py::object& model, uint64_t capabilities) {
     std::unique_ptr<ExecutorFactory> factory = NativeFactoryOf(model);
     if (factory == nullptr && !model.is_none()) {
       factory = MakePythonExecutorFactory(
-          model.ptr(), Concat("model '", definition.name, "' version ", definition.version));
+          model.ptr(), Concat("model '", definition.name, "' version ", definition.version),
+          capabilities);
     } else if (factory == nullptr && !definition.is_ensemble()) {
       throw EngineError(InvalidArgument(
           Concat("model '", definition.name, "' has neither steps nor something that runs it")));
@@ -119,6 +120,22 @@ class PythonEngine {
                                      .request_id = request_id,
                                      .parameters = std::move(parameters),
                                      .timeout = timeout});
+  }
+
+  std::unique_ptr<ResponseStream> Stream(const std::string& model, const py::dict& inputs,
+                                         std::optional<int64_t> version,
+                                         std::optional<std::vector<std::string>> outputs,
+                                         const std::string& request_id,
+                                         std::optional<py::dict> parameters,
+                                         std::optional<double> timeout) {
+    return std::make_unique<ResponseStream>(engine_,
+                                            InferArguments{.model = model,
+                                                           .version = version,
+                                                           .inputs = inputs,
+                                                           .outputs = std::move(outputs),
+                                                           .request_id = request_id,
+                                                           .parameters = std::move(parameters),
+                                                           .timeout = timeout});
   }
 
   std::string Statistics(const std::optional<std::string>& name,
@@ -238,11 +255,15 @@ void BindEngine(py::module_& module) {
            py::call_guard<py::gil_scoped_release>(),
            "Waits so many seconds for answers in flight, then closes everything. Whether all were "
            "answered.");
+  py::class_<ResponseStream>(module, "ResponseStream", "The parts of one request's answer.")
+      .def("next", &ResponseStream::Next, "Waits for the next part; None after the last one.")
+      .def("close", &ResponseStream::Close, "Cancels the request unless it has ended.");
   py::class_<PythonEngine> engine(module, "Engine", "The models of a server.");
   engine
       .def(py::init<size_t>(), py::kw_only(),
            py::arg("pool_max_cached_bytes") = PoolLimits().max_cached_bytes)
       .def("load", &PythonEngine::Load, py::arg("definition"), py::arg("model"),
+           py::arg("capabilities") = 0,
            "Starts a model's instances, or an ensemble (then without a model).")
       .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("known"), py::arg("serving"),
            py::arg("ready"), py::arg("live") = true, py::arg("exiting") = false,
@@ -254,6 +275,11 @@ void BindEngine(py::module_& module) {
            py::arg("version") = py::none(), py::arg("outputs") = py::none(),
            py::arg("request_id") = "", py::arg("parameters") = py::none(),
            py::arg("timeout") = py::none(), "Runs one request and returns its outputs.")
+      .def("stream", &PythonEngine::Stream, py::keep_alive<0, 1>(), py::arg("model"),
+           py::arg("inputs"), py::kw_only(), py::arg("version") = py::none(),
+           py::arg("outputs") = py::none(), py::arg("request_id") = "",
+           py::arg("parameters") = py::none(), py::arg("timeout") = py::none(),
+           "Runs one request; its answer comes in parts.")
       .def("statistics", &PythonEngine::Statistics, py::arg("name") = py::none(),
            py::arg("version") = py::none(), "The statistics extension's JSON text.")
       .def("memory", &PythonEngine::Memory, "Figures of the buffer pool.")

@@ -8,6 +8,7 @@
 #include "bindings/arrays.h"
 #include "bindings/batch_object.h"
 #include "bindings/definitions.h"
+#include "bindings/detached_object.h"
 #include "bindings/engine_binding.h"
 #include "bindings/engine_error.h"
 #include "bindings/native_binding.h"
@@ -39,7 +40,8 @@ void BindLog(py::module_& module) {
 PYBIND11_MODULE(_engine, module) {
   module.doc() = "The compiled engine. Only despina.engine imports it.";
   if (_import_array() < 0 || !despina::bindings::PrepareArrays() ||
-      !despina::bindings::PrepareBatchTypes(module.ptr())) {
+      !despina::bindings::PrepareBatchTypes(module.ptr()) ||
+      !despina::bindings::PrepareDetachedType(module.ptr())) {
     throw py::error_already_set();
   }
   despina::bindings::BindEngineError(module);

@@ -26,11 +26,12 @@ void LogTraceback(std::string_view what, std::string_view traceback) {
 class PythonExecutor final : public Executor {
  public:
   PythonExecutor(std::unique_ptr<InterpreterThread> thread, Reference instance, Reference execute,
-                 std::string label)
+                 std::string label, uint64_t capabilities)
       : thread_(std::move(thread)),
         instance_(std::move(instance)),
         execute_(std::move(execute)),
-        label_(std::move(label)) {}
+        label_(std::move(label)),
+        capabilities_(capabilities) {}
 
   ~PythonExecutor() override {
     const InterpreterThread::Hold hold(*thread_);
@@ -48,7 +49,7 @@ class PythonExecutor final : public Executor {
   void Execute(Batch& batch) override {
     const InterpreterThread::Hold hold(*thread_);
     DropReleased();
-    const Reference object = MakeBatchObject(batch);
+    const Reference object = MakeBatchObject(batch, capabilities_);
     if (object) {
       PyObject* argument = object.get();
       const Reference result(PyObject_Vectorcall(execute_.get(), &argument, 1, nullptr));
@@ -91,12 +92,13 @@ class PythonExecutor final : public Executor {
   // The bound method.
   Reference execute_;
   const std::string label_;
+  const uint64_t capabilities_;
 };
 
 class PythonExecutorFactory final : public ExecutorFactory {
  public:
-  PythonExecutorFactory(PyObject* model, std::string label)
-      : model_(Reference::Borrow(model)), label_(std::move(label)) {}
+  PythonExecutorFactory(PyObject* model, std::string label, uint64_t capabilities)
+      : model_(Reference::Borrow(model)), label_(std::move(label)), capabilities_(capabilities) {}
 
   ~PythonExecutorFactory() override {
     const PyGILState_STATE state = PyGILState_Ensure();
@@ -120,7 +122,7 @@ class PythonExecutorFactory final : public ExecutorFactory {
     }
     hold.reset();
     return std::unique_ptr<Executor>(std::make_unique<PythonExecutor>(
-        std::move(thread), std::move(object), std::move(execute), std::move(label)));
+        std::move(thread), std::move(object), std::move(execute), std::move(label), capabilities_));
   }
 
  private:
@@ -136,12 +138,14 @@ class PythonExecutorFactory final : public ExecutorFactory {
 
   Reference model_;
   const std::string label_;
+  const uint64_t capabilities_;
 };
 
 }  // namespace
 
-std::unique_ptr<ExecutorFactory> MakePythonExecutorFactory(PyObject* model, std::string label) {
-  return std::make_unique<PythonExecutorFactory>(model, std::move(label));
+std::unique_ptr<ExecutorFactory> MakePythonExecutorFactory(PyObject* model, std::string label,
+                                                           uint64_t capabilities) {
+  return std::make_unique<PythonExecutorFactory>(model, std::move(label), capabilities);
 }
 
 }  // namespace despina::bindings

@@ -3,6 +3,7 @@
 
 #include <Python.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,7 +13,9 @@
 namespace despina::bindings {
 
 // `model` is a despina_sdk.Model, which is kept. Called with the lock; the factory may be destroyed
-// on any thread, with or without it. `label` names the model in the log.
-std::unique_ptr<ExecutorFactory> MakePythonExecutorFactory(PyObject* model, std::string label);
+// on any thread, with or without it. `label` names the model in the log;
+// `capabilities` are those of its backend.
+std::unique_ptr<ExecutorFactory> MakePythonExecutorFactory(PyObject* model, std::string label,
+                                                           uint64_t capabilities);
 
 }  // namespace despina::bindings

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string_view>
@@ -41,18 +42,46 @@ class Waiter final : public Completion {
     }
   }
 
+  void OnPart(const Request&, Response part) noexcept override {
+    std::lock_guard lock(mutex_);
+    if (left_) return;
+    parts_.push_back(std::move(part));
+    changed_.notify_all();
+  }
+
   // Nobody will submit: breaks the cycle.
   void Forget() { self_.reset(); }
 
-  std::unique_ptr<Request> WaitFor(std::chrono::duration<double> time) {
+  // Nobody takes any more: cancels what has not been answered.
+  void Leave(Request& request) {
+    {
+      std::lock_guard lock(mutex_);
+      if (answered_) return;
+      left_ = true;
+      parts_.clear();
+    }
+    request.Cancel();
+  }
+
+  // What has come by then: first the parts, then the end.
+  struct Arrived {
+    std::optional<Response> part;
+    std::unique_ptr<Request> end;
+  };
+  Arrived WaitFor(std::chrono::duration<double> time) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, time, [this] { return answered_ != nullptr; });
-    return std::move(answered_);
+    changed_.wait_for(lock, time, [this] { return answered_ != nullptr || !parts_.empty(); });
+    if (parts_.empty()) return {.part = {}, .end = std::move(answered_)};
+    Arrived arrived{.part = std::move(parts_.front()), .end = nullptr};
+    parts_.pop_front();
+    return arrived;
   }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::deque<Response> parts_;
+  bool left_ = false;
   std::unique_ptr<Request> answered_;
   std::shared_ptr<Waiter> self_;
 };
@@ -134,19 +163,19 @@ std::unique_ptr<Request> MakeRequest(Engine& engine, Submitter& submitter,
 
 // Waits without the lock. An answer that comes stays with the waiter until it is returned, so that
 // `submitted` may be cancelled until then.
-std::unique_ptr<Request> Wait(Waiter& waiter, Request& submitted, std::optional<double> timeout) {
+Waiter::Arrived Wait(Waiter& waiter, Request& submitted, std::optional<double> timeout) {
   using SteadyClock = std::chrono::steady_clock;
   const auto begin = SteadyClock::now();
   while (true) {
     const std::chrono::duration<double> before = SteadyClock::now() - begin;
     const double period =
         timeout ? std::min(kSignalSeconds, *timeout - before.count()) : kSignalSeconds;
-    std::unique_ptr<Request> answered;
+    Waiter::Arrived arrived;
     {
       const py::gil_scoped_release release;
-      answered = waiter.WaitFor(std::chrono::duration<double>(std::max(period, 0.0)));
+      arrived = waiter.WaitFor(std::chrono::duration<double>(std::max(period, 0.0)));
     }
-    if (answered) return answered;
+    if (arrived.part || arrived.end) return arrived;
     const std::chrono::duration<double> waited = SteadyClock::now() - begin;
     const bool late = timeout && waited.count() >= *timeout;
     if (!late && PyErr_CheckSignals() == 0) continue;
@@ -156,42 +185,100 @@ std::unique_ptr<Request> Wait(Waiter& waiter, Request& submitted, std::optional<
   }
 }
 
-py::dict OutputsOf(const Request& request, Allocator& allocator) {
-  if (!request.response.status.ok()) throw EngineError(request.response.status);
+py::dict OutputsOf(const Response& response, const ModelDefinition& model, Allocator& allocator) {
+  if (!response.status.ok()) throw EngineError(response.status);
   py::dict outputs;
-  for (const OutputTensor& output : request.response.outputs) {
+  for (const OutputTensor& output : response.outputs) {
     PyObject* array = ArrayOf(output.tensor, allocator);
     if (array == nullptr) throw py::error_already_set();
-    outputs[py::str(request.model->definition().outputs[output.index].name)] =
-        py::reinterpret_steal<py::object>(array);
+    outputs[py::str(model.outputs[output.index].name)] = py::reinterpret_steal<py::object>(array);
   }
   return outputs;
+}
+
+void CheckTimeout(std::optional<double> timeout) {
+  // Also refuses NaN.
+  if (timeout && !(*timeout >= 0)) {
+    throw EngineError(InvalidArgument("the timeout is not a number of seconds from 0 on"));
+  }
+}
+
+// A request that is on its way, and who waits for it.
+struct Submitted {
+  std::shared_ptr<Waiter> waiter;
+  // Until the waiter has given back its end.
+  Request* request;
+};
+
+Submitted Submit(Engine& engine, const InferArguments& arguments, bool in_parts) {
+  DropReleased();
+  Submitter submitter(engine.snapshot());
+  std::unique_ptr<Request> request = MakeRequest(engine, submitter, arguments);
+  if (request->model->definition().decoupled && !in_parts) {
+    throw EngineError(
+        {Code::kUnimplemented, Concat("model '", arguments.model,
+                                      "' is decoupled: its answers come in parts, from stream()")});
+  }
+  const Submitted submitted{Waiter::Make(), request.get()};
+  request->completion = submitted.waiter.get();
+  const py::gil_scoped_release release;
+  Status status = submitter.Submit(request);
+  if (!status.ok()) {
+    submitted.waiter->Forget();
+    throw EngineError(status);
+  }
+  submitter.Flush();
+  return submitted;
 }
 
 }  // namespace
 
 py::dict Infer(Engine& engine, const InferArguments& arguments) {
-  // Also refuses NaN.
-  if (arguments.timeout && !(*arguments.timeout >= 0)) {
-    throw EngineError(InvalidArgument("the timeout is not a number of seconds from 0 on"));
-  }
-  DropReleased();
-  Submitter submitter(engine.snapshot());
-  std::unique_ptr<Request> request = MakeRequest(engine, submitter, arguments);
-  const std::shared_ptr<Waiter> waiter = Waiter::Make();
-  request->completion = waiter.get();
-  Request& submitted = *request;
-  {
-    const py::gil_scoped_release release;
-    Status status = submitter.Submit(request);
-    if (!status.ok()) {
-      waiter->Forget();
-      throw EngineError(status);
-    }
-    submitter.Flush();
-  }
-  const std::unique_ptr<Request> answered = Wait(*waiter, submitted, arguments.timeout);
-  return OutputsOf(*answered, engine.allocator());
+  CheckTimeout(arguments.timeout);
+  const Submitted submitted = Submit(engine, arguments, false);
+  const Waiter::Arrived arrived = Wait(*submitted.waiter, *submitted.request, arguments.timeout);
+  return OutputsOf(arrived.end->response, arrived.end->model->definition(), engine.allocator());
 }
+
+class ResponseStream::Impl {
+ public:
+  Impl(Engine& engine, const InferArguments& arguments)
+      : allocator_(engine.allocator()),
+        timeout_(arguments.timeout),
+        submitted_(Submit(engine, arguments, true)) {}
+  ~Impl() {
+    // An end that has come, or comes, is the waiter's to drop.
+    if (submitted_.request != nullptr) submitted_.waiter->Leave(*submitted_.request);
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
+  std::optional<py::dict> Next() {
+    if (submitted_.request == nullptr) return std::nullopt;
+    const Waiter::Arrived arrived = Wait(*submitted_.waiter, *submitted_.request, timeout_);
+    if (arrived.part) {
+      return OutputsOf(*arrived.part, submitted_.request->model->definition(), allocator_);
+    }
+    submitted_.request = nullptr;
+    const Response& last = arrived.end->response;
+    // The end of a stream carries an error, or the whole answer of a model that sent no parts.
+    if (last.status.ok() && last.outputs.empty()) return std::nullopt;
+    return OutputsOf(last, arrived.end->model->definition(), allocator_);
+  }
+
+ private:
+  Allocator& allocator_;
+  const std::optional<double> timeout_;
+  Submitted submitted_;
+};
+
+ResponseStream::ResponseStream(Engine& engine, const InferArguments& arguments) {
+  CheckTimeout(arguments.timeout);
+  impl_ = std::make_unique<Impl>(engine, arguments);
+}
+ResponseStream::~ResponseStream() = default;
+
+std::optional<py::dict> ResponseStream::Next() { return impl_ ? impl_->Next() : std::nullopt; }
+void ResponseStream::Close() { impl_.reset(); }
 
 }  // namespace despina::bindings

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,5 +28,24 @@ struct InferArguments {
 // Submits one request and waits for its answer, without the lock. Returns names to read-only
 // arrays. Throws EngineError, and what a signal handler throws while it waits.
 pybind11::dict Infer(Engine& engine, const InferArguments& arguments);
+
+// The parts of one request's answer. With the lock.
+class ResponseStream {
+ public:
+  // Submits the request.
+  ResponseStream(Engine& engine, const InferArguments& arguments);
+  // Cancels it unless it has ended.
+  ~ResponseStream();
+
+  // Waits for the next part, without the lock; nothing after the last one. Throws as Infer(); the
+  // timeout is for each part.
+  std::optional<pybind11::dict> Next();
+  // Nobody takes any more.
+  void Close();
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
 
 }  // namespace despina::bindings

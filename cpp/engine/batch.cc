@@ -71,10 +71,11 @@ void Settle(Request& request, Status status) {
 
 DetachedRequest::DetachedRequest(std::unique_ptr<Request> request,
                                  const ModelDefinition& definition, ExecutionSink& sink,
-                                 Clock& clock)
+                                 Allocator& allocator, Clock& clock)
     : request_(std::move(request)),
       definition_(definition),
       sink_(sink),
+      allocator_(allocator),
       clock_(clock),
       started_(clock.Now()) {}
 
@@ -232,7 +233,7 @@ DetachedRequest Batch::Detach(size_t i) {
   RequestState& state = slot.request->state;
   state.times = TimesNow();
   state.times.queue = std::max(Duration::zero(), started_ - state.arrival);
-  return {std::move(slot.request), definition_, sink_, clock_};
+  return {std::move(slot.request), definition_, sink_, allocator_, clock_};
 }
 
 }  // namespace despina

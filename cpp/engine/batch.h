@@ -32,11 +32,13 @@ class ExecutionSink {
 class DetachedRequest {
  public:
   DetachedRequest(std::unique_ptr<Request> request, const ModelDefinition& definition,
-                  ExecutionSink& sink, Clock& clock);
+                  ExecutionSink& sink, Allocator& allocator, Clock& clock);
   DetachedRequest(DetachedRequest&&) = default;
   ~DetachedRequest();
 
   const Request& request() const { return *request_; }
+  const ModelDefinition& definition() const { return definition_; }
+  Allocator& allocator() const { return allocator_; }
   Status AddOutput(uint32_t output, Tensor tensor);
   void AddParameter(Parameter parameter);
   // Sends the outputs added so far as one part of the answer. FAILED_PRECONDITION when the model
@@ -49,6 +51,7 @@ class DetachedRequest {
   std::unique_ptr<Request> request_;
   const ModelDefinition& definition_;
   ExecutionSink& sink_;
+  Allocator& allocator_;
   Clock& clock_;
   TimePoint started_;
 };

@@ -80,6 +80,10 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   if (!json_size.ok()) return json_size.status();
   Result<ModelRef> model = service_.submitter.Find(match_.model, match_.version);
   if (!model.ok()) return model.status();
+  if ((*model)->definition().decoupled) {
+    return {Code::kUnimplemented,
+            "HTTP end point doesn't support models with decoupled transaction policy"};
+  }
   Result<protocol::InferRequest> infer =
       protocol::ParseInfer(*std::move(model), body, *json_size, service_.allocator);
   if (!infer.ok()) return infer.status();

@@ -29,6 +29,7 @@ ParameterValue = str | int | bool | float
 class Capability(Flag):
     """What a backend does beyond answering each request once before ``execute`` returns."""
 
+    NONE = 0
     STREAMING = auto()
     """Answers in parts: ``Request.send``, ``Batch.send``. The parts of a model are wanted where
     its configuration has ``model_transaction_policy { decoupled: true }``."""
@@ -247,7 +248,7 @@ class Backend(ABC):
     name: ClassVar[str]
     """As in the field ``backend`` of a model configuration."""
 
-    capabilities: ClassVar[Capability] = Capability(0)
+    capabilities: ClassVar[Capability] = Capability.NONE
     """What is not declared is refused with UNIMPLEMENTED."""
 
     uses: ClassVar[frozenset[str]] = frozenset()

@@ -75,6 +75,7 @@ class Definition:
     steps: tuple[Step, ...] = ()
     max_inflight_requests: int = 0
     config_json: str = "{}"
+    decoupled: bool = False
 
 
 def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Definition:
@@ -123,6 +124,7 @@ def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Defi
         steps=tuple(map(_step, ensemble.step)),
         max_inflight_requests=ensemble.max_inflight_requests,
         config_json=config_to_json(config),
+        decoupled=config.model_transaction_policy.decoupled,
     )
 
 

@@ -131,12 +131,17 @@ def check_tensors(
 def _check_tensors(
     ensemble: Definition, models: Mapping[tuple[str, int], Definition]
 ) -> Iterator[Problem]:
+    if ensemble.decoupled:
+        yield Problem("model_transaction_policy.decoupled", "an ensemble gives one answer")
     sources = {
         tensor.name: _Source(tensor, ensemble.max_batch_size, "the ensemble's input")
         for tensor in ensemble.inputs
     }
     for index, step in enumerate(ensemble.steps):
         model, what = models[step.model, step.version], f"step {index} (model '{step.model}')"
+        if model.decoupled:
+            text = f"{what} is decoupled, and an ensemble takes one answer of each step"
+            yield Problem(f"ensemble_scheduling.step[{index}].model_name", text)
         yield from _check_names(index, step, model)
         outputs = {tensor.name: tensor for tensor in model.outputs}
         for tensor, name in step.outputs:

@@ -45,6 +45,7 @@ USED = {
     "optimization.input_pinned_memory": "enable",
     "optimization.output_pinned_memory": "enable",
     "parameters": "string_value",
+    "model_transaction_policy": "decoupled",
 }
 """Fields that are acted on, by the path of their message. Those that are messages are looked into:
 each field of theirs stands here or among those that are refused."""
@@ -52,7 +53,6 @@ each field of theirs stands here or among those that are refused."""
 UNSUPPORTED = {
     "sequence_batching": "the sequence batcher is not there yet",
     "model_warmup": "warm-up is not there yet",
-    "model_transaction_policy.decoupled": "decoupled models are not there yet",
     "response_cache.enable": "the response cache is not there yet",
     "model_repository_agents": "repository agents are not there yet",
     "batch_input": "ragged batching is not there yet",

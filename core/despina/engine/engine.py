@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from despina import _engine
 from despina.config.definition import Definition, Tensor
 from despina.engine.native import NativeModel, translated
-from despina_sdk import Array, Model
+from despina_sdk import Array, Capability, Model
 from despina_sdk.backend import ParameterValue
 
 log = _engine.log
@@ -87,19 +87,25 @@ class Engine:
         with translated():
             self._engine = _engine.Engine(pool_max_cached_bytes=pool_max_cached_bytes)
 
-    def load(self, definition: Definition, model: Model | None) -> None:
+    def load(
+        self,
+        definition: Definition,
+        model: Model | None,
+        capabilities: Capability = Capability.NONE,
+    ) -> None:
         """Starts the instances of a version; it takes requests once it is published.
 
         Args:
             definition: of the version.
             model: makes the instances; ``None`` for an ensemble.
+            capabilities: of its backend.
 
         Raises:
             DespinaError: an instance cannot be made. Nothing stays behind.
         """
         with translated():
             runs = model.handle if isinstance(model, NativeModel) else model
-            self._engine.load(_definition(definition), runs)
+            self._engine.load(_definition(definition), runs, capabilities.value)
 
     def publish(
         self,
@@ -154,6 +160,30 @@ class Engine:
                 timeout=timeout,
             )
 
+    def stream(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        *,
+        version: int | None = None,
+        outputs: Sequence[str] | None = None,
+        request_id: str = "",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[dict[str, Array]]:
+        """Runs one request; see ``despina.Server.stream``."""
+        with translated():
+            stream = self._engine.stream(
+                model,
+                dict(inputs),
+                version=version,
+                outputs=outputs,
+                request_id=request_id,
+                parameters=dict(parameters) if parameters else None,
+                timeout=timeout,
+            )
+        return _parts(stream)
+
     def statistics(self, name: str | None = None, version: int | None = None) -> dict[str, Any]:
         """The answer of ``/v2/models/stats``."""
         with translated():
@@ -202,6 +232,18 @@ class Engine:
         """Stops front ends, then models. A second call does nothing."""
         with translated():
             self._engine.close()
+
+
+def _parts(stream: _engine.ResponseStream) -> Iterator[dict[str, Array]]:
+    try:
+        while True:
+            with translated():
+                part = stream.next()
+            if part is None:
+                return
+            yield part
+    finally:
+        stream.close()
 
 
 def _definition(definition: Definition) -> _engine.ModelDefinition:

@@ -20,7 +20,7 @@ from despina.errors import DespinaError, reason
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, foreign_library
 from despina.repository.catalog import Source
-from despina_sdk import Backend, BackendError, Code, Model, ModelSpec
+from despina_sdk import Backend, BackendError, Capability, Code, Model, ModelSpec
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,12 @@ logger = logging.getLogger(__name__)
 class ModelEngine(Protocol):
     """What the life cycle needs of the engine."""
 
-    def load(self, definition: Definition, model: Model | None) -> None:
+    def load(
+        self,
+        definition: Definition,
+        model: Model | None,
+        capabilities: Capability = Capability.NONE,
+    ) -> None:
         """Starts the instances; the model takes requests once it is published."""
 
     def publish(
@@ -97,7 +102,8 @@ class Loader:
         try:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
-            self._engine.load(definition, model)
+            capabilities = self._registry.backend(config.backend).capabilities
+            self._engine.load(definition, model, capabilities)
         except BaseException:
             _close(model, source.name)
             raise
