@@ -51,7 +51,7 @@ class Runtime:
         self.settings = settings
         models = models or {}
         classes = {backend.name: backend for backend, _ in models.values()}
-        self.registry = Registry(options, classes)
+        self.registry = Registry(options, classes, settings.backend_directory)
         if unknown := check_options(options, self.registry):
             logger.warning("--backend-config for backends that nobody offers: %s", quoted(unknown))
         self.hooks = Hooks()

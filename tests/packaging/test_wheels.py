@@ -34,7 +34,7 @@ SYSTEM_LIBRARIES = {
 }
 SECONDS_TO_START = 60
 IDENTITY = """\
-backend: "identity_python"
+backend: "%s"
 max_batch_size: 8
 input [ { name: "INPUT0" data_type: TYPE_FP32 dims: [ 4 ] } ]
 output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 4 ] } ]
@@ -49,7 +49,7 @@ def dist(checkout: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def server_wheel(dist: Path) -> Path:
-    """The wheel of the server, the only one with compiled code."""
+    """The wheel of the server, with the engine in it."""
     (wheel,) = dist.glob("despina-*.whl")
     return wheel
 
@@ -92,10 +92,15 @@ def test_there_is_one_wheel_of_each_distribution(dist: Path) -> None:
     assert sorted(names) == sorted(OURS)
 
 
-def test_only_the_server_is_tied_to_a_platform(dist: Path, server_wheel: Path) -> None:
+def test_only_what_is_compiled_is_tied_to_a_platform(dist: Path) -> None:
     compiled = [wheel for wheel in dist.glob("*.whl") if not wheel.stem.endswith("-none-any")]
-    assert compiled == [server_wheel]
-    assert "-manylinux_" in server_wheel.name
+    assert {metadata(wheel)["name"][0] for wheel in compiled} == {"despina", "despina-identity"}
+    assert all("-manylinux_" in wheel.name for wheel in compiled)
+
+
+def test_a_native_backend_serves_every_python(dist: Path) -> None:
+    (wheel,) = dist.glob("despina_identity-*.whl")
+    assert "-py3-none-" in wheel.name
 
 
 def test_the_server_is_small(server_wheel: Path) -> None:
@@ -175,9 +180,10 @@ def test_the_wheels_install_together(environment: Path) -> None:
 def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an installed server with an identity model; it has to end well, too."""
     folder = tmp_path_factory.mktemp("serve")
-    version = folder / "models" / "identity" / "1"
-    version.mkdir(parents=True)
-    (version.parent / "config.pbtxt").write_text(IDENTITY)
+    for backend in ("identity", "identity_python"):
+        version = folder / "models" / backend / "1"
+        version.mkdir(parents=True)
+        (version.parent / "config.pbtxt").write_text(IDENTITY % backend)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
 
@@ -219,11 +225,28 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) 
     )
 
 
-def test_the_installed_server_answers(server: str) -> None:
+@pytest.mark.parametrize("model", ["identity", "identity_python"])
+def test_the_installed_server_answers(server: str, model: str) -> None:
     tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [1, 4], "data": [1.5, -2, 0, 4]}
     request = urllib.request.Request(
-        f"{server}/v2/models/identity/infer", json.dumps({"inputs": [tensor]}).encode()
+        f"{server}/v2/models/{model}/infer", json.dumps({"inputs": [tensor]}).encode()
     )
     with urllib.request.urlopen(request, timeout=30) as answer:
         (output,) = json.load(answer)["outputs"]
     assert output == {**tensor, "name": "OUTPUT0"}
+
+
+def test_the_installed_sdk_builds_the_backend_of_the_readme(
+    environment: Path, checkout: Path, tmp_path: Path
+) -> None:
+    readme = (checkout / "README.md").read_text()
+    for language, name in (("cpp", "twice.cc"), ("cmake", "CMakeLists.txt")):
+        (text,) = re.findall(rf"```{language}\n(.*?)```", readme, re.DOTALL)
+        (tmp_path / name).write_text(text)
+    where = run(environment / "bin" / "python", "-m", "despina_sdk.cmake").strip()
+    assert Path(where).is_relative_to(environment)
+    cmake = Path(sys.executable).with_name("cmake")
+    build = tmp_path / "build"
+    run(cmake, "-S", tmp_path, "-B", build, f"-DDespinaSDK_DIR={where}")
+    run(cmake, "--build", build)
+    assert (build / "libdespina_twice.so").is_file()

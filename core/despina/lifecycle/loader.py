@@ -98,12 +98,12 @@ class Loader:
         config.CopyFrom(source.config)
         spec = self._spec(config, source, version)
         self._hooks.may_load(spec)
-        model = self._make(spec, source)
+        backend = self._backend(spec, source)
+        model = _make(backend, spec, source)
         try:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
-            capabilities = self._registry.backend(config.backend).capabilities
-            self._engine.load(definition, model, capabilities)
+            self._engine.load(definition, model, backend.capabilities)
         except BaseException:
             _close(model, source.name)
             raise
@@ -134,30 +134,39 @@ class Loader:
             config.parameters[key].string_value = value
         return _spec_of(config, source, version) if options else spec
 
-    def _make(self, spec: ModelSpec, source: Source) -> Model:
+    def _backend(self, spec: ModelSpec, source: Source) -> Backend:
+        """That of a distribution, or else of a library in the model's folders or the operator's."""
         name = source.config.backend
         try:
-            backend = self._registry.backend(name)
+            return self._registry.backend(name)
         except DespinaError as error:
-            foreign = foreign_library(spec.path, source.folder)
-            if foreign is None or error.code is not Code.NOT_FOUND:
+            if error.code is not Code.NOT_FOUND:
+                raise
+            folders = spec.path, source.folder
+            if backend := self._registry.library_backend(name, *folders):
+                return backend
+            if (foreign := foreign_library(*folders)) is None:
                 raise
             raise DespinaError(Code.UNIMPLEMENTED, f"backend '{name}': {foreign}") from error
-        text = f"backend '{name}' does not use it"
-        unused = sorted(source.backend_fields - backend.uses)
-        refuse(source.name, source.origin, [Problem(field, text) for field in unused])
-        model = _load_with(backend, spec)
-        if not isinstance(model, Model) or getattr(model, "signature", None) is None:
-            what = "no despina_sdk.Model" if not isinstance(model, Model) else "no signature"
-            text = f"backend '{name}' gave {what} for model '{spec.name}'"
-            raise DespinaError(Code.INTERNAL, text)
-        return model
 
     def _complete(self, config: ModelConfig, model: Model, source: Source) -> None:
         problems = complete(config, model.signature, fill=self._auto_complete)
         normalise(config, source.name)
         problems += validate(config, source.name, completing=False)
         refuse(source.name, source.origin, problems)
+
+
+def _make(backend: Backend, spec: ModelSpec, source: Source) -> Model:
+    name = source.config.backend
+    text = f"backend '{name}' does not use it"
+    unused = sorted(source.backend_fields - backend.uses)
+    refuse(source.name, source.origin, [Problem(field, text) for field in unused])
+    model = _load_with(backend, spec)
+    if not isinstance(model, Model) or getattr(model, "signature", None) is None:
+        what = "no despina_sdk.Model" if not isinstance(model, Model) else "no signature"
+        text = f"backend '{name}' gave {what} for model '{spec.name}'"
+        raise DespinaError(Code.INTERNAL, text)
+    return model
 
 
 def _spec_of(config: ModelConfig, source: Source, version: int) -> ModelSpec:
@@ -176,6 +185,8 @@ def _spec_of(config: ModelConfig, source: Source, version: int) -> ModelSpec:
 def _load_with(backend: Backend, spec: ModelSpec) -> Model:
     try:
         return backend.load(spec)
+    except DespinaError:
+        raise  # a library's, or the backend's of one
     except BackendError as error:
         raise DespinaError(error.code, error.message) from error
     except Exception as error:

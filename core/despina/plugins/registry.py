@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
@@ -59,9 +59,9 @@ class _Entry:
         self,
         row: BackendRow,
         point: EntryPoint | None,
-        backend_class: type[Backend] | NativeBackend | None,
+        offered: type[Backend] | NativeBackend | Path | None,
     ) -> None:
-        self.row, self.point, self.backend_class = row, point, backend_class
+        self.row, self.point, self.offered = row, point, offered
         self.backend: Backend | None = None
         self.lock = threading.RLock()
 
@@ -73,13 +73,18 @@ class Registry:
         self,
         options: Mapping[str, Mapping[str, str]] | None = None,
         in_process: Mapping[str, type[Backend]] | None = None,
+        directory: str = "",
     ) -> None:
         """Reads the metadata of what is installed.
 
         Args:
             options: the operator's settings, by backend.
             in_process: classes that a program hands over; they come before those installed.
+            directory: the operator's folder of libraries, each in a folder of its backend's name.
         """
+        self._directory = Path(directory) if directory else None
+        self._libraries: dict[tuple[str, Path, int, int], _Entry] = {}
+        self._libraries_lock = threading.Lock()
         self._options = options or {}
         self._entries = _discover()
         for name, backend_class in (in_process or {}).items():
@@ -89,7 +94,8 @@ class Registry:
 
     def rows(self) -> list[BackendRow]:
         """What is known by now, by name. Imports nothing."""
-        return [self._entries[name].row for name in sorted(self._entries)]
+        entries = [*self._entries.values(), *self._libraries.values()]
+        return sorted((entry.row for entry in entries), key=lambda row: row.name)
 
     def probe(self) -> list[BackendRow]:
         """Imports every backend and makes its object; what is known then."""
@@ -106,7 +112,37 @@ class Registry:
         Raises:
             DespinaError: NOT_FOUND: nobody offers it. FAILED_PRECONDITION: it does not work.
         """
-        entry = self._entry(name)
+        return self._backend_of(self._entry(name))
+
+    def library_backend(self, name: str, *folders: Path) -> Backend | None:
+        """The backend of a library in one of the folders, or in the operator's; None without one.
+
+        The first of ``libdespina_NAME.so`` and ``libNAME.so`` in each folder counts. A file that
+        has changed is another backend.
+
+        Raises:
+            DespinaError: FAILED_PRECONDITION: there is one, and it does not work.
+        """
+        path = self._find_library(name, folders)
+        if path is None:
+            return None
+        status = path.stat()
+        with self._libraries_lock:
+            entry = self._libraries.setdefault(
+                (name, path, status.st_ino, status.st_mtime_ns), _library_entry(name, path)
+            )
+        return self._backend_of(entry)
+
+    def _find_library(self, name: str, folders: Sequence[Path]) -> Path | None:
+        if "/" in name:
+            return None
+        operators = [self._directory / name] if self._directory else []
+        files = (f"libdespina_{name}.so", f"lib{name}.so")
+        paths = (folder / file for folder in (*folders, *operators) for file in files)
+        return next((path for path in paths if path.is_file()), None)
+
+    def _backend_of(self, entry: _Entry) -> Backend:
+        name = entry.row.name
         with entry.lock:
             if entry.backend is None and entry.row.state is BackendState.AVAILABLE:
                 self._make(entry)
@@ -117,7 +153,7 @@ class Registry:
 
     def close(self) -> None:
         """Closes the backends that were made, once; their errors go to the log."""
-        for entry in self._entries.values():
+        for entry in (*self._entries.values(), *self._libraries.values()):
             with entry.lock:
                 backend, entry.backend = entry.backend, None
                 if backend is not None:
@@ -139,11 +175,11 @@ class Registry:
         name = entry.row.name
         what, problem = "import failed", ""
         try:
-            backend_class = entry.point.load() if entry.point else entry.backend_class
-            problem = _wrong_class(name, backend_class)
-            if not problem and backend_class:
+            offered = entry.point.load() if entry.point else entry.offered
+            problem = _wrong_class(name, offered)
+            if not problem and offered:
                 what = "it cannot be made"
-                entry.backend = _made(name, backend_class, dict(self._options.get(name, {})))
+                entry.backend = _made(name, offered, dict(self._options.get(name, {})))
         except (Exception, SystemExit) as error:
             logger.debug("backend '%s'", name, exc_info=error)
             problem = f"{what}: {reason(error)}"
@@ -222,17 +258,24 @@ def _path(point: EntryPoint) -> str:
     return next(iter(locations)) if locations else spec.origin or ""
 
 
+def _library_entry(name: str, path: Path) -> _Entry:
+    row = BackendRow(name, "library", "", str(path), BackendState.AVAILABLE)
+    return _Entry(row, None, path)
+
+
 def _made(
-    name: str, backend_class: type[Backend] | NativeBackend, options: dict[str, str]
+    name: str, offered: type[Backend] | NativeBackend | Path, options: dict[str, str]
 ) -> Backend:
-    if isinstance(backend_class, NativeBackend):
-        return LibraryBackend(name, backend_class.path(), backend_class.uses, options)
-    return backend_class(options)
+    if isinstance(offered, Path):
+        return LibraryBackend(name, offered, frozenset(), options)
+    if isinstance(offered, NativeBackend):
+        return LibraryBackend(name, offered.path(), offered.uses, options)
+    return offered(options)
 
 
 def _wrong_class(name: str, backend_class: object) -> str:
     """What is wrong with a class that is to be a backend, or nothing."""
-    if isinstance(backend_class, NativeBackend):
+    if isinstance(backend_class, NativeBackend | Path):
         return ""
     if not (isinstance(backend_class, type) and issubclass(backend_class, Backend)):
         return f"{backend_class!r} is neither a subclass of despina_sdk.Backend nor a NativeBackend"

@@ -138,6 +138,13 @@ class Settings:
         group=BACKENDS,
         metavar="BACKEND,KEY=VALUE",
     )
+    backend_directory: str = setting(
+        "",
+        "Folder with libraries `NAME/libdespina_NAME.so`, for backends that no distribution offers"
+        " and that do not lie with their models.",
+        group=BACKENDS,
+        metavar="DIR",
+    )
 
     pinned_memory_pool_byte_size: int = setting(
         256 << 20, "Bytes of free memory that are kept for later requests.", group=MEMORY, minimum=0
