@@ -9,7 +9,7 @@ from queue import SimpleQueue
 import numpy as np
 import pytest
 
-from despina import Backend, Code, DespinaError, Server, TensorSpec
+from despina import Backend, Code, DespinaError, Server, TensorSpec, batch_function
 from despina_sdk import (
     BackendError,
     Batch,
@@ -68,6 +68,18 @@ def test_the_parts_of_an_answer_come_in_order():
     with Server(models={"m": (backend(count), DECOUPLED)}) as server:
         assert numbers(server.stream("m", COUNT)) == [0, 1, 2]
         assert numbers(server.stream("m", {"N": np.array([[0]], np.int32)})) == []
+
+
+def test_a_generator_is_a_backend_that_streams():
+    @batch_function(
+        inputs=[TensorSpec("N", "INT32", (1,))], outputs=[TensorSpec("I", "INT32", (1,))]
+    )
+    def countdown(N):  # noqa: N803 - the name of the tensor
+        for i in range(int(N[0, 0]), 0, -1):
+            yield {"I": np.full_like(N, i)}
+
+    with Server(models={"m": (countdown, DECOUPLED)}) as server:
+        assert numbers(server.stream("m", COUNT)) == [3, 2, 1]
 
 
 def test_parts_can_be_taken_while_the_backend_still_works():

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from despina_sdk.backend import Backend, Batch, Instance, Model, ModelSpec, Placement, Signature
+from despina_sdk.backend import (
+    Backend,
+    Batch,
+    Capability,
+    Instance,
+    Model,
+    ModelSpec,
+    Placement,
+    Signature,
+)
 from despina_sdk.tensors import Array, TensorSpec
 
 Setup = Callable[[ModelSpec, Placement], Any]
-Function = Callable[..., Mapping[str, Array]]
+Function = Callable[..., Mapping[str, Array] | Iterator[Mapping[str, Array]]]
 
 
 class _FunctionInstance(Instance):
@@ -18,7 +28,13 @@ class _FunctionInstance(Instance):
 
     def execute(self, batch: Batch) -> None:
         arrays = {name: batch.gather(name) for name in self._inputs}
-        batch.scatter(self._function(*self._state, **arrays))
+        result = self._function(*self._state, **arrays)
+        if isinstance(result, Mapping):
+            batch.scatter(result)
+            return
+        for part in result:
+            batch.send(part)
+        batch.scatter({})
 
 
 class _FunctionModel(Model):
@@ -45,7 +61,8 @@ def batch_function(
     """Makes a ``Backend`` class of a function over stacked arrays.
 
     The function gets one array per input as keyword argument, all rows of the batch along the
-    first axis (``None`` for an optional input left out), and returns one array per output.
+    first axis (``None`` for an optional input left out), and returns one array per output. A
+    generator yields such mappings: each is a part of the answers, for decoupled models.
 
     Args:
         inputs, outputs: shapes without the batch axis.
@@ -63,6 +80,8 @@ def batch_function(
                 return _FunctionModel(function, setup, spec, signature)
 
         FunctionBackend.name = name or function.__name__
+        if inspect.isgeneratorfunction(function):
+            FunctionBackend.capabilities = Capability.STREAMING
         FunctionBackend.__name__ = FunctionBackend.__qualname__ = function.__name__
         FunctionBackend.__module__, FunctionBackend.__doc__ = function.__module__, function.__doc__
         return FunctionBackend
