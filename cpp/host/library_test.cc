@@ -138,6 +138,14 @@ TEST_F(LibraryTest, RefusesABackendOfAnotherName) {
   EXPECT_EQ(Refusal(path, "other").message(), whole);
 }
 
+TEST_F(LibraryTest, LibrariesWithTheSameSymbolsLiveSideBySide) {
+  for (const std::string_view text : {"one", "two", "one"}) {
+    const auto library = LoadLibrary(Backend(Concat("clash_", text)), "forged");
+    ASSERT_TRUE(library.ok()) << library.status().message();
+    EXPECT_EQ(NativeBackend::Create(**library, {}).status().message(), text);
+  }
+}
+
 TEST_F(LibraryTest, WarnsOfSymbolsThatAreUniqueInAProcess) {
   std::vector<std::string> warnings;
   ASSERT_TRUE(CheckLibraryFile(Backend("unique"), warnings).ok());

@@ -5,10 +5,17 @@
 #define NAME(text) \
   { text, sizeof(text) - 1 }
 
+#ifndef FORGE_CLASH
+#define FORGE_CLASH "not today"
+#endif
+/* Visible, and of the same name in all of these libraries. */
+__attribute__((visibility("default"))) const char *clashing_text = FORGE_CLASH;
+__attribute__((visibility("default"))) const char *clashing_function(void) { return clashing_text; }
+
 static despina_code create(const despina_host_api* host, const despina_pair* options, size_t count,
                            despina_backend** out, despina_error* error) {
   (void)host, (void)options, (void)count, (void)out;
-  if (error != NULL) strcpy(error->message, "not today");
+  if (error != NULL) strcpy(error->message, clashing_function());
   return DESPINA_UNAVAILABLE;
 }
 static void destroy(despina_backend* backend) { (void)backend; }

@@ -13,7 +13,8 @@ endif()
 # despina_add_backend(NAME SOURCES source... [PACKAGE package] [VERSION version])
 #
 # The library libdespina_NAME.so of the backend NAME, which exports one symbol and shares nothing
-# with other libraries of the server's process, whatever is linked into it. It is installed into
+# with other libraries of the server's process, whatever is linked into it. Its version is that of
+# the distribution that is being built, unless one is given. It is installed into
 # the Python package, if one is named; a build that is no part of a wheel puts a link to it beside
 # the package's sources, for editable installations.
 function(despina_add_backend name)
@@ -32,6 +33,9 @@ function(despina_add_backend name)
                C_VISIBILITY_PRESET hidden
                VISIBILITY_INLINES_HIDDEN ON
                POSITION_INDEPENDENT_CODE ON)
+  if(NOT arg_VERSION)
+    set(arg_VERSION "${SKBUILD_PROJECT_VERSION}")
+  endif()
   if(arg_VERSION)
     target_compile_definitions(${name} PRIVATE "DESPINA_BACKEND_VERSION=\"${arg_VERSION}\"")
   endif()

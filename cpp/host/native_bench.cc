@@ -1,0 +1,81 @@
+// What the engine and the C interface cost per request, from submit to completion: one thread
+// submits and waits, the instance's thread runs a backend that does next to nothing.
+#include <benchmark/benchmark.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "engine/testing.h"
+#include "host/native_model.h"
+
+namespace despina::host {
+namespace {
+
+constexpr size_t kOutstanding = 16;
+
+// Counts the answers, and wakes the submitter once all that were asked for have come.
+class Countdown final : public Completion {
+ public:
+  void Expect(size_t answers) {
+    const std::lock_guard lock(mutex_);
+    missing_ = answers;
+  }
+  void OnComplete(std::unique_ptr<Request> request, Turn&) noexcept override {
+    request.reset();
+    const std::lock_guard lock(mutex_);
+    if (--missing_ == 0) changed_.notify_one();
+  }
+  void Wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return missing_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  size_t missing_ = 0;
+};
+
+ModelDefinition Definition(int64_t max_batch_size) {
+  ModelDefinition definition = testing::Definition("m", max_batch_size);
+  definition.batching.dynamic = max_batch_size > 0;
+  return definition;
+}
+
+// 16 requests at a time, in batches of so many rows; 0: one by one, without a batch axis.
+void SubmitExecuteComplete(benchmark::State& state) {
+  const auto library = LoadLibrary(Concat(DESPINA_TEST_BACKENDS, "libprobe.so"), "probe");
+  auto backend = NativeBackend::Create(**library, {});
+  NativeModelSpec spec;
+  spec.name = "m";
+  spec.max_batch_size = static_cast<int32_t>(state.range(0));
+  auto model = NativeModel::Load(*std::move(backend), std::move(spec));
+  testing::Server server;
+  const Status served =
+      server.Serve(Definition(state.range(0)), MakeNativeExecutorFactory(*std::move(model)));
+  if (!served.ok()) return state.SkipWithError(served.message().c_str());
+
+  Countdown answers;
+  const Tensor input = state.range(0) > 0 ? testing::Floats({1, 16}, std::vector<float>(16))
+                                          : testing::Floats({16}, std::vector<float>(16));
+  for (auto _ : state) {
+    answers.Expect(kOutstanding);
+    for (size_t i = 0; i < kOutstanding; ++i) {
+      auto request = server.Make("m", input);
+      request->completion = &answers;
+      server.Add(std::move(request));
+    }
+    server.submitter.Flush();
+    answers.Wait();
+  }
+  state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kOutstanding));
+}
+BENCHMARK(SubmitExecuteComplete)->Arg(0)->Arg(8)->MeasureProcessCPUTime()->UseRealTime();
+
+}  // namespace
+}  // namespace despina::host
