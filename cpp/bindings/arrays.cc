@@ -13,6 +13,7 @@
 #include "bindings/kept_object.h"
 #include "bindings/numpy_api.h"
 #include "bindings/reference.h"
+#include "memory/copy.h"
 
 namespace despina::bindings {
 namespace {
@@ -66,7 +67,7 @@ Shape ShapeOf(PyArrayObject* array) {
 Result<Slice> Copied(const void* data, size_t size, Allocator& allocator) {
   Result<Buffer> buffer = allocator.Allocate(size);
   if (!buffer.ok()) return buffer.status();
-  if (size > 0) std::memcpy(buffer->writable().data(), data, size);
+  CopyTensorData(buffer->writable().data(), data, size);
   return Slice(*std::move(buffer));
 }
 
@@ -125,6 +126,7 @@ Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator) {
   }
   Result<Buffer> buffer = allocator.Allocate(size);
   if (!buffer.ok()) return buffer.status();
+  CountTensorCopy(size);
   std::byte* to = buffer->writable().data();
   // Nothing ran in between that could have changed the elements.
   for (size_t i = 0; i < count; ++i) {
@@ -171,21 +173,22 @@ bool PrepareArrays() {
   return memory_type != nullptr;
 }
 
-PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator) {
+PyObject* AlignedArrayOf(const Tensor& tensor, Allocator& allocator) {
+  if (tensor.datatype == DataType::kBytes || tensor.data.aligned()) return ArrayOf(tensor);
+  Result<Slice> copy = Copied(tensor.data.data(), tensor.data.size(), allocator);
+  if (!copy.ok()) return SetBackendError(copy.status());
+  return ArrayOf({.datatype = tensor.datatype, .shape = tensor.shape, .data = *std::move(copy)});
+}
+
+PyObject* ArrayOf(const Tensor& tensor) {
   std::array<npy_intp, Shape::kMaxRank> dims{};
   for (size_t axis = 0; axis < tensor.shape.rank(); ++axis) dims[axis] = tensor.shape[axis];
   if (tensor.datatype == DataType::kBytes) return BytesArray(tensor, dims.data());
 
-  Slice data = tensor.data;
-  if (!data.aligned()) {
-    Result<Slice> copy = Copied(data.data(), data.size(), allocator);
-    if (!copy.ok()) return SetBackendError(copy.status());
-    data = *std::move(copy);
-  }
-  Reference memory = MakeMemory(data);
+  Reference memory = MakeMemory(tensor.data);
   if (!memory) return nullptr;
   // Nobody writes through it: the array is made read-only.
-  auto* bytes = const_cast<std::byte*>(data.data());
+  auto* bytes = const_cast<std::byte*>(tensor.data.data());
   PyObject* array = PyArray_New(&PyArray_Type, static_cast<int>(tensor.shape.rank()), dims.data(),
                                 NumpyType(tensor.datatype), nullptr, bytes, 0,
                                 NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED, nullptr);

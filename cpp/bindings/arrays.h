@@ -20,7 +20,9 @@ bool PrepareArrays();
 
 // A read-only array over the tensor's memory, which it keeps; BYTES become an object array of
 // `bytes`. A new reference, or null with an exception set.
-PyObject* ArrayOf(const Tensor& tensor, Allocator& allocator);
+PyObject* ArrayOf(const Tensor& tensor);
+// The same, aligned as backends are promised: copied where it is not.
+PyObject* AlignedArrayOf(const Tensor& tensor, Allocator& allocator);
 
 // What becomes of the memory of an array that is made a tensor.
 enum class Sharing {

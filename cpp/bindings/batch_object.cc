@@ -218,7 +218,7 @@ PyObject* BatchGather(PyObject* self, PyObject* name) {
   const Result<const Tensor*> tensor = batch->Gather(*index);
   if (!tensor.ok()) return SetBackendError(tensor.status());
   if (*tensor == nullptr) Py_RETURN_NONE;
-  return ArrayOf(**tensor, batch->allocator());
+  return AlignedArrayOf(**tensor, batch->allocator());
 }
 
 // Splits what the author gives between the requests. The batch, if that is possible; null with an

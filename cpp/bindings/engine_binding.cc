@@ -22,6 +22,7 @@
 #include "bindings/sync_infer.h"
 #include "engine/engine.h"
 #include "http/server.h"
+#include "memory/copy.h"
 #include "memory/pool.h"
 #include "protocol/stats_json.h"
 
@@ -161,7 +162,9 @@ class PythonEngine {
             {"bytes_cached", pool.bytes_cached},
             {"allocations", pool.allocations},
             {"cache_hits", pool.cache_hits},
-            {"refusals", pool.refusals}};
+            {"refusals", pool.refusals},
+            {"tensor_copies", TensorCopies().copies},
+            {"tensor_bytes_copied", TensorCopies().bytes}};
   }
 
   uint64_t Inflight() const { return engine_.inflight(); }

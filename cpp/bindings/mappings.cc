@@ -88,7 +88,7 @@ PyObject* InputsOf(const Request& request, const ModelDefinition& model, Allocat
   if (!inputs) return nullptr;
   for (size_t i = 0; i < request.inputs.size(); ++i) {
     if (!request.inputs[i]) continue;
-    const Reference array(ArrayOf(*request.inputs[i], allocator));
+    const Reference array(AlignedArrayOf(*request.inputs[i], allocator));
     const char* name = model.inputs[i].name.c_str();
     if (!array || PyDict_SetItemString(inputs.get(), name, array.get()) != 0) return nullptr;
   }

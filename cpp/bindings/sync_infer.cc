@@ -42,7 +42,7 @@ class Waiter final : public Completion {
     }
   }
 
-  void OnPart(const Request&, Response part) noexcept override {
+  void OnPart(const Request&, Response&& part) noexcept override {
     std::lock_guard lock(mutex_);
     if (left_) return;
     parts_.push_back(std::move(part));
@@ -185,11 +185,11 @@ Waiter::Arrived Wait(Waiter& waiter, Request& submitted, std::optional<double> t
   }
 }
 
-py::dict OutputsOf(const Response& response, const ModelDefinition& model, Allocator& allocator) {
+py::dict OutputsOf(const Response& response, const ModelDefinition& model) {
   if (!response.status.ok()) throw EngineError(response.status);
   py::dict outputs;
   for (const OutputTensor& output : response.outputs) {
-    PyObject* array = ArrayOf(output.tensor, allocator);
+    PyObject* array = ArrayOf(output.tensor);
     if (array == nullptr) throw py::error_already_set();
     outputs[py::str(model.outputs[output.index].name)] = py::reinterpret_steal<py::object>(array);
   }
@@ -219,7 +219,7 @@ Submitted Submit(Engine& engine, const InferArguments& arguments, bool in_parts)
         {Code::kUnimplemented, Concat("model '", arguments.model,
                                       "' is decoupled: its answers come in parts, from stream()")});
   }
-  const Submitted submitted{Waiter::Make(), request.get()};
+  Submitted submitted{Waiter::Make(), request.get()};
   request->completion = submitted.waiter.get();
   const py::gil_scoped_release release;
   Status status = submitter.Submit(request);
@@ -237,15 +237,13 @@ py::dict Infer(Engine& engine, const InferArguments& arguments) {
   CheckTimeout(arguments.timeout);
   const Submitted submitted = Submit(engine, arguments, false);
   const Waiter::Arrived arrived = Wait(*submitted.waiter, *submitted.request, arguments.timeout);
-  return OutputsOf(arrived.end->response, arrived.end->model->definition(), engine.allocator());
+  return OutputsOf(arrived.end->response, arrived.end->model->definition());
 }
 
 class ResponseStream::Impl {
  public:
   Impl(Engine& engine, const InferArguments& arguments)
-      : allocator_(engine.allocator()),
-        timeout_(arguments.timeout),
-        submitted_(Submit(engine, arguments, true)) {}
+      : timeout_(arguments.timeout), submitted_(Submit(engine, arguments, true)) {}
   ~Impl() {
     // An end that has come, or comes, is the waiter's to drop.
     if (submitted_.request != nullptr) submitted_.waiter->Leave(*submitted_.request);
@@ -257,17 +255,16 @@ class ResponseStream::Impl {
     if (submitted_.request == nullptr) return std::nullopt;
     const Waiter::Arrived arrived = Wait(*submitted_.waiter, *submitted_.request, timeout_);
     if (arrived.part) {
-      return OutputsOf(*arrived.part, submitted_.request->model->definition(), allocator_);
+      return OutputsOf(*arrived.part, submitted_.request->model->definition());
     }
     submitted_.request = nullptr;
     const Response& last = arrived.end->response;
     // The end of a stream carries an error, or the whole answer of a model that sent no parts.
     if (last.status.ok() && last.outputs.empty()) return std::nullopt;
-    return OutputsOf(last, arrived.end->model->definition(), allocator_);
+    return OutputsOf(last, arrived.end->model->definition());
   }
 
  private:
-  Allocator& allocator_;
   const std::optional<double> timeout_;
   Submitted submitted_;
 };

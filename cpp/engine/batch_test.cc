@@ -275,7 +275,9 @@ TEST_F(BatchTest, ADetachedRequestThatIsDroppedFails) {
 class Parts final : public Completion {
  public:
   void OnComplete(std::unique_ptr<Request>, Turn&) noexcept override {}
-  void OnPart(const Request&, Response part) noexcept override { parts.push_back(std::move(part)); }
+  void OnPart(const Request&, Response&& part) noexcept override {
+    parts.push_back(std::move(part));
+  }
 
   std::vector<Response> parts;
 };

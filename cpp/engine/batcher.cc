@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "memory/copy.h"
 
 namespace despina {
 namespace {
@@ -36,7 +37,7 @@ Result<Tensor> ConcatenateRows(std::span<const Tensor* const> parts, Allocator& 
   std::byte* to = buffer->writable().data();
   for (const Tensor* part : parts) {
     if (part->data.empty()) continue;
-    std::memcpy(to, part->data.data(), part->data.size());
+    CopyTensorData(to, part->data.data(), part->data.size());
     to += part->data.size();
   }
   out.data = Slice(*std::move(buffer));

@@ -53,7 +53,7 @@ class Completion {
   virtual void OnComplete(std::unique_ptr<Request> request, Turn& turn) noexcept = 0;
   // A part of the answer, before OnComplete() and in the order in which they were sent; only for
   // requests to decoupled models. Any thread, one call at a time. Must not block.
-  virtual void OnPart(const Request& /*request*/, Response /*part*/) noexcept {}
+  virtual void OnPart(const Request& /*request*/, Response&& /*part*/) noexcept {}
 
  protected:
   ~Completion() = default;

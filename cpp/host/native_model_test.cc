@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "engine/testing.h"
+#include "memory/copy.h"
 
 namespace despina::host {
 namespace {
@@ -129,6 +130,30 @@ TEST_F(NativeModelTest, RunsABatchInOneMemoryAndAnswersEachWithItsRows) {
   }
 }
 
+TEST_F(NativeModelTest, CopiesNoTensorOfASingleRequest) {
+  Serve();
+  const uint64_t before = TensorCopies().copies;
+  EXPECT_TRUE(Ask("")->response.status.ok());
+  EXPECT_TRUE(Ask("give")->response.status.ok());
+  EXPECT_EQ(TensorCopies().copies, before);
+}
+
+TEST_F(NativeModelTest, CopiesTheTensorsOfABatchOnce) {
+  ModelDefinition definition = Definition();
+  definition.batching.preferred_rows = {3};
+  definition.batching.max_delay = std::chrono::hours(1);
+  Serve(std::move(definition));
+  const CopyStatistics before = TensorCopies();
+  for (const float value : {1.0F, 2.0F, 3.0F}) {
+    server_.Add(server_.Make("m", Floats({1, 1}, {value})));
+  }
+  server_.submitter.Flush();
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(server_.answers.Next()->response.status.ok());
+  EXPECT_EQ(TensorCopies().copies, before.copies + 3);
+  EXPECT_EQ(TensorCopies().bytes, before.bytes + 3 * sizeof(float));
+  EXPECT_EQ(server_.Counts("m").execution_count, 1u);
+}
+
 TEST_F(NativeModelTest, TakesMemoryOfTheBackendsAndParametersOfTheAnswer) {
   Serve();
   const auto answer = Ask("give", Floats({2, 1}, {3, 4}));
@@ -214,7 +239,7 @@ class Parts final : public Completion {
     ended_ = std::move(request);
     changed_.notify_all();
   }
-  void OnPart(const Request&, Response part) noexcept override {
+  void OnPart(const Request&, Response&& part) noexcept override {
     const std::lock_guard lock(mutex_);
     parts_.push_back(FloatsOf(part.outputs.at(0).tensor).at(0));
   }

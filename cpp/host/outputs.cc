@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "host/translate.h"
+#include "memory/copy.h"
 
 namespace despina::host {
 namespace {
@@ -49,6 +50,7 @@ Result<Slice> Packed(const despina_tensor& tensor, uint64_t count, Allocator& al
   }
   Result<Buffer> buffer = allocator.Allocate(size);
   if (!buffer.ok()) return buffer.status();
+  CountTensorCopy(size);
   std::byte* to = buffer->writable().data();
   for (uint64_t i = 0; i < count; ++i) {
     const auto length = static_cast<uint32_t>(elements[i].size);

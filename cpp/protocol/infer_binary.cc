@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "memory/copy.h"
 
 namespace despina::protocol {
 namespace {
@@ -17,7 +18,7 @@ std::atomic<uint64_t> misaligned_copies{0};
 Result<Buffer> Copied(const Slice& data, size_t prefix, Allocator& allocator) {
   Result<Buffer> buffer = allocator.Allocate(prefix + data.size());
   if (!buffer.ok() || data.empty()) return buffer;
-  std::memcpy(buffer->writable().data() + prefix, data.data(), data.size());
+  CopyTensorData(buffer->writable().data() + prefix, data.data(), data.size());
   return buffer;
 }
 

@@ -191,7 +191,7 @@ class Engine:
         return statistics
 
     def memory(self) -> dict[str, int]:
-        """Figures of the buffer pool, in bytes and calls."""
+        """Figures of the buffer pool in bytes and calls, and copies of tensors in this process."""
         with translated():
             return self._engine.memory()
 
