@@ -151,9 +151,17 @@ class ResponseStream:
         """
         Cancels the request unless it has ended.
         """
+    def fileno(self) -> int:
+        """
+        Readable when poll() may have something.
+        """
     def next(self) -> dict | None:
         """
         Waits for the next part; None after the last one.
+        """
+    def poll(self) -> typing.Any:
+        """
+        The next part; None after the last one, Ellipsis while there is none.
         """
 class Engine:
     """
@@ -201,9 +209,9 @@ class Engine:
         """
         The statistics extension's JSON text.
         """
-    def stream(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, outputs: collections.abc.Sequence[str] | None = None, request_id: str = '', parameters: dict | None = None, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> ResponseStream:
+    def stream(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, outputs: collections.abc.Sequence[str] | None = None, request_id: str = '', parameters: dict | None = None, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None, in_parts: bool = True) -> ResponseStream:
         """
-        Runs one request; its answer comes in parts.
+        Runs one request; its answer may come in parts.
         """
     def unload(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
         """

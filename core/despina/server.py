@@ -6,10 +6,12 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
+from despina.engine.streams import parts, parts_async
 from despina.errors import DespinaError
 from despina.lifecycle.manager import ModelStatus
 from despina.runtime import Runtime, failures
@@ -161,7 +163,7 @@ class Server:
         Raises:
             DespinaError: as ``infer``; what the backend answers, from the iterator.
         """
-        return self._runtime.engine.stream(
+        stream = self._runtime.engine.stream(
             model,
             inputs,
             version=version,
@@ -170,6 +172,55 @@ class Server:
             parameters=parameters,
             timeout=timeout,
         )
+        return parts(stream)
+
+    async def infer_async(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None = None,
+        *,
+        version: int | None = None,
+        request_id: str = "",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        timeout: float | None = None,
+    ) -> dict[str, Array]:
+        """As ``infer``, on the running event loop; cancelling the task cancels the request."""
+        stream = self._runtime.engine.stream(
+            model,
+            inputs,
+            version=version,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters,
+            in_parts=False,
+        )
+        async with aclosing(parts_async(stream, timeout)) as answers:
+            async for answer in answers:
+                return answer
+        return {}
+
+    def stream_async(
+        self,
+        model: str,
+        inputs: Mapping[str, Array],
+        outputs: Sequence[str] | None = None,
+        *,
+        version: int | None = None,
+        request_id: str = "",
+        parameters: Mapping[str, ParameterValue] | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[dict[str, Array], None]:
+        """As ``stream``, for ``async for``."""
+        stream = self._runtime.engine.stream(
+            model,
+            inputs,
+            version=version,
+            outputs=outputs,
+            request_id=request_id,
+            parameters=parameters,
+        )
+        return parts_async(stream, timeout)
 
     def load(self, model: str) -> None:
         """Loads a model, and the members of an ensemble, or loads what has changed of them.

@@ -1,5 +1,6 @@
 """Answers in parts, and answers after ``execute`` has returned. The real engine throughout."""
 
+import asyncio
 import gc
 import threading
 import time
@@ -250,3 +251,78 @@ def test_an_ensemble_takes_no_decoupled_member(write_model, repository):
         Server(repository, models={"m": (backend(count), DECOUPLED)}),
     ):
         pass
+
+
+# -- on an event loop
+
+
+def test_an_event_loop_takes_parts_and_whole_answers_side_by_side():
+    def execute(batch: Batch) -> None:
+        batch.scatter({"I": batch.gather("N")})
+
+    async def run(server: Server) -> None:
+        async def streamed() -> list[int]:
+            return [int(part["I"][0, 0]) async for part in server.stream_async("m", COUNT)]
+
+        async def whole() -> int:
+            return int((await server.infer_async("echo", COUNT))["I"][0, 0])
+
+        answers = await asyncio.gather(*(streamed() for _ in range(20)), *(whole() for _ in "ab"))
+        assert answers == [[0, 1, 2]] * 20 + [3, 3]
+
+    echo = backend(execute)
+    echo.name = "echo"
+    models = {"m": (backend(count), {**DECOUPLED, "max_batch_size": 1}), "echo": echo}
+    with Server(models=models) as server:
+        asyncio.run(run(server))
+
+
+def test_a_task_that_is_cancelled_cancels_its_request():
+    begun, ended = threading.Event(), threading.Event()
+
+    def execute(batch: Batch) -> None:
+        begun.set()
+        while not batch.requests[0].cancelled:
+            time.sleep(0.001)
+        ended.set()
+
+    async def run(server: Server) -> None:
+        task = asyncio.ensure_future(server.infer_async("m", COUNT))
+        await asyncio.to_thread(begun.wait, 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with Server(models={"m": backend(execute)}) as server:
+        asyncio.run(run(server))
+        assert ended.wait(20)
+
+
+def test_on_an_event_loop_errors_and_timeouts_are_the_same():
+    release = threading.Event()
+
+    def execute(batch: Batch) -> None:
+        release.wait(20)
+        raise BackendError(Code.UNAVAILABLE, "not now")
+
+    async def run(server: Server) -> None:
+        with pytest.raises(DespinaError, match="no answer within the timeout") as caught:
+            await server.infer_async("m", COUNT, timeout=0.01)
+        assert caught.value.code is Code.DEADLINE_EXCEEDED
+        release.set()
+        with pytest.raises(DespinaError, match="not now"):
+            await server.infer_async("m", COUNT)
+        with pytest.raises(DespinaError, match="unknown model"):
+            await server.infer_async("x", COUNT)
+
+    with Server(models={"m": backend(execute)}) as server:
+        asyncio.run(run(server))
+
+
+def test_a_decoupled_model_is_not_for_infer_async():
+    async def run(server: Server) -> None:
+        with pytest.raises(DespinaError, match="'m' is decoupled"):
+            await server.infer_async("m", COUNT)
+
+    with Server(models={"m": (backend(count), DECOUPLED)}) as server:
+        asyncio.run(run(server))

@@ -128,7 +128,7 @@ class PythonEngine {
                                          std::optional<std::vector<std::string>> outputs,
                                          const std::string& request_id,
                                          std::optional<py::dict> parameters,
-                                         std::optional<double> timeout) {
+                                         std::optional<double> timeout, bool in_parts) {
     return std::make_unique<ResponseStream>(engine_,
                                             InferArguments{.model = model,
                                                            .version = version,
@@ -136,7 +136,8 @@ class PythonEngine {
                                                            .outputs = std::move(outputs),
                                                            .request_id = request_id,
                                                            .parameters = std::move(parameters),
-                                                           .timeout = timeout});
+                                                           .timeout = timeout},
+                                            in_parts);
   }
 
   std::string Statistics(const std::optional<std::string>& name,
@@ -260,6 +261,9 @@ void BindEngine(py::module_& module) {
            "answered.");
   py::class_<ResponseStream>(module, "ResponseStream", "The parts of one request's answer.")
       .def("next", &ResponseStream::Next, "Waits for the next part; None after the last one.")
+      .def("poll", &ResponseStream::Poll,
+           "The next part; None after the last one, Ellipsis while there is none.")
+      .def("fileno", &ResponseStream::Descriptor, "Readable when poll() may have something.")
       .def("close", &ResponseStream::Close, "Cancels the request unless it has ended.");
   py::class_<PythonEngine> engine(module, "Engine", "The models of a server.");
   engine
@@ -282,7 +286,7 @@ void BindEngine(py::module_& module) {
            py::arg("inputs"), py::kw_only(), py::arg("version") = py::none(),
            py::arg("outputs") = py::none(), py::arg("request_id") = "",
            py::arg("parameters") = py::none(), py::arg("timeout") = py::none(),
-           "Runs one request; its answer comes in parts.")
+           py::arg("in_parts") = true, "Runs one request; its answer may come in parts.")
       .def("statistics", &PythonEngine::Statistics, py::arg("name") = py::none(),
            py::arg("version") = py::none(), "The statistics extension's JSON text.")
       .def("memory", &PythonEngine::Memory, "Figures of the buffer pool.")

@@ -1,5 +1,8 @@
 #include "bindings/sync_infer.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -14,6 +17,7 @@
 #include "bindings/engine_error.h"
 #include "bindings/kept_object.h"
 #include "engine/submit.h"
+#include "net/descriptor.h"
 
 namespace py = pybind11;
 
@@ -38,7 +42,7 @@ class Waiter final : public Completion {
       std::lock_guard lock(mutex_);
       answered_ = std::move(request);
       self = std::move(self_);
-      changed_.notify_all();
+      Tell();
     }
   }
 
@@ -46,9 +50,18 @@ class Waiter final : public Completion {
     std::lock_guard lock(mutex_);
     if (left_) return;
     parts_.push_back(std::move(part));
-    changed_.notify_all();
+    Tell();
   }
 
+  // Readable from now on while there may be something; -1 when the system has none left.
+  int Descriptor() {
+    std::lock_guard lock(mutex_);
+    if (!told_) {
+      told_ = net::Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+      Tell();
+    }
+    return told_.get();
+  }
   // Nobody will submit: breaks the cycle.
   void Forget() { self_.reset(); }
 
@@ -68,20 +81,39 @@ class Waiter final : public Completion {
     std::optional<Response> part;
     std::unique_ptr<Request> end;
   };
+  // At once; the descriptor is not readable then until more comes, unless something has.
+  Arrived TakeNow() {
+    std::lock_guard lock(mutex_);
+    uint64_t count = 0;
+    [[maybe_unused]] const ssize_t size = ::read(told_.get(), &count, sizeof count);
+    return Take();
+  }
   Arrived WaitFor(std::chrono::duration<double> time) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, time, [this] { return answered_ != nullptr || !parts_.empty(); });
+    return Take();
+  }
+
+ private:
+  // With mutex_ held, both.
+  void Tell() {
+    changed_.notify_all();
+    const uint64_t one = 1;
+    if (told_) [[maybe_unused]]
+      const ssize_t written = ::write(told_.get(), &one, sizeof one);
+  }
+  Arrived Take() {
     if (parts_.empty()) return {.part = {}, .end = std::move(answered_)};
     Arrived arrived{.part = std::move(parts_.front()), .end = nullptr};
     parts_.pop_front();
     return arrived;
   }
 
- private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Response> parts_;
   bool left_ = false;
+  net::Descriptor told_;
   std::unique_ptr<Request> answered_;
   std::shared_ptr<Waiter> self_;
 };
@@ -242,8 +274,8 @@ py::dict Infer(Engine& engine, const InferArguments& arguments) {
 
 class ResponseStream::Impl {
  public:
-  Impl(Engine& engine, const InferArguments& arguments)
-      : timeout_(arguments.timeout), submitted_(Submit(engine, arguments, true)) {}
+  Impl(Engine& engine, const InferArguments& arguments, bool in_parts)
+      : timeout_(arguments.timeout), submitted_(Submit(engine, arguments, in_parts)) {}
   ~Impl() {
     // An end that has come, or comes, is the waiter's to drop.
     if (submitted_.request != nullptr) submitted_.waiter->Leave(*submitted_.request);
@@ -253,7 +285,25 @@ class ResponseStream::Impl {
 
   std::optional<py::dict> Next() {
     if (submitted_.request == nullptr) return std::nullopt;
-    const Waiter::Arrived arrived = Wait(*submitted_.waiter, *submitted_.request, timeout_);
+    return Outputs(Wait(*submitted_.waiter, *submitted_.request, timeout_));
+  }
+
+  py::object Poll() {
+    if (submitted_.request == nullptr) return py::none();
+    const Waiter::Arrived arrived = submitted_.waiter->TakeNow();
+    if (!arrived.part && !arrived.end) return py::ellipsis();
+    std::optional<py::dict> outputs = Outputs(arrived);
+    return outputs ? py::object(*std::move(outputs)) : py::none();
+  }
+
+  int Descriptor() {
+    const int descriptor = submitted_.waiter->Descriptor();
+    if (descriptor >= 0) return descriptor;
+    throw EngineError({Code::kResourceExhausted, "no descriptor is left to wait with"});
+  }
+
+ private:
+  std::optional<py::dict> Outputs(const Waiter::Arrived& arrived) {
     if (arrived.part) {
       return OutputsOf(*arrived.part, submitted_.request->model->definition());
     }
@@ -264,18 +314,19 @@ class ResponseStream::Impl {
     return OutputsOf(last, arrived.end->model->definition());
   }
 
- private:
   const std::optional<double> timeout_;
   Submitted submitted_;
 };
 
-ResponseStream::ResponseStream(Engine& engine, const InferArguments& arguments) {
+ResponseStream::ResponseStream(Engine& engine, const InferArguments& arguments, bool in_parts) {
   CheckTimeout(arguments.timeout);
-  impl_ = std::make_unique<Impl>(engine, arguments);
+  impl_ = std::make_unique<Impl>(engine, arguments, in_parts);
 }
 ResponseStream::~ResponseStream() = default;
 
 std::optional<py::dict> ResponseStream::Next() { return impl_ ? impl_->Next() : std::nullopt; }
+py::object ResponseStream::Poll() { return impl_ ? impl_->Poll() : py::none(); }
+int ResponseStream::Descriptor() { return impl_ ? impl_->Descriptor() : -1; }
 void ResponseStream::Close() { impl_.reset(); }
 
 }  // namespace despina::bindings

@@ -32,14 +32,18 @@ pybind11::dict Infer(Engine& engine, const InferArguments& arguments);
 // The parts of one request's answer. With the lock.
 class ResponseStream {
  public:
-  // Submits the request.
-  ResponseStream(Engine& engine, const InferArguments& arguments);
+  // Submits the request. Unless `in_parts`, decoupled models are refused.
+  ResponseStream(Engine& engine, const InferArguments& arguments, bool in_parts);
   // Cancels it unless it has ended.
   ~ResponseStream();
 
   // Waits for the next part, without the lock; nothing after the last one. Throws as Infer(); the
   // timeout is for each part.
   std::optional<pybind11::dict> Next();
+  // The same without waiting: None after the last one, Ellipsis while there is nothing.
+  pybind11::object Poll();
+  // Readable when Poll() may have something. Throws EngineError when there is no descriptor.
+  int Descriptor();
   // Nobody takes any more.
   void Close();
 

@@ -58,7 +58,7 @@ std::vector<Slice> SplitRows(const Tensor& tensor, std::span<const uint32_t> row
     }
     return parts;
   }
-  const size_t row_size = tensor.data.size() / total;
+  const size_t row_size = tensor.data.size() / std::max<size_t>(total, 1);
   for (const uint32_t each : rows) {
     parts.push_back(tensor.data.Part(row * row_size, each * row_size));
     row += each;
@@ -68,33 +68,37 @@ std::vector<Slice> SplitRows(const Tensor& tensor, std::span<const uint32_t> row
 
 Status CheckOutput(const ModelDefinition& model, const TensorDefinition& output,
                    const Tensor& tensor, std::optional<uint32_t> rows) {
-  const std::string where = Concat("output '", output.name, "' of model '", model.name, "'");
+  // Texts are made when there is something to say: this runs for every answer.
+  const auto where = [&] {
+    return Concat("output '", output.name, "' of model '", model.name, "'");
+  };
+  const auto got = [&] { return ToText(tensor.shape); };
   if (tensor.datatype != output.datatype) {
-    return Internal(Concat(where, " is ", DataTypeName(tensor.datatype),
+    return Internal(Concat(where(), " is ", DataTypeName(tensor.datatype),
                            ", the configuration says ", DataTypeName(output.datatype)));
   }
   Shape shape = tensor.shape;
-  const std::string got = ToText(shape);
   if (rows) {
     if (shape.rank() == 0 || shape[0] != static_cast<int64_t>(*rows)) {
-      return Internal(Concat(where, " has shape ", got, ", but the batch has ", *rows, " rows"));
+      return Internal(
+          Concat(where(), " has shape ", got(), ", but the batch has ", *rows, " rows"));
     }
     shape = shape.WithoutFirst();
   }
   const Shape& dims = output.reshape ? *output.reshape : output.dims;
   if (!Fits(shape, dims)) {
-    return Internal(Concat(where, " has shape ", got, ", the configuration says ",
+    return Internal(Concat(where(), " has shape ", got(), ", the configuration says ",
                            ToText(rows ? dims.WithFirst(-1) : dims)));
   }
   if (tensor.datatype == DataType::kBytes) {
     const std::optional<uint64_t> count = CountElements(tensor.data.bytes());
     if (count && count == ElementCount(tensor.shape)) return Ok();
-    return Internal(Concat(where, " has ", count ? std::to_string(*count) : "cut off",
-                           " string elements, which shape ", got, " does not hold"));
+    return Internal(Concat(where(), " has ", count ? std::to_string(*count) : "cut off",
+                           " string elements, which shape ", got(), " does not hold"));
   }
   if (ByteSize(tensor.datatype, tensor.shape) == tensor.data.size()) return Ok();
-  return Internal(
-      Concat(where, " has ", tensor.data.size(), " bytes, which shape ", got, " does not hold"));
+  return Internal(Concat(where(), " has ", tensor.data.size(), " bytes, which shape ", got(),
+                         " does not hold"));
 }
 
 Shape ClientShape(const TensorDefinition& output, const Shape& shape, bool batched) {

@@ -11,7 +11,9 @@ bool Request::Wants(uint32_t output) const {
 }
 
 RequestChain::~RequestChain() {
-  while (!empty()) TakeFirst();
+  while (first_ != nullptr) {
+    const std::unique_ptr<Request> gone(std::exchange(first_, first_->state.next));
+  }
 }
 
 void RequestChain::Swap(RequestChain& other) noexcept {

@@ -27,7 +27,8 @@ LIBRARIES: dict[str, set[str]] = {
     r"Python\.h|pybind11/.*|numpy/.*": {"bindings"},
     r"boost/beast.*": {"http"},
     r"simdjson\.h": {"protocol"},
-    r"sys/(socket|epoll|eventfd)\.h|netinet/.*": {"net"},
+    r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
+    r"sys/eventfd\.h": {"net", "bindings"},
     r"dlfcn\.h|elf\.h|despina/.*": {"host"},
 }
 

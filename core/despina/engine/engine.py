@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -170,10 +170,11 @@ class Engine:
         request_id: str = "",
         parameters: Mapping[str, ParameterValue] | None = None,
         timeout: float | None = None,
-    ) -> Iterator[dict[str, Array]]:
-        """Runs one request; see ``despina.Server.stream``."""
+        in_parts: bool = True,
+    ) -> _engine.ResponseStream:
+        """Submits one request, for ``despina.engine.streams``; see ``despina.Server.stream``."""
         with translated():
-            stream = self._engine.stream(
+            return self._engine.stream(
                 model,
                 dict(inputs),
                 version=version,
@@ -181,8 +182,8 @@ class Engine:
                 request_id=request_id,
                 parameters=dict(parameters) if parameters else None,
                 timeout=timeout,
+                in_parts=in_parts,
             )
-        return _parts(stream)
 
     def statistics(self, name: str | None = None, version: int | None = None) -> dict[str, Any]:
         """The answer of ``/v2/models/stats``."""
@@ -232,18 +233,6 @@ class Engine:
         """Stops front ends, then models. A second call does nothing."""
         with translated():
             self._engine.close()
-
-
-def _parts(stream: _engine.ResponseStream) -> Iterator[dict[str, Array]]:
-    try:
-        while True:
-            with translated():
-                part = stream.next()
-            if part is None:
-                return
-            yield part
-    finally:
-        stream.close()
 
 
 def _definition(definition: Definition) -> _engine.ModelDefinition:
