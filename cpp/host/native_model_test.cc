@@ -215,6 +215,23 @@ TEST_F(NativeModelTest, CompletesADetachedRequestLater) {
   EXPECT_EQ(FloatsOf(answer->response.outputs[0].tensor), (std::vector<float>{103}));
 }
 
+// Its handle was free twice, and two requests of the next batch were one.
+TEST_F(NativeModelTest, ARequestThatIsDetachedAndCompletedWithinExecuteIsFreedOnce) {
+  ModelDefinition definition = Definition();
+  definition.batching.preferred_rows = {2};
+  Serve(std::move(definition));
+  EXPECT_TRUE(Ask("detach and complete")->response.status.ok());
+  for (const float value : {1.0F, 2.0F}) {
+    server_.Add(server_.Make("m", Floats({1, 1}, {value})));
+  }
+  server_.submitter.Flush();
+  for (const float value : {1.0F, 2.0F}) {
+    const auto answer = server_.answers.Next();
+    ASSERT_TRUE(answer->response.status.ok()) << answer->response.status.message();
+    EXPECT_EQ(FloatsOf(answer->response.outputs[0].tensor), (std::vector<float>{2 * value}));
+  }
+}
+
 TEST_F(NativeModelTest, TellsTheBackendOfACancellation) {
   Serve();
   auto request = server_.Make("m", Floats({1, 1}, {3}));

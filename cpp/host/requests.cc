@@ -64,7 +64,9 @@ void Requests::Know(const ModelDefinition& definition) {
 void Requests::End() {
   const std::lock_guard lock(mutex_);
   for (despina_request* handle : batch_.handles) {
-    if (handle->state.load() != State::kDetached) Free(*handle);
+    // One that was detached is freed by whoever completes it, which may have happened already.
+    const State state = handle->state.load();
+    if (state == State::kAttached || state == State::kAnswered) Free(*handle);
   }
   batch_.handles.clear();
   batch_.elements.Clear();

@@ -56,6 +56,7 @@ class Instance {
       return;
     }
     if (what == "stream") return Stream(batch);
+    if (what == "detach and complete") return first.detach().complete();
     if (what == "detach") return Detach(first, false);
     if (what == "wait for cancel") return Detach(first, true);
     if (what == "wrong output") static_cast<void>(batch.allocate<float>(7, {1}));
