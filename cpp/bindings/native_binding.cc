@@ -43,10 +43,16 @@ class Closable {
   Closable& operator=(const Closable&) = delete;
 
   void Close() {
-    const py::gil_scoped_release release;
     std::shared_ptr<T> gone;
-    const std::lock_guard lock(mutex_);
-    gone = std::move(held_);
+    {
+      const std::lock_guard lock(mutex_);
+      gone = std::move(held_);
+    }
+    // An object that was closed before may go while the interpreter ends: the lock must not be let
+    // go then, since a thread that asks for it again is ended on the spot.
+    if (!gone) return;
+    const py::gil_scoped_release release;
+    gone.reset();
   }
   std::shared_ptr<T> Get() const {
     const std::lock_guard lock(mutex_);

@@ -19,6 +19,8 @@ SECONDS = 30
 
 WAYS = {
     "normal": (0, ""),
+    "native": (0, ""),
+    "native closed": (0, ""),
     "exception": (1, "RuntimeError: the program failed"),
     "signal": (3, ""),
     "exit in execute": (0, "SystemExit: 7"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import defaultdict
 
 import numpy as np
@@ -59,6 +60,10 @@ def test_metrics_agree_with_the_statistics(server: Serve) -> None:
             tensor = {"name": "X", "datatype": "FP32", "shape": [1, 1], "data": [1]}
             document = {"inputs": [tensor], "parameters": {"behaviour": behaviour}}
             connection.exchange(json_infer("behaviour", document))
+    # An execution is counted at its end, which may come after its answers.
+    deadline = time.monotonic() + 20
+    while sum(row["execution_count"] for row in server.json("/v2/models/stats")["model_stats"]) < 6:
+        assert time.monotonic() < deadline
     status, body = server.get("/metrics", metrics=True)
     assert status == 200
     families = parse(body.decode())

@@ -42,3 +42,4 @@ class Workers:
                 job()
             except Exception:
                 logger.exception("a job of %s failed", threading.current_thread().name)
+            del job  # and what it refers to: at the end of the program it would go too late
