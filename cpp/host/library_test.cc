@@ -175,7 +175,8 @@ TEST(ElfSymbolsTest, ReadsNothingOutsideOfADamagedFile) {
   const std::vector<std::byte> whole = Bytes(Backend("probe"));
   ASSERT_TRUE(ReadElfSymbols(whole).ok());
   for (size_t size = 0; size < whole.size(); size += 97) {
-    static_cast<void>(ReadElfSymbols(std::vector(whole.begin(), whole.begin() + size)));
+    static_cast<void>(ReadElfSymbols(
+        std::vector(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size))));
   }
   for (size_t at = 0; at < 64; ++at) {
     for (const int value : {0, 1, 0x7f, 0xff}) {

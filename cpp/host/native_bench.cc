@@ -63,7 +63,7 @@ void SubmitExecuteComplete(benchmark::State& state) {
   Countdown answers;
   const Tensor input = state.range(0) > 0 ? testing::Floats({1, 16}, std::vector<float>(16))
                                           : testing::Floats({16}, std::vector<float>(16));
-  for (auto _ : state) {
+  while (state.KeepRunning()) {
     answers.Expect(kOutstanding);
     for (size_t i = 0; i < kOutstanding; ++i) {
       auto request = server.Make("m", input);

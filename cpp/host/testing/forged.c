@@ -9,8 +9,8 @@
 #define FORGE_CLASH "not today"
 #endif
 /* Visible, and of the same name in all of these libraries. */
-__attribute__((visibility("default"))) const char *clashing_text = FORGE_CLASH;
-__attribute__((visibility("default"))) const char *clashing_function(void) { return clashing_text; }
+__attribute__((visibility("default"))) const char* clashing_text = FORGE_CLASH;
+__attribute__((visibility("default"))) const char* clashing_function(void) { return clashing_text; }
 
 static despina_code create(const despina_host_api* host, const despina_pair* options, size_t count,
                            despina_backend** out, despina_error* error) {
@@ -35,11 +35,9 @@ static despina_code instance(despina_model* model, const despina_placement* plac
   return DESPINA_OK;
 }
 #ifndef FORGE_INCOMPLETE
-static void execute(despina_instance* instance_, despina_batch* batch) {
-  (void)instance_, (void)batch;
-}
+static void execute(despina_instance* self, despina_batch* batch) { (void)self, (void)batch; }
 #endif
-static void drop(despina_instance* instance_) { (void)instance_; }
+static void drop(despina_instance* self) { (void)self; }
 
 #ifdef FORGE_TRITON
 __attribute__((visibility("default"))) void* TRITONBACKEND_Initialize(void* backend) {

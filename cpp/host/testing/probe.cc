@@ -98,8 +98,8 @@ class Instance {
   }
 
   static void Stream(const despina::Batch& batch) {
-    for (float i = 0; i < 3; ++i) {
-      batch.give(1, {std::vector<float>{i}, despina::Shape{1, 1}});
+    for (int i = 0; i < 3; ++i) {
+      batch.give(1, {std::vector<float>{static_cast<float>(i)}, despina::Shape{1, 1}});
       batch.send();
     }
   }
@@ -115,7 +115,7 @@ class Instance {
       while (until_cancelled && !heard_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
       const despina::TensorView<const float> in = waiting_.input<float>(1);
       const despina::TensorView<float> out = waiting_.allocate<float>(1, in.shape());
-      for (size_t i = 0; i < in.size(); ++i) out[i] = in[i] + (until_cancelled ? 1000 : 100);
+      for (size_t i = 0; i < in.size(); ++i) out[i] = in[i] + (until_cancelled ? 1000.0F : 100.0F);
       waiting_.complete();
     });
   }
