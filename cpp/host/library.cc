@@ -174,13 +174,4 @@ Result<const Library*> LoadLibrary(const std::string& path, std::string_view bac
   return library.status().WithPrefix(Concat("library '", path, "': "));
 }
 
-Status CheckLibraryFile(const std::string& path, std::vector<std::string>& warnings) {
-  const std::string prefix = Concat("library '", path, "': ");
-  const Result<MappedFile> file = MappedFile::Open(path);
-  if (!file.ok()) return file.status().WithPrefix(prefix);
-  const Result<ElfSymbols> symbols = ReadElfSymbols(file->bytes());
-  if (!symbols.ok()) return symbols.status().WithPrefix(prefix);
-  return CheckSymbols(*symbols, warnings).WithPrefix(prefix);
-}
-
 }  // namespace despina::host

@@ -23,7 +23,4 @@ struct Library {
 // library's own constructors. Every refusal begins with "library '<path>': ".
 Result<const Library*> LoadLibrary(const std::string& path, std::string_view backend);
 
-// Why the library cannot be a backend, read from its file alone.
-Status CheckLibraryFile(const std::string& path, std::vector<std::string>& warnings);
-
 }  // namespace despina::host

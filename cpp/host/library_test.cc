@@ -147,8 +147,9 @@ TEST_F(LibraryTest, LibrariesWithTheSameSymbolsLiveSideBySide) {
 }
 
 TEST_F(LibraryTest, WarnsOfSymbolsThatAreUniqueInAProcess) {
-  std::vector<std::string> warnings;
-  ASSERT_TRUE(CheckLibraryFile(Backend("unique"), warnings).ok());
+  const auto library = LoadLibrary(Backend("unique"), "forged");
+  ASSERT_TRUE(library.ok()) << library.status().message();
+  const std::vector<std::string>& warnings = (*library)->warnings;
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_NE(warnings[0].find("unique in a process"), std::string::npos);
   EXPECT_NE(warnings[0].find("-fno-gnu-unique"), std::string::npos);

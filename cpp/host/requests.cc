@@ -37,7 +37,7 @@ Result<despina_tensor> ElementsOfInputs::View(uint32_t input, const Tensor& tens
 }
 
 despina_batch* Requests::Begin(Batch& batch) {
-  if (definition_ == nullptr) Know(batch.definition());
+  if (!places_known_) Know(batch.definition());
   allocator_ = &batch.allocator();
   batch_.batch = &batch;
   const std::lock_guard lock(mutex_);
@@ -52,7 +52,7 @@ despina_batch* Requests::Begin(Batch& batch) {
 }
 
 void Requests::Know(const ModelDefinition& definition) {
-  definition_ = &definition;
+  places_known_ = true;
   for (const TensorDefinition& each : inputs_) {
     input_places_.push_back(definition.FindInput(each.name));
   }

@@ -88,7 +88,6 @@ class Requests {
   // Which instance of which model, for the log.
   const std::string& label() const { return label_; }
   // Precondition of the following: Begin() has been called.
-  const ModelDefinition& definition() const { return *definition_; }
   Allocator& allocator() const { return *allocator_; }
   // The places in the definition of what the backend calls its i-th input and output; the
   // configuration may list them in another order, and leave out optional inputs.
@@ -133,7 +132,7 @@ class Requests {
   const std::span<const TensorDefinition> outputs_;
   Places input_places_;
   Places output_places_;
-  const ModelDefinition* definition_ = nullptr;
+  bool places_known_ = false;
   Allocator* allocator_ = nullptr;
   despina_batch batch_;
   std::mutex mutex_;

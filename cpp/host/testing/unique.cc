@@ -7,6 +7,4 @@ struct __attribute__((visibility("default"))) Counter {
   }
 };
 
-extern "C" __attribute__((visibility("default"))) int despina_backend_entry() {
-  return ++Counter<int>::value();
-}
+int Count() { return ++Counter<int>::value(); }

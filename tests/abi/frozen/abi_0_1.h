@@ -30,7 +30,7 @@ extern "C" {
 #define DESPINA_ABI_MINOR 1
 /* Of this file without this line. While the major number is 0, a server takes the backends that
  * were compiled with its own file, and no others. */
-#define DESPINA_ABI_HASH UINT64_C(0x9c54bb2c242cb44e)
+#define DESPINA_ABI_HASH UINT64_C(0xd07f35612f1d8bb2)
 
 /* -- codes and texts ------------------------------------------------------------------------- */
 
@@ -288,7 +288,7 @@ typedef struct {
 
   /* What follows may be NULL. */
 
-  /* Whether the model can serve. Any thread; must not block. */
+  /* Whether the model can serve. Any thread; must not block. Servers of version 0.1 do not ask. */
   despina_code (*model_ready)(despina_model *model, despina_error *error);
   /* Nobody waits for the answer of this request any more, which is not completed yet. Any thread,
    * also while execute() runs; must not block. It may complete the request. */

@@ -20,7 +20,8 @@
 // Optional members: `static constexpr uint64_t kCapabilities` of Instance (DESPINA_STREAMING,
 // DESPINA_ASYNC), `void cancelled(despina::Request)` of Instance (any thread, also before
 // execute() has seen the request: look at Request::cancelled() once it is noted), and
-// `void check_ready()` of Model (throws why it cannot serve; any thread; must not block).
+// `void check_ready()` of Model (throws why it cannot serve; any thread; must not block; servers of
+// version 0.1 do not ask yet).
 #pragma once
 
 #include <algorithm>
