@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'DetachedRequest', 'Engine', 'EngineError', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -84,13 +84,72 @@ class ModelDefinition:
     """
     def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}', decoupled: bool = False) -> None:
         ...
+class Counter:
+    """
+    A number that only grows.
+    """
+    def add(self, value: typing.SupportsFloat | typing.SupportsIndex = 1.0) -> None:
+        """
+        Adds what is not negative.
+        """
+class Gauge:
+    """
+    A number that goes up and down.
+    """
+    def add(self, value: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Adds a number.
+        """
+    def set(self, value: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Replaces it.
+        """
+class Histogram:
+    """
+    Values counted by size.
+    """
+    def observe(self, value: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        Counts one value.
+        """
+class ModelMetrics:
+    """
+    Makes the metrics of one model.
+    """
+    def __init__(self, *, model: str, version: str) -> None:
+        ...
+    def close(self) -> None:
+        """
+        Takes all of them from the page.
+        """
+    def counter(self, name: str, help: str, labels: collections.abc.Mapping[str, str] | None = None) -> Counter:
+        """
+        A number that only grows.
+        """
+    def gauge(self, name: str, help: str, labels: collections.abc.Mapping[str, str] | None = None) -> Gauge:
+        """
+        A number that goes up and down.
+        """
+    def histogram(self, name: str, help: str, bounds: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], labels: collections.abc.Mapping[str, str] | None = None) -> Histogram:
+        """
+        Values counted by size.
+        """
 class NativeModel:
     """
     A version of a native backend's model.
     """
+    def check_ready(self) -> None:
+        """
+        Raises why it cannot serve now.
+        """
     def close(self) -> None:
         """
         Unloads it, once its instances have ended.
+        """
+    @property
+    def decoupled(self) -> bool | None:
+        """
+        Whether answers may come in parts; None: as configured.
         """
     @property
     def inputs(self) -> list[tuple[str, str, list[int], bool]]:
@@ -204,6 +263,10 @@ class Engine:
     def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex) -> HttpServer:
         """
         Starts the metrics endpoint.
+        """
+    def set_ready(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, ready: bool) -> None:
+        """
+        What the readiness route answers of a version that takes requests.
         """
     def statistics(self, name: str | None = None, version: typing.SupportsInt | typing.SupportsIndex | None = None) -> str:
         """

@@ -14,6 +14,7 @@ from despina.engine import Engine, HttpOptions, HttpServer
 from despina.errors import DespinaError
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager, ModelStatus
+from despina.lifecycle.readiness import Readiness
 from despina.lifecycle.state import State
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, check_options
@@ -68,8 +69,13 @@ class Runtime:
         self.catalog.refresh()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
+        self.readiness = Readiness(self.engine.set_ready)
         loader = Loader(
-            self.engine, self.registry, self.hooks, auto_complete=self.catalog.auto_complete
+            self.engine,
+            self.registry,
+            self.hooks,
+            self.readiness,
+            auto_complete=self.catalog.auto_complete,
         )
         self.manager = Manager(
             engine=self.engine,
@@ -126,6 +132,7 @@ class Runtime:
         sent = [front_end.close(_left(deadline)) for front_end in self.front_ends]
         if not all(sent) or not self.manager.stop(_left(deadline)):
             return False
+        self.readiness.stop()
         self.hooks.shutdown()
         self.registry.close()
         self.engine.close()

@@ -94,6 +94,33 @@ def test_a_configuration_that_contradicts_the_model_is_refused(text, field, what
     assert (field, True) in [(each.field, what in each.text) for each in found]
 
 
+PARTS = Signature((), (), 0, decoupled=True)
+NO_PARTS = Signature((), (), 0, decoupled=False)
+DECOUPLED = "model_transaction_policy { decoupled: true }"
+
+
+@pytest.mark.parametrize(
+    ("text", "signature", "decoupled"),
+    [("", PARTS, True), ("", NO_PARTS, False), (DECOUPLED, PARTS, True), (DECOUPLED, None, True)],
+)
+def test_a_model_tells_whether_its_answers_come_in_parts(text, signature, decoupled):
+    config = completed(text, signature or Signature((), (), 0))
+    assert config.model_transaction_policy.decoupled is decoupled
+
+
+@pytest.mark.parametrize(
+    ("text", "signature", "fill", "what"),
+    [
+        (DECOUPLED, NO_PARTS, True, "is true, and the model answers once"),
+        ("model_transaction_policy { }", PARTS, True, "is false, and the model answers in parts"),
+        ("", PARTS, False, "is false, and the model answers in parts"),
+    ],
+)
+def test_a_transaction_policy_that_contradicts_the_model_is_refused(text, signature, fill, what):
+    found = complete(config_of(text), signature, fill=fill)
+    assert [tuple(each) for each in found] == [("model_transaction_policy.decoupled", what)]
+
+
 def test_a_batch_size_for_a_model_without_batch_axis_is_refused():
     found = complete(config_of("max_batch_size: 2"), Signature((), (), 0), fill=True)
     assert [each.text for each in found] == ["is 2, and the model has no batch axis"]

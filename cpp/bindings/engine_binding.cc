@@ -102,6 +102,11 @@ class PythonEngine {
                                    .exiting = exiting}));
   }
 
+  void SetReady(const std::string& name, int64_t version, bool ready) {
+    const py::gil_scoped_release release;
+    engine_.SetReady({name, version}, ready);
+  }
+
   bool Unload(const std::string& name, int64_t version, std::optional<double> timeout) {
     const py::gil_scoped_release release;
     const std::optional<Duration> limit = timeout ? std::optional(Seconds(*timeout)) : std::nullopt;
@@ -275,6 +280,8 @@ void BindEngine(py::module_& module) {
       .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("known"), py::arg("serving"),
            py::arg("ready"), py::arg("live") = true, py::arg("exiting") = false,
            "The state of the server, all at once.")
+      .def("set_ready", &PythonEngine::SetReady, py::arg("name"), py::arg("version"),
+           py::arg("ready"), "What the readiness route answers of a version that takes requests.")
       .def("unload", &PythonEngine::Unload, py::arg("name"), py::arg("version"),
            py::arg("timeout") = py::none(),
            "Waits until its requests are answered, then ends its instances. False at the timeout.")

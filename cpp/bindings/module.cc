@@ -11,6 +11,7 @@
 #include "bindings/detached_object.h"
 #include "bindings/engine_binding.h"
 #include "bindings/engine_error.h"
+#include "bindings/metrics_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/numpy_api.h"
 
@@ -46,6 +47,7 @@ PYBIND11_MODULE(_engine, module) {
   }
   despina::bindings::BindEngineError(module);
   despina::bindings::BindDefinitions(module);
+  despina::bindings::BindMetrics(module);
   despina::bindings::BindNative(module);
   despina::bindings::BindEngine(module);
   BindLog(module);

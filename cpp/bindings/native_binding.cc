@@ -100,6 +100,12 @@ std::unique_ptr<PythonNativeModel> LoadModel(const PythonNativeBackend& backend,
   return std::make_unique<PythonNativeModel>(*std::move(model));
 }
 
+void CheckReady(const PythonNativeModel& model) {
+  const std::shared_ptr<host::NativeModel> held = model.Get();
+  const py::gil_scoped_release release;
+  ThrowUnlessOk(held->CheckReady());
+}
+
 }  // namespace
 
 std::unique_ptr<ExecutorFactory> NativeFactoryOf(const py::object& model) {
@@ -121,6 +127,11 @@ void BindNative(py::module_& module) {
           "outputs",
           [](const PythonNativeModel& model) { return TuplesOf(model.Get()->signature().outputs); },
           "As the inputs.")
+      .def_property_readonly(
+          "decoupled",
+          [](const PythonNativeModel& model) { return model.Get()->signature().decoupled; },
+          "Whether answers may come in parts; None: as configured.")
+      .def("check_ready", &CheckReady, "Raises why it cannot serve now.")
       .def("close", &PythonNativeModel::Close, "Unloads it, once its instances have ended.");
   py::class_<PythonNativeBackend>(module, "NativeBackend", "A backend in a shared library.")
       .def(py::init(&OpenBackend), py::kw_only(), py::arg("path"), py::arg("name"),

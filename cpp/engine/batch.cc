@@ -94,7 +94,10 @@ void DetachedRequest::AddParameter(Parameter parameter) {
 Status DetachedRequest::Send() { return SendPart(*request_, definition_); }
 
 void DetachedRequest::Complete(Status status) {
-  request_->state.times.compute_infer += clock_.Now() - started_;
+  const TimePoint now = clock_.Now();
+  RequestState& state = request_->state;
+  state.times.compute_infer += now - started_;
+  state.marks.Apply(state.times, state.arrival + state.times.queue, now);
   Settle(*request_, std::move(status));
   Turn turn;
   sink_.Finish(std::move(request_), turn);
@@ -122,16 +125,24 @@ Batch::~Batch() {
     CompleteUnanswered(
         Internal(Concat("model '", definition_.name, "' returned without answering the request")));
   }
-  sink_.CountExecution(rows_, TimesNow(), any_success_);
+  sink_.CountExecution(rows_, TimesUntil(clock_.Now(), marks_), any_success_);
   Deliver();
 }
 
-ExecutionTimes Batch::TimesNow() const {
-  const Duration whole = clock_.Now() - started_;
-  return {.queue = Duration::zero(),
-          .compute_input = gathering_,
-          .compute_infer = std::max(Duration::zero(), whole - gathering_ - scattering_),
-          .compute_output = scattering_};
+ExecutionTimes Batch::TimesUntil(TimePoint now, const ComputeMarks& marks) const {
+  ExecutionTimes times{
+      .queue = Duration::zero(),
+      .compute_input = gathering_,
+      .compute_infer = std::max(Duration::zero(), now - started_ - gathering_ - scattering_),
+      .compute_output = scattering_};
+  marks.Apply(times, started_, now);
+  return times;
+}
+
+ExecutionTimes Batch::TimesUntil(TimePoint now, const Request& request) const {
+  ExecutionTimes times = TimesUntil(now, request.state.marks);
+  times.queue = std::max(Duration::zero(), started_ - request.state.arrival);
+  return times;
 }
 
 Result<const Tensor*> Batch::Gather(uint32_t input) {
@@ -198,6 +209,18 @@ void Batch::AddParameter(size_t i, Parameter parameter) {
   slots_[i].request->response.parameters.push_back(std::move(parameter));
 }
 
+void Batch::Mark(size_t i, ComputeMark mark) {
+  slots_[i].request->state.marks.Set(mark, clock_.Now());
+}
+
+void Batch::MarkUnanswered(ComputeMark mark) {
+  const TimePoint now = clock_.Now();
+  marks_.Set(mark, now);
+  for (const Slot& slot : slots_) {
+    if (!slot.answered) slot.request->state.marks.Set(mark, now);
+  }
+}
+
 Status Batch::Send(size_t i) { return SendPart(*slots_[i].request, definition_); }
 
 void Batch::Complete(size_t i, Status status) {
@@ -213,13 +236,11 @@ void Batch::CompleteUnanswered(const Status& status) {
 }
 
 void Batch::Deliver() {
-  const ExecutionTimes times = TimesNow();
+  const TimePoint now = clock_.Now();
   Turn turn;
   for (Slot& slot : slots_) {
     if (!slot.answered || !slot.request) continue;
-    RequestState& state = slot.request->state;
-    state.times = times;
-    state.times.queue = std::max(Duration::zero(), started_ - state.arrival);
+    slot.request->state.times = TimesUntil(now, *slot.request);
     ++delivered_;
     sink_.Finish(std::move(slot.request), turn);
   }
@@ -230,9 +251,7 @@ DetachedRequest Batch::Detach(size_t i) {
   slot.answered = true;
   ++delivered_;
   any_success_ = true;
-  RequestState& state = slot.request->state;
-  state.times = TimesNow();
-  state.times.queue = std::max(Duration::zero(), started_ - state.arrival);
+  slot.request->state.times = TimesUntil(clock_.Now(), *slot.request);
   return {std::move(slot.request), definition_, sink_, allocator_, clock_};
 }
 

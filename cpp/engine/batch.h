@@ -41,6 +41,7 @@ class DetachedRequest {
   Allocator& allocator() const { return allocator_; }
   Status AddOutput(uint32_t output, Tensor tensor);
   void AddParameter(Parameter parameter);
+  void Mark(ComputeMark mark) { request_->state.marks.Set(mark, clock_.Now()); }
   // Sends the outputs added so far as one part of the answer. FAILED_PRECONDITION when the model
   // is not decoupled.
   Status Send();
@@ -86,6 +87,9 @@ class Batch {
   Status AddOutput(size_t i, uint32_t output, Tensor tensor);
 
   void AddParameter(size_t i, Parameter parameter);
+  // Where the model is with a request, or with all that are not answered.
+  void Mark(size_t i, ComputeMark mark);
+  void MarkUnanswered(ComputeMark mark);
   // Sends the outputs that a request has been given so far as one part of its answer.
   // FAILED_PRECONDITION when the model is not decoupled.
   Status Send(size_t i);
@@ -109,7 +113,9 @@ class Batch {
   Result<Tensor> Concatenate(uint32_t input) const;
   // What a request gets of an output, if it still wants any.
   void Give(Slot& slot, uint32_t output, Tensor tensor);
-  ExecutionTimes TimesNow() const;
+  // As the marks say, or else as the time that gathering and scattering took.
+  ExecutionTimes TimesUntil(TimePoint now, const ComputeMarks& marks) const;
+  ExecutionTimes TimesUntil(TimePoint now, const Request& request) const;
 
   const ModelDefinition& definition_;
   ExecutionSink& sink_;
@@ -121,6 +127,7 @@ class Batch {
   uint32_t rows_ = 0;
   size_t delivered_ = 0;
   bool any_success_ = false;
+  ComputeMarks marks_;
   Duration gathering_{0};
   Duration scattering_{0};
 };

@@ -336,6 +336,50 @@ TEST_F(BatchTest, TimesAreThoseOfTheClock) {
   EXPECT_TRUE(counted_->any_success);
 }
 
+TEST_F(BatchTest, MarksSplitTheTimeOfAllThatIsNotAnswered) {
+  auto batch = Begin(Three());
+  clock_.Advance(milliseconds(1));
+  batch->Complete(0, Ok());
+  batch->Deliver();
+  batch->MarkUnanswered(ComputeMark::kStarts);
+  clock_.Advance(milliseconds(2));
+  batch->MarkUnanswered(ComputeMark::kEnds);
+  batch->Mark(2, ComputeMark::kStarts);  // this one alone began later
+  clock_.Advance(milliseconds(4));
+  batch->CompleteUnanswered(Ok());
+  batch.reset();
+  const auto parts = [](const ExecutionTimes& times) {
+    return std::vector<Duration>{times.compute_input, times.compute_infer, times.compute_output};
+  };
+  using Parts = std::vector<Duration>;
+  EXPECT_EQ(parts(finished_[0]->state.times), (Parts{{}, milliseconds(1), {}}));
+  EXPECT_EQ(parts(finished_[1]->state.times),
+            (Parts{milliseconds(1), milliseconds(2), milliseconds(4)}));
+  EXPECT_EQ(parts(finished_[2]->state.times), (Parts{milliseconds(3), {}, milliseconds(4)}));
+  EXPECT_EQ(parts(counted_->times), (Parts{milliseconds(1), milliseconds(2), milliseconds(4)}));
+}
+
+TEST_F(BatchTest, MarksOfADetachedRequestCountFromTheStartOfItsExecution) {
+  clock_.Advance(milliseconds(10));
+  auto chain = One(Floats({1, 1}, {5}));
+  chain.front()->state.arrival = TimePoint(milliseconds(7));
+  auto batch = Begin(std::move(chain));
+  clock_.Advance(milliseconds(1));
+  DetachedRequest detached = batch->Detach(0);
+  batch.reset();
+  clock_.Advance(milliseconds(2));
+  detached.Mark(ComputeMark::kStarts);
+  clock_.Advance(milliseconds(4));
+  detached.Mark(ComputeMark::kEnds);
+  clock_.Advance(milliseconds(8));
+  detached.Complete(Ok());
+  const ExecutionTimes& times = finished_[0]->state.times;
+  EXPECT_EQ(times.queue, milliseconds(3));
+  EXPECT_EQ(times.compute_input, milliseconds(3));
+  EXPECT_EQ(times.compute_infer, milliseconds(4));
+  EXPECT_EQ(times.compute_output, milliseconds(8));
+}
+
 TEST_F(BatchTest, AnExecutionWithoutASuccessIsCountedAsSuch) {
   auto batch = Begin(Three());
   batch->CompleteUnanswered(Internal("broken"));

@@ -21,6 +21,10 @@ std::string Named(const Engine::Version& version) {
 Engine::Engine(Allocator& allocator, Clock& clock)
     : allocator_(allocator), clock_(clock), snapshot_(std::make_shared<const Snapshot>()) {}
 
+void Engine::SetReady(const Version& version, bool ready) {
+  if (const std::shared_ptr<Model> model = Loaded(version)) model->SetReady(ready);
+}
+
 std::shared_ptr<Model> Engine::Loaded(const Version& version) const {
   std::lock_guard lock(mutex_);
   const auto found = loaded_.find(version);

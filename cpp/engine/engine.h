@@ -46,6 +46,8 @@ class Engine {
   // stays. It takes requests once it is published. UNAVAILABLE after Close().
   Status Load(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory);
   Status Publish(const Publication& publication);
+  // What Model::ready() says of a version from now on; nothing happens where it is not loaded.
+  void SetReady(const Version& version, bool ready);
   // Waits until the requests of a model that is not published any more are answered, then ends its
   // instances. DEADLINE_EXCEEDED: they are not, and the model stays.
   Status Unload(const Version& version, std::optional<Duration> timeout);

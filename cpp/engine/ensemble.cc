@@ -43,6 +43,11 @@ void EnsembleModel::Enqueue(RequestChain chain, Turn& turn) {
   }
 }
 
+void EnsembleModel::Cancel(Request& request) {
+  // Not begun: it sees that it is cancelled before its first step.
+  if (Steps* steps = request.state.steps.load()) steps->Cancel();
+}
+
 void EnsembleModel::Finish(std::unique_ptr<Request> request, Turn& turn) {
   const Duration whole = clock().Now() - request->state.arrival;
   const Code code = request->response.status.code();

@@ -23,8 +23,8 @@ class EnsembleModel final : public Model, private EnsembleOwner {
                                              const Published<Snapshot>& snapshot, Clock& clock);
 
   void Enqueue(RequestChain chain, Turn& turn) override;
-  // The steps see it: those that wait are dropped when their turn comes, no other is begun.
-  void Cancel(Request&) override {}
+  // Cancels the steps that run, and begins no other.
+  void Cancel(Request& request) override;
   void Stop() override {}
 
  private:

@@ -1,5 +1,8 @@
 #include "engine/ensemble_run.h"
 
+#include <algorithm>
+#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "base/text.h"
@@ -33,10 +36,11 @@ Status ConvertBatchAxis(Tensor& tensor, bool from, bool to, const Shape& dims) {
 EnsembleRun::EnsembleRun(EnsembleOwner& owner, std::unique_ptr<Request> request)
     : owner_(owner),
       plan_(owner.plan()),
-      request_(std::move(request)),
       completions_(plan_.steps.size()),
+      request_(std::move(request)),
       slots_(plan_.tensors.size()),
-      to_do_(plan_.StepsFor(*request_)) {
+      to_do_(plan_.StepsFor(*request_)),
+      running_(plan_.steps.size()) {
   for (size_t i = 0; i < completions_.size(); ++i) {
     completions_[i].run = this;
     completions_[i].index = i;
@@ -48,24 +52,39 @@ EnsembleRun::EnsembleRun(EnsembleOwner& owner, std::unique_ptr<Request> request)
 }
 
 void EnsembleRun::Start(EnsembleOwner& owner, std::unique_ptr<Request> request, Turn& turn) {
-  std::unique_ptr<EnsembleRun> run(new EnsembleRun(owner, std::move(request)));
+  RequestState& state = request->state;
+  std::unique_ptr<EnsembleRun> owned(new EnsembleRun(owner, std::move(request)));
+  EnsembleRun* run = owned.get();
+  state.owned_steps = std::move(owned);
+  // From here on it may be cancelled: Advance() looks whether it has been.
+  state.steps = run;
   std::unique_lock lock(run->mutex_);
   run->Advance(turn);
-  if (run->running_ > 0) {
-    lock.unlock();
-    // The steps own it from here. None can have ended: they are in the turn until it is flushed.
-    static_cast<void>(run.release());
-    return;
-  }
+  // None of the steps can have ended: they are in the turn until it is flushed.
+  if (run->running_count_ > 0) return;
   std::unique_ptr<Request> answer = run->TakeAnswer();
   lock.unlock();
-  run.reset();
   owner.Finish(std::move(answer), turn);
+}
+
+void EnsembleRun::Cancel() {
+  std::vector<Request*> running;
+  {
+    const std::lock_guard lock(mutex_);
+    ++cancelling_;
+    std::ranges::copy_if(running_, std::back_inserter(running), std::identity());
+  }
+  // Without the lock: a step may end within its cancellation, and bring the answer.
+  for (Request* step : running) step->Cancel();
+  std::vector<std::unique_ptr<Request>> ended;
+  const std::lock_guard lock(mutex_);
+  if (--cancelling_ == 0) ended.swap(ended_);
 }
 
 void EnsembleRun::StepEnded(size_t index, std::unique_ptr<Request> answered, Turn& turn) {
   std::unique_lock lock(mutex_);
-  --running_;
+  --running_count_;
+  running_[index] = nullptr;
   const ExecutionTimes& times = answered->state.times;
   times_.queue += times.queue;
   times_.compute_input += times.compute_input;
@@ -76,14 +95,14 @@ void EnsembleRun::StepEnded(size_t index, std::unique_ptr<Request> answered, Tur
   } else {
     FailStep(index, answered->response.status);
   }
+  if (cancelling_ > 0) ended_.push_back(std::move(answered));
   answered.reset();
   Advance(turn);
-  if (running_ > 0) return;
+  if (running_count_ > 0) return;
   std::unique_ptr<Request> answer = TakeAnswer();
-  EnsembleOwner& owner = owner_;
   lock.unlock();
-  std::unique_ptr<EnsembleRun>(this).reset();
-  owner.Finish(std::move(answer), turn);
+  // The run goes with the request.
+  owner_.Finish(std::move(answer), turn);
 }
 
 void EnsembleRun::KeepOutputs(size_t index, Request& answered) {
@@ -143,7 +162,8 @@ Status EnsembleRun::Launch(size_t index, Turn& turn) {
     request->requested_outputs.push_back(*output);
   }
   if (Status checked = request->model->Prepare(*request); !checked.ok()) return checked;
-  ++running_;
+  running_[index] = request.get();
+  ++running_count_;
   turn.Add(std::move(request));
   return Ok();
 }
@@ -192,6 +212,7 @@ std::unique_ptr<Request> EnsembleRun::TakeAnswer() {
   }
   if (!failure_.ok()) response.outputs.clear();
   response.status = std::move(failure_);
+  slots_.clear();
   return std::move(request_);
 }
 

@@ -28,11 +28,13 @@ class EnsembleOwner {
   ~EnsembleOwner() = default;
 };
 
-// Owned by its steps: the last one to end gives the request back and deletes the run.
-class EnsembleRun {
+// Owned by its request, and owns it until the last step has ended, which gives it back.
+class EnsembleRun final : public Steps {
  public:
   // Submits the steps that can start; the request is given back if there is none.
   static void Start(EnsembleOwner& owner, std::unique_ptr<Request> request, Turn& turn);
+
+  void Cancel() override;
 
  private:
   // The completion of the requests that one step makes.
@@ -67,14 +69,19 @@ class EnsembleRun {
 
   EnsembleOwner& owner_;
   const EnsemblePlan& plan_;
-  std::unique_ptr<Request> request_;
   std::vector<StepCompletion> completions_;
 
   std::mutex mutex_;
   // Guarded by mutex_ from here on.
+  std::unique_ptr<Request> request_;
   std::vector<Slot> slots_;
   std::vector<bool> to_do_;
-  size_t running_ = 0;
+  // The requests of the steps that run, by step.
+  std::vector<Request*> running_;
+  size_t running_count_ = 0;
+  // While steps are being cancelled, those that end meanwhile are kept.
+  size_t cancelling_ = 0;
+  std::vector<std::unique_ptr<Request>> ended_;
   Status failure_;
   ExecutionTimes times_;
 };

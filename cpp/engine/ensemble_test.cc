@@ -9,84 +9,27 @@
 #include <utility>
 #include <vector>
 
-#include "engine/testing.h"
+#include "engine/testing/ensembles.h"
 
 namespace despina {
 namespace {
 
+using testing::AddUp;
+using testing::Chain;
 using testing::Definition;
-using testing::ExecuteFunction;
+using testing::Ensemble;
 using testing::Executing;
+using testing::Failing;
 using testing::Floats;
 using testing::FloatsOf;
 using testing::Fp32;
 using testing::Identity;
+using testing::Names;
 using testing::Puppet;
 using testing::Server;
+using testing::Step;
 
-using Names = std::vector<std::pair<std::string, std::string>>;
-
-StepDefinition Step(std::string model, Names inputs, Names outputs) {
-  return {.model = std::move(model),
-          .version = -1,
-          .inputs = std::move(inputs),
-          .outputs = std::move(outputs)};
-}
-
-ModelDefinition Ensemble(std::string name, std::vector<StepDefinition> steps) {
-  ModelDefinition definition = Definition(std::move(name), 8);
-  definition.instances.clear();
-  definition.steps = std::move(steps);
-  return definition;
-}
-
-// IN -> first -> MID -> second -> OUT
-ModelDefinition Chain(std::string name, std::string first, std::string second) {
-  return Ensemble(std::move(name), {Step(std::move(first), {{"IN", "IN"}}, {{"OUT", "MID"}}),
-                                    Step(std::move(second), {{"IN", "MID"}}, {{"OUT", "OUT"}})});
-}
-
-// The sum of all inputs, and one more.
-void AddUp(Batch& batch) {
-  std::vector<float> sum;
-  Shape shape;
-  for (uint32_t i = 0; i < batch.definition().inputs.size(); ++i) {
-    const Tensor* input = *batch.Gather(i);
-    if (input == nullptr) continue;
-    const std::vector<float> values = FloatsOf(*input);
-    if (sum.empty()) sum.assign(values.size(), 1);
-    for (size_t at = 0; at < values.size(); ++at) sum[at] += values[at];
-    shape = input->shape;
-  }
-  batch.CompleteUnanswered(batch.Scatter(0, Floats(shape, sum)));
-}
-
-ExecuteFunction Failing(std::string text) {
-  return [text](Batch& batch) { batch.CompleteUnanswered(InvalidArgument(text)); };
-}
-
-class EnsembleTest : public ::testing::Test {
- protected:
-  void Serve(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory = nullptr) {
-    const Status served = server_.Serve(std::move(definition), std::move(factory));
-    ASSERT_TRUE(served.ok()) << served.message();
-  }
-  std::unique_ptr<Request> Infer(std::string_view model, Tensor input) {
-    server_.Send(model, std::move(input));
-    return server_.answers.Next();
-  }
-  static Tensor Row(float value) { return Floats({1, 1}, {value}); }
-  static std::vector<float> Out(const Request& answer) {
-    EXPECT_TRUE(answer.response.status.ok()) << answer.response.status.message();
-    return answer.response.status.ok() ? FloatsOf(answer.response.outputs.at(0).tensor)
-                                       : std::vector<float>();
-  }
-  void WaitForQueue(std::string_view model, uint64_t pending) {
-    while (server_.Counts(model).pending < pending) std::this_thread::yield();
-  }
-
-  Server server_;
-};
+class EnsembleTest : public testing::EnsembleFixture {};
 
 TEST_F(EnsembleTest, RunsAChainAndHandsOnIdAndParameters) {
   Serve(Definition("a", 8), Executing(AddUp));
@@ -405,34 +348,6 @@ TEST_F(EnsembleTest, RequestsInFlightAreBounded) {
   server_.answers.Next();
   server_.answers.Next();
   EXPECT_TRUE(Infer("e", Row(3))->response.status.ok());
-}
-
-TEST_F(EnsembleTest, AfterACancellationNoFurtherStepIsBegun) {
-  Puppet first(AddUp);
-  Serve(Definition("a", 8), first.Factory());
-  Serve(Definition("b", 8), Executing(AddUp));
-  Serve(Chain("e", "a", "b"));
-  Request* running = server_.Send("e", Row(0));
-  first.Begun(1);
-  running->Cancel();
-  first.Allow(1);
-  const auto answer = server_.answers.Next();
-  EXPECT_EQ(answer->response.status.code(), Code::kCancelled);
-  EXPECT_EQ(server_.Counts("b").success.count + server_.Counts("b").fail.count, 0u);
-  EXPECT_EQ(server_.Counts("e").failures[static_cast<size_t>(FailureReason::kCanceled)], 1u);
-}
-
-TEST_F(EnsembleTest, StepsOfACancelledRequestLeaveTheQueueUnserved) {
-  Puppet puppet(AddUp);
-  Serve(Definition("a", 8), puppet.Factory());
-  Serve(Ensemble("e", {Step("a", {{"IN", "IN"}}, {{"OUT", "OUT"}})}));
-  server_.Send("a", Row(0));
-  puppet.Begun(1);
-  server_.Send("e", Row(1))->Cancel();
-  puppet.Allow(1);
-  EXPECT_TRUE(server_.answers.Next()->response.status.ok());
-  EXPECT_EQ(server_.answers.Next()->response.status.code(), Code::kCancelled);
-  EXPECT_EQ(server_.Counts("a").execution_count, 1u);
 }
 
 TEST_F(EnsembleTest, EnsemblesCanBeMembers) {

@@ -1,6 +1,7 @@
 // One version of a model that takes requests.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -26,6 +27,10 @@ class Model {
   Gate& gate() { return gate_; }
   // Nothing when it is being unloaded.
   ModelRef Enter() { return gate_.Enter() ? ModelRef(this) : ModelRef(); }
+
+  // Whether it says that it can serve. It gets requests all the same.
+  bool ready() const { return ready_; }
+  void SetReady(bool ready) { ready_ = ready; }
 
   virtual ModelCounts Counts() const { return statistics_.Read(); }
 
@@ -56,6 +61,7 @@ class Model {
   const ModelDefinition definition_;
   Clock& clock_;
   Gate gate_;
+  std::atomic<bool> ready_{true};
   ModelStatistics statistics_;
 };
 

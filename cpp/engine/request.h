@@ -59,6 +59,14 @@ class Completion {
   ~Completion() = default;
 };
 
+// The steps that an ensemble makes of a request.
+class Steps {
+ public:
+  virtual ~Steps() = default;
+  // Cancels those that run. Any thread, as long as the request lives.
+  virtual void Cancel() = 0;
+};
+
 // What the engine keeps with a request; nobody else touches it.
 struct RequestState {
   // Rows of the batch that are its own; 1 for a model without a batch axis.
@@ -69,6 +77,7 @@ struct RequestState {
   uint64_t sequence = 0;
   TimePoint arrival{};
   ExecutionTimes times;
+  ComputeMarks marks;
   // The ensemble's request that this one is a step of.
   const Request* parent = nullptr;
   Request* next = nullptr;
@@ -77,6 +86,9 @@ struct RequestState {
   bool queued = false;
   // The instance that runs it, from then on.
   std::atomic<Executor*> executor{nullptr};
+  // Of a request to an ensemble, once it is begun; they go with the request.
+  std::unique_ptr<Steps> owned_steps;
+  std::atomic<Steps*> steps{nullptr};
 };
 
 // Filled by the one who makes it, then moved into the engine by a submit that succeeds, and given

@@ -1,5 +1,6 @@
 #include "engine/stats.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace despina {
@@ -11,6 +12,14 @@ uint64_t MillisecondsSinceEpoch() {
 }
 
 }  // namespace
+
+void ComputeMarks::Apply(ExecutionTimes& times, TimePoint started, TimePoint now) const {
+  if (!starts && !ends) return;
+  const auto clamped = [](Duration duration) { return std::max(Duration::zero(), duration); };
+  if (starts) times.compute_input = clamped(*starts - started);
+  if (ends) times.compute_output = clamped(now - *ends);
+  times.compute_infer = clamped(now - started - times.compute_input - times.compute_output);
+}
 
 void ModelStatistics::CountSuccess(Duration whole, uint32_t rows, const ExecutionTimes& times) {
   std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 
 #include "base/clock.h"
 
@@ -57,6 +58,19 @@ struct ExecutionTimes {
   Duration compute_input{0};
   Duration compute_infer{0};
   Duration compute_output{0};
+};
+
+// Where an execution is with the model's own work, if its backend says so.
+enum class ComputeMark : uint8_t { kStarts, kEnds };
+struct ComputeMarks {
+  std::optional<TimePoint> starts;
+  std::optional<TimePoint> ends;
+
+  void Set(ComputeMark mark, TimePoint now) {
+    (mark == ComputeMark::kStarts ? starts : ends) = now;
+  }
+  // What came before the start counts as input, what comes after the end as output.
+  void Apply(ExecutionTimes& times, TimePoint started, TimePoint now) const;
 };
 
 // Any thread. The counts of one request are whole for a reader, and so are those of one execution.

@@ -7,24 +7,14 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "host/calling.h"
+#include "host/metric_api.h"
 #include "host/outputs.h"
 #include "host/requests.h"
 #include "host/translate.h"
 
 namespace despina::host {
 namespace {
-
-thread_local std::string_view caller;
-
-// Runs what gives a Status; the server's own exceptions end here.
-template <class Function>
-despina_code Guarded(despina_error* error, Function function) noexcept {
-  try {
-    return Report(function(), error);
-  } catch (const std::bad_alloc&) {
-    return Report({Code::kResourceExhausted, "out of memory"}, error);
-  }
-}
 
 Status Ended() {
   return {Code::kFailedPrecondition,
@@ -47,8 +37,7 @@ void Log(despina_log_level level, despina_str text) {
   if (level > DESPINA_LOG_VERBOSE) level = DESPINA_LOG_VERBOSE;
   const auto known = static_cast<log::Level>(level);
   if (!log::Enabled(known)) return;
-  const std::string_view before = caller.empty() ? "backend" : caller;
-  log::Write(known, Concat(before, ": ", View(text)), "backend", 0);
+  log::Write(known, Concat(Caller(), ": ", View(text)), "backend", 0);
 }
 
 const void* Query(despina_str) { return nullptr; }
@@ -139,7 +128,7 @@ despina_code BatchSend(despina_batch* batch, despina_error* error) {
 
 void BatchComplete(despina_batch* batch, despina_code code, despina_str message) {
   if (batch->batch == nullptr) {
-    return log::Error(Concat(batch->requests->label(), ": batch_complete: ", Ended().message()));
+    return Complain("batch_complete", Ended().message(), batch->requests->label());
   }
   const Status status(CodeOf(code), std::string(View(message)));
   for (despina_request* request : batch->handles) {
@@ -259,7 +248,32 @@ despina_code RequestDetach(despina_request* request, despina_error* error) {
 
 void RequestComplete(despina_request* request, despina_code code, despina_str message) {
   if (request->owner.Complete(*request, {CodeOf(code), std::string(View(message))})) return;
-  log::Error(Concat(request->owner.label(), ": request_complete: ", Answered().message()));
+  Complain("request_complete", Answered().message(), request->owner.label());
+}
+
+// -- statistics
+
+std::optional<ComputeMark> MarkOf(int32_t mark) {
+  if (mark == DESPINA_COMPUTE_STARTS) return ComputeMark::kStarts;
+  if (mark == DESPINA_COMPUTE_ENDS) return ComputeMark::kEnds;
+  return std::nullopt;
+}
+
+void BatchMark(despina_batch* batch, int32_t mark) {
+  const std::string& who = batch->requests->label();
+  const auto known = MarkOf(mark);
+  if (!known) return Complain("batch_mark", Concat("there is no mark ", mark), who);
+  if (batch->batch == nullptr) return Complain("batch_mark", Ended().message(), who);
+  batch->batch->MarkUnanswered(*known);
+}
+
+void RequestMark(despina_request* request, int32_t mark) {
+  const std::string& who = request->owner.label();
+  const auto known = MarkOf(mark);
+  if (!known) return Complain("request_mark", Concat("there is no mark ", mark), who);
+  if (Batch* batch = request->owner.BatchOf(*request)) return batch->Mark(request->index, *known);
+  if (!request->detached) return Complain("request_mark", Answered().message(), who);
+  request->detached->Mark(*known);
 }
 
 despina_host_api MakeTable() {
@@ -291,6 +305,9 @@ despina_host_api MakeTable() {
   table.request_send = RequestSend;
   table.request_detach = RequestDetach;
   table.request_complete = RequestComplete;
+  table.batch_mark = BatchMark;
+  table.request_mark = RequestMark;
+  OfferMetrics(table);
   return table;
 }
 
@@ -300,8 +317,5 @@ const despina_host_api& HostApi() {
   static const despina_host_api table = MakeTable();
   return table;
 }
-
-Calling::Calling(std::string_view who) : before_(std::exchange(caller, who)) {}
-Calling::~Calling() { caller = before_; }
 
 }  // namespace despina::host

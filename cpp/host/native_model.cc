@@ -6,7 +6,9 @@
 #include <utility>
 
 #include "base/text.h"
+#include "host/calling.h"
 #include "host/host_api.h"
+#include "host/metric_api.h"
 #include "host/requests.h"
 #include "host/translate.h"
 
@@ -111,6 +113,7 @@ class NativeModel::Spec {
         parameters_(ToAbi(spec_.parameters)),
         inputs_(ToAbi(spec_.inputs)),
         outputs_(ToAbi(spec_.outputs)),
+        metrics_(MetricRegistry::Process(), spec_.name, spec_.version),
         view_{.struct_size = sizeof(despina_model_spec),
               .max_batch_size = spec_.max_batch_size,
               .name = host::ToAbi(spec_.name),
@@ -122,7 +125,8 @@ class NativeModel::Spec {
               .inputs = inputs_.data(),
               .input_count = inputs_.size(),
               .outputs = outputs_.data(),
-              .output_count = outputs_.size()} {}
+              .output_count = outputs_.size(),
+              .metrics = host::ToAbi(metrics_)} {}
 
   const NativeModelSpec& spec() const { return spec_; }
   const despina_model_spec& view() const { return view_; }
@@ -132,6 +136,7 @@ class NativeModel::Spec {
   const std::vector<despina_pair> parameters_;
   const std::vector<despina_tensor_spec> inputs_;
   const std::vector<despina_tensor_spec> outputs_;
+  ModelMetrics metrics_;
   const despina_model_spec view_;
 };
 
@@ -164,6 +169,7 @@ Status NativeModel::Describe() {
   despina_signature told{};
   told.struct_size = sizeof told;
   told.max_batch_size = -1;
+  told.decoupled = -1;
   Status status = Call(label_, [&](despina_error* error) {
     return backend_->api().model_describe(model_, &told, error);
   });
@@ -175,7 +181,14 @@ Status NativeModel::Describe() {
     status = InvalidArgument(Concat("its signature has max_batch_size ", told.max_batch_size));
   }
   signature_.max_batch_size = told.max_batch_size;
+  if (told.decoupled >= 0) signature_.decoupled = told.decoupled != 0;
   return status;
+}
+
+Status NativeModel::CheckReady() const {
+  if (!DESPINA_HAS(&backend_->api(), model_ready)) return Ok();
+  return Call(label_,
+              [&](despina_error* error) { return backend_->api().model_ready(model_, error); });
 }
 
 namespace {

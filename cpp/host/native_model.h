@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,8 @@ struct NativeSignature {
   int32_t max_batch_size = -1;
   std::vector<TensorDefinition> inputs;
   std::vector<TensorDefinition> outputs;
+  // Nothing: as configured.
+  std::optional<bool> decoupled;
 };
 
 // A backend, made once for each library. Any thread.
@@ -74,6 +77,8 @@ class NativeModel {
   const NativeSignature& signature() const { return signature_; }
   const NativeBackend& backend() const { return *backend_; }
   despina_model* get() const { return model_; }
+  // Why it cannot serve now, if the backend says so. Any thread.
+  Status CheckReady() const;
   // "model 'm' version 1"
   const std::string& label() const { return label_; }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/text.h"
 #include "engine/testing.h"
 #include "memory/copy.h"
@@ -91,6 +93,13 @@ TEST_F(NativeModelTest, TellsItsSignature) {
   EXPECT_EQ(signature.inputs[0].datatype, DataType::kBytes);
   EXPECT_TRUE(signature.inputs[0].optional);
   EXPECT_EQ(signature.inputs[1].dims, Shape({-1}));
+}
+
+TEST_F(NativeModelTest, TellsWhetherItsAnswersMayComeInParts) {
+  EXPECT_EQ((*NativeModel::Load(Probe(), Spec()))->signature().decoupled, std::nullopt);
+  NativeModelSpec spec = Spec();
+  spec.parameters = {{"decoupled", ""}};
+  EXPECT_EQ((*NativeModel::Load(Probe(), spec))->signature().decoupled, true);
 }
 
 TEST_F(NativeModelTest, SaysWhyAModelCannotBeLoaded) {
@@ -293,6 +302,78 @@ TEST_F(NativeModelTest, StreamsTheAnswersOfADecoupledModel) {
   EXPECT_TRUE(ended->response.status.ok()) << ended->response.status.message();
   EXPECT_TRUE(ended->response.outputs.empty());
   EXPECT_EQ(parts.parts(), (std::vector<float>{0, 1, 2}));
+}
+
+// The value of a series of the model's, by its name; of a histogram with its buckets.
+std::string Metric(std::string_view wanted) {
+  std::string text;
+  MetricRegistry::Process().ForEach([&](const std::string& name, const MetricFamily&,
+                                        const MetricLabels& labels, const MetricSeries& series) {
+    if (name != wanted) return;
+    for (const auto& [key, value] : labels) text += Concat(key, '=', value, ' ');
+    text += std::to_string(static_cast<int>(series.value()));
+    if (name != "probe_sizes") return;
+    for (const uint64_t count : series.buckets()) text += Concat(' ', count);
+  });
+  return text;
+}
+
+TEST_F(NativeModelTest, CountsWhatItsBackendCounts) {
+  auto model = NativeModel::Load(Probe(), Spec());
+  ASSERT_TRUE(server_.Serve(Definition(), MakeNativeExecutorFactory(*model)).ok());
+  EXPECT_TRUE(Ask("count")->response.status.ok());
+  EXPECT_EQ(Metric("probe_cups_total"), "model=m size=big version=1 1");
+  EXPECT_EQ(Metric("probe_heat"), "model=m version=1 65");
+  EXPECT_EQ(Metric("probe_sizes"), "model=m version=1 5 1 1 1");
+}
+
+TEST_F(NativeModelTest, MetricsGoWithTheirModel) {
+  auto model = NativeModel::Load(Probe(), Spec());
+  EXPECT_NE(Metric("probe_heat"), "");
+  model = Status(Code::kUnknown, "unloaded");
+  EXPECT_EQ(Metric("probe_heat"), "");
+}
+
+TEST_F(NativeModelTest, AMetricThatThePageCannotHaveFailsTheLoad) {
+  NativeModelSpec spec = Spec();
+  spec.parameters = {{"metric", "no name"}};
+  EXPECT_EQ(NativeModel::Load(Probe(), spec).status().message(),
+            "'no name' is no name of a metric: letters, digits, '_', ':'");
+  spec.parameters = {{"metric", "probe_sizes"}};
+  EXPECT_EQ(NativeModel::Load(Probe(), spec).status().code(), Code::kAlreadyExists);
+  EXPECT_EQ(Metric("probe_cups_total"), "");
+}
+
+TEST_F(NativeModelTest, AWrongCountIsSaidInTheLogAndChangesNothing) {
+  Serve();
+  ::testing::internal::CaptureStderr();
+  EXPECT_TRUE(Ask("miscount")->response.status.ok());
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("model 'm' version 1 instance 'm_0': metric_add: the metric does not take -1"),
+            std::string::npos)
+      << log;
+  EXPECT_EQ(Metric("probe_cups_total"), "model=m size=big version=1 0");
+}
+
+TEST_F(NativeModelTest, StatisticsAreSplitWhereTheBackendSays) {
+  Serve();
+  const auto answer = Ask("mark");
+  ASSERT_TRUE(answer->response.status.ok());
+  using std::chrono::milliseconds;
+  const ExecutionTimes& times = answer->state.times;
+  EXPECT_GE(times.compute_input, milliseconds(2));
+  EXPECT_GE(times.compute_infer, milliseconds(4));
+  EXPECT_GE(times.compute_output, milliseconds(6));
+}
+
+TEST_F(NativeModelTest, SaysWhenItCannotServe) {
+  auto model = NativeModel::Load(Probe(), Spec());
+  ASSERT_TRUE(server_.Serve(Definition(), MakeNativeExecutorFactory(*model)).ok());
+  EXPECT_TRUE((*model)->CheckReady().ok());
+  EXPECT_TRUE(Ask("tire")->response.status.ok());
+  const Status status = (*model)->CheckReady();
+  EXPECT_EQ(status.code(), Code::kUnavailable);
+  EXPECT_EQ(status.message(), "it is tired");
 }
 
 TEST_F(NativeModelTest, RefusesToStreamForAModelThatIsNotDecoupled) {

@@ -3,6 +3,7 @@
 
 #include <despina/abi.h>
 
+#include <new>
 #include <optional>
 #include <string_view>
 
@@ -40,5 +41,15 @@ Code CodeOf(despina_code code);
 Status StatusOf(despina_code code, const despina_error& error);
 // Fills in the error, if there is one, and gives back the code.
 despina_code Report(const Status& status, despina_error* error);
+
+// Runs what gives a Status; the server's own exceptions end here.
+template <class Function>
+despina_code Guarded(despina_error* error, Function function) noexcept {
+  try {
+    return Report(function(), error);
+  } catch (const std::bad_alloc&) {
+    return Report({Code::kResourceExhausted, "out of memory"}, error);
+  }
+}
 
 }  // namespace despina::host

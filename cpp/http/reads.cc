@@ -70,7 +70,7 @@ Answer ModelMetadata(const RouteMatch& match, const Snapshot& snapshot, const Mo
 Answer AnswerModelRead(const RouteMatch& match, const Snapshot& snapshot) {
   const std::shared_ptr<Model> model = snapshot.Find(match.model, match.version);
   if (match.route->endpoint == Endpoint::kModelReady) {
-    return model ? EmptyAnswer(200) : ErrorAnswer(400, "Model version not ready");
+    return model && model->ready() ? EmptyAnswer(200) : ErrorAnswer(400, "Model version not ready");
   }
   if (!model) {
     const Status missing = snapshot.Missing(match.model, match.version);
@@ -90,7 +90,8 @@ Answer ServerReady(const Snapshot& snapshot) {
 Answer Metrics(const Snapshot& snapshot, const Allocator& allocator) {
   Answer answer;
   answer.content_type = protocol::kMetricsContentType;
-  answer.text = protocol::MetricsText(AllCounts(snapshot), allocator.statistics());
+  answer.text =
+      protocol::MetricsText(AllCounts(snapshot), allocator.statistics(), MetricRegistry::Process());
   return answer;
 }
 

@@ -1,6 +1,8 @@
 #include "protocol/metrics_text.h"
 
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -85,10 +87,70 @@ void AppendFailures(std::string& out, std::span<const NamedCounts> models,
   }
 }
 
+std::string Number(double value) {
+  if (std::isnan(value)) return "NaN";
+  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
+  std::array<char, 32> text{};  // the shortest that reads back as the same number has 24 at most
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr};
+}
+
+// Of the text after HELP, which is not quoted.
+std::string Help(std::string_view text) {
+  std::string out;
+  for (const char each : text) {
+    if (each == '\n' || each == '\\') out += '\\';
+    out += each == '\n' ? 'n' : each;
+  }
+  return out;
+}
+
+std::string_view TypeName(MetricKind kind) {
+  switch (kind) {
+    case MetricKind::kCounter:
+      return "counter";
+    case MetricKind::kGauge:
+      return "gauge";
+    case MetricKind::kHistogram:
+      break;
+  }
+  return "histogram";
+}
+
+void AppendHistogram(std::string& out, const std::string& name, const MetricFamily& family,
+                     std::string_view labels, const MetricSeries& series) {
+  const std::vector<uint64_t> buckets = series.buckets();
+  uint64_t count = 0;
+  for (size_t i = 0; i < buckets.size(); ++i) {
+    count += buckets[i];
+    const double bound = i < family.bounds.size() ? family.bounds[i] : INFINITY;
+    out += Concat(name, "_bucket{", labels, ",le=\"", Number(bound), "\"} ", count, '\n');
+  }
+  out += Concat(name, "_count{", labels, "} ", count, '\n');
+  out += Concat(name, "_sum{", labels, "} ", Number(series.value()), '\n');
+}
+
+void AppendCustom(std::string& out, MetricRegistry& registry) {
+  std::string headed;
+  registry.ForEach([&](const std::string& name, const MetricFamily& family,
+                       const MetricLabels& labels, const MetricSeries& series) {
+    if (name != headed) AppendHead(out, name, Help(family.help), TypeName(family.kind));
+    headed = name;
+    std::string text;
+    for (const auto& [key, value] : labels) {
+      text += Concat(text.empty() ? "" : ",", key, "=\"", LabelValue(value), '"');
+    }
+    if (family.kind == MetricKind::kHistogram) {
+      AppendHistogram(out, name, family, text, series);
+    } else {
+      out += Concat(name, '{', text, "} ", Number(series.value()), '\n');
+    }
+  });
+}
+
 }  // namespace
 
 std::string MetricsText(std::span<const NamedCounts> models,
-                        const std::optional<AllocatorStatistics>& pool) {
+                        const std::optional<AllocatorStatistics>& pool, MetricRegistry& custom) {
   std::vector<std::string> labels;
   labels.reserve(models.size());
   for (const NamedCounts& each : models) {
@@ -104,6 +166,7 @@ std::string MetricsText(std::span<const NamedCounts> models,
     out += Concat(kName, "{state=\"in_use\"} ", pool->bytes_in_use, '\n');
     out += Concat(kName, "{state=\"cached\"} ", pool->bytes_cached, '\n');
   }
+  AppendCustom(out, custom);
   return out;
 }
 

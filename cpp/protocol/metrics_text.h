@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/metrics.h"
 #include "memory/allocator.h"
 #include "protocol/stats_json.h"
 
@@ -13,8 +14,9 @@ namespace despina::protocol {
 
 inline constexpr std::string_view kMetricsContentType = "text/plain; charset=utf-8";
 
-// Names and labels are those of the protocol's reference server; durations in microseconds.
+// Names and labels are those of the protocol's reference server; durations in microseconds. Then
+// what backends count.
 std::string MetricsText(std::span<const NamedCounts> models,
-                        const std::optional<AllocatorStatistics>& pool);
+                        const std::optional<AllocatorStatistics>& pool, MetricRegistry& custom);
 
 }  // namespace despina::protocol

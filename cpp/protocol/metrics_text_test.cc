@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -18,6 +19,7 @@ bool HasLine(const std::string& text, const std::string& line) {
 }
 
 TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
+  MetricRegistry none;
   ModelCounts counts;
   counts.success = {.count = 3, .nanoseconds = 30'999};
   counts.queue = {.count = 3, .nanoseconds = 5'000};
@@ -29,7 +31,7 @@ TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
   counts.failures = {1, 2, 3, 4};
   counts.pending = 5;
   const std::vector<NamedCounts> models = {{.model = "m", .version = 2, .counts = counts}};
-  const std::string text = MetricsText(models, std::nullopt);
+  const std::string text = MetricsText(models, std::nullopt, none);
   const std::string labels = R"({model="m",version="2"} )";
   for (const auto& [name, type, value] :
        {std::tuple{"nv_inference_request_success", "counter", "3"},
@@ -56,9 +58,10 @@ TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
 }
 
 TEST(MetricsTextTest, WritesTheHeadOfAFamilyOnceForAllModels) {
+  MetricRegistry none;
   const std::vector<NamedCounts> models = {{.model = "a", .version = 1, .counts = {}},
                                            {.model = "b", .version = 1, .counts = {}}};
-  const std::string text = MetricsText(models, std::nullopt);
+  const std::string text = MetricsText(models, std::nullopt, none);
   EXPECT_NE(text.find("# TYPE nv_inference_count counter\n"
                       "nv_inference_count{model=\"a\",version=\"1\"} 0\n"
                       "nv_inference_count{model=\"b\",version=\"1\"} 0\n# HELP "),
@@ -66,18 +69,64 @@ TEST(MetricsTextTest, WritesTheHeadOfAFamilyOnceForAllModels) {
 }
 
 TEST(MetricsTextTest, EscapesLabels) {
+  MetricRegistry none;
   const std::vector<NamedCounts> models = {
       {.model = "a\"} 1\nx{y=\"\\", .version = 1, .counts = {}}};
-  const std::string text = MetricsText(models, std::nullopt);
+  const std::string text = MetricsText(models, std::nullopt, none);
   EXPECT_TRUE(HasLine(text, R"(nv_inference_count{model="a\"} 1\nx{y=\"\\",version="1"} 0)"));
 }
 
 TEST(MetricsTextTest, GivesTheMemoryOfThePool) {
+  MetricRegistry none;
   const AllocatorStatistics pool{.bytes_in_use = 10, .bytes_cached = 20};
-  const std::string text = MetricsText({}, pool);
+  const std::string text = MetricsText({}, pool, none);
   EXPECT_TRUE(HasLine(text, "# TYPE despina_pool_bytes gauge"));
   EXPECT_TRUE(HasLine(text, R"(despina_pool_bytes{state="in_use"} 10)"));
   EXPECT_TRUE(HasLine(text, R"(despina_pool_bytes{state="cached"} 20)"));
+}
+
+TEST(MetricsTextTest, GivesWhatBackendsCount) {
+  MetricRegistry registry;
+  ModelMetrics model(registry, "m\"1", "2");
+  const auto get = [&](const char* name, MetricKind kind, std::vector<double> bounds,
+                       MetricLabels labels) {
+    const MetricFamily family{.kind = kind, .help = "a\nb\\", .bounds = std::move(bounds)};
+    return *model.Get(name, family, std::move(labels));
+  };
+  get("cups_total", MetricKind::kCounter, {}, {{"of", "tea"}})->Add(2.5);
+  get("cups_total", MetricKind::kCounter, {}, {{"of", "milk"}})->Add(1e21);
+  get("heat", MetricKind::kGauge, {}, {})->Set(-INFINITY);
+  const auto sizes = get("sizes", MetricKind::kHistogram, {0.1, 2}, {});
+  for (const double size : {0.1, 1.0, 5.0}) sizes->Observe(size);
+  const std::string text = MetricsText({}, std::nullopt, registry);
+  const std::string labels = R"({model="m\"1")";
+  EXPECT_EQ(text.substr(text.find("# HELP cups_total")),
+            "# HELP cups_total a\\nb\\\\\n# TYPE cups_total counter\n"
+            "cups_total" +
+                labels +
+                ",of=\"milk\",version=\"2\"} 1e+21\n"
+                "cups_total" +
+                labels +
+                ",of=\"tea\",version=\"2\"} 2.5\n"
+                "# HELP heat a\\nb\\\\\n# TYPE heat gauge\n"
+                "heat" +
+                labels +
+                ",version=\"2\"} -Inf\n"
+                "# HELP sizes a\\nb\\\\\n# TYPE sizes histogram\n"
+                "sizes_bucket" +
+                labels +
+                ",version=\"2\",le=\"0.1\"} 1\n"
+                "sizes_bucket" +
+                labels +
+                ",version=\"2\",le=\"2\"} 2\n"
+                "sizes_bucket" +
+                labels +
+                ",version=\"2\",le=\"+Inf\"} 3\n"
+                "sizes_count" +
+                labels +
+                ",version=\"2\"} 3\n"
+                "sizes_sum" +
+                labels + ",version=\"2\"} 6.1\n");
 }
 
 }  // namespace

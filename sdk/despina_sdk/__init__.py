@@ -27,11 +27,13 @@ from despina_sdk.backend import (
 )
 from despina_sdk.errors import BackendError, Code
 from despina_sdk.functional import batch_function
-from despina_sdk.tensors import NUMPY_DTYPES, Array, TensorSpec
+from despina_sdk.metrics import LocalMetrics, Metrics
+from despina_sdk.tensors import NUMPY_DTYPES, Array, ArrayLike, TensorSpec
 
 __all__ = [
     "NUMPY_DTYPES",
     "Array",
+    "ArrayLike",
     "Backend",
     "BackendError",
     "Batch",
@@ -39,6 +41,8 @@ __all__ = [
     "Code",
     "DetachedRequest",
     "Instance",
+    "LocalMetrics",
+    "Metrics",
     "Model",
     "ModelSpec",
     "Placement",

@@ -21,7 +21,8 @@ from enum import Flag, auto
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from despina_sdk.tensors import Array, TensorSpec
+from despina_sdk.metrics import LocalMetrics, Metrics
+from despina_sdk.tensors import Array, ArrayLike, TensorSpec
 
 ParameterValue = str | int | bool | float
 
@@ -45,11 +46,13 @@ class Signature:
         inputs, outputs: without the batch axis of a batching model.
         max_batch_size: rows that one execution takes at most. ``None``: as configured. 0: the
             model has no batch axis. A number fills in a configuration that names none.
+        decoupled: whether answers may come in parts. ``None``: as configured.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     max_batch_size: int | None = None
+    decoupled: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class ModelSpec:
         inputs, outputs: as configured; empty when the backend is to fill them in.
         parameters: the ``parameters`` of the configuration.
         config: the whole configuration in its JSON form, field names as in ``config.pbtxt``.
+        metrics: makes the model's own metrics.
     """
 
     name: str
@@ -75,6 +79,7 @@ class ModelSpec:
     outputs: tuple[TensorSpec, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=LocalMetrics, compare=False)
 
 
 @dataclass(frozen=True)
@@ -123,12 +128,21 @@ class DetachedRequest(Protocol):
         """Whether nobody waits for the answer any more."""
         ...
 
-    def complete(self, outputs: Mapping[str, Array]) -> None:
+    def complete(
+        self,
+        outputs: Mapping[str, ArrayLike],
+        parameters: Mapping[str, ParameterValue] | None = None,
+    ) -> None:
         """Answers with one array per output, shapes with the batch axis of a batching model.
 
         Without any output it ends an answer that was sent in parts. An output that is left out is
         not in the answer. Large arrays are sent from where they are: do not write to them
         afterwards.
+
+        Args:
+            outputs: numpy arrays, or what lends its memory by DLPack or the buffer protocol
+                (tensors of PyTorch, CuPy on the CPU, ...), which is not copied either.
+            parameters: custom ones of the answer.
 
         Raises:
             BackendError: an output that the model does not have, or a wrong dtype or row count
@@ -136,8 +150,15 @@ class DetachedRequest(Protocol):
         """
         ...
 
-    def send(self, outputs: Mapping[str, Array]) -> None:
+    def send(
+        self,
+        outputs: Mapping[str, ArrayLike],
+        parameters: Mapping[str, ParameterValue] | None = None,
+    ) -> None:
         """Sends one part of the answer; more parts, ``complete`` or ``fail`` follow.
+
+        Args:
+            outputs, parameters: as ``complete``, of this part.
 
         Raises:
             BackendError: as ``complete``. UNIMPLEMENTED: the backend has not declared
@@ -193,7 +214,7 @@ class Batch(Protocol):
         """
         ...
 
-    def scatter(self, outputs: Mapping[str, Array]) -> None:
+    def scatter(self, outputs: Mapping[str, ArrayLike]) -> None:
         """Splits one array per output back to the requests and completes those unanswered.
 
         Large arrays are sent from where they are: do not write to them afterwards.
@@ -204,7 +225,7 @@ class Batch(Protocol):
         """
         ...
 
-    def send(self, outputs: Mapping[str, Array]) -> None:
+    def send(self, outputs: Mapping[str, ArrayLike]) -> None:
         """Splits one array per output into a part of each unanswered request's answer.
 
         Raises:
@@ -232,11 +253,22 @@ class Model(ABC):
     """Weights and signature: what the instances of one model version share."""
 
     signature: Signature
-    """Set by the time ``Backend.load`` returns."""
+    """Set by the time ``Backend.load`` returns. It completes a configuration that leaves out what
+    it says (``auto_complete``); one that says something else is refused."""
 
     @abstractmethod
     def instance(self, placement: Placement) -> Instance:
         """Makes an instance, on the thread that will run it."""
+
+    def check_ready(self) -> None:  # noqa: B027 - most models serve as long as they are loaded
+        """Asked about once a second: the answer of the model's readiness route.
+
+        Called on a control thread, also while instances run; must not block. A model that is not
+        ready gets requests all the same.
+
+        Raises:
+            Exception: it cannot serve now; the text says why.
+        """
 
     def close(self) -> None:  # noqa: B027 - nothing to release is the usual case
         """Releases what the model holds. Called once, after its instances are closed."""

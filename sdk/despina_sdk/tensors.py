@@ -5,12 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+
+
+class SupportsDLPack(Protocol):
+    """What lends its memory by DLPack: tensors of PyTorch, JAX, CuPy, ..."""
+
+    def __dlpack__(self, *, stream: Any = ...) -> Any:
+        """A capsule with the tensor."""
+        ...
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """Type and number of the device that it lies on."""
+        ...
+
+
+ArrayLike = npt.ArrayLike | SupportsDLPack
+"""What a backend may answer with."""
 
 NUMPY_DTYPES: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {

@@ -26,6 +26,7 @@ def complete(config: ModelConfig, signature: Signature, *, fill: bool) -> list[P
         fill: whether the signature may fill anything in; if not, it must be there already.
     """
     problems = _max_batch_size(config, signature.max_batch_size, fill)
+    problems += _decoupled(config, signature.decoupled, fill)
     for kind, tensors, specs in (
         ("input", config.input, signature.inputs),
         ("output", config.output, signature.outputs),
@@ -49,6 +50,17 @@ def _max_batch_size(config: ModelConfig, takes: int | None, fill: bool) -> list[
         if takes > 1 and config.WhichOneof("scheduling_choice") is None:
             config.dynamic_batching.SetInParent()
     return []
+
+
+def _decoupled(config: ModelConfig, says: bool | None, fill: bool) -> list[Problem]:
+    policy = config.model_transaction_policy
+    if says is None or policy.decoupled == says:
+        return []
+    if says and fill and not config.HasField("model_transaction_policy"):
+        policy.decoupled = True
+        return []
+    text = "is false, and the model answers in parts" if says else "is true, and the model answers once"
+    return [Problem("model_transaction_policy.decoupled", text)]
 
 
 def _tensors(kind: str, tensors: Any, specs: Sequence[TensorSpec], fill: bool) -> list[Problem]:

@@ -128,6 +128,15 @@ class Engine:
                 known=known, serving=serving, ready=ready, live=live, exiting=exiting
             )
 
+    def metrics(self, name: str, version: int) -> _engine.ModelMetrics:
+        """Makes a version's own metrics, until it is closed."""
+        return _engine.ModelMetrics(model=name, version=str(version))
+
+    def set_ready(self, name: str, version: int, ready: bool) -> None:
+        """Sets what the readiness route answers of a version that takes requests."""
+        with translated():
+            self._engine.set_ready(name, version, ready)
+
     def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
         """Waits for the requests of a version that is not published any more, and stops it.
 

@@ -43,7 +43,10 @@ class NativeModel(Model):
         self.handle = handle
         rows = handle.max_batch_size
         self.signature = Signature(
-            _specs(handle.inputs), _specs(handle.outputs), None if rows < 0 else rows
+            _specs(handle.inputs),
+            _specs(handle.outputs),
+            None if rows < 0 else rows,
+            handle.decoupled,
         )
 
     def instance(self, placement: Placement) -> Instance:
@@ -54,6 +57,15 @@ class NativeModel(Model):
         """
         text = f"instance '{placement.name}' of a native backend is made by the engine"
         raise BackendError(Code.UNIMPLEMENTED, text)
+
+    def check_ready(self) -> None:
+        """Asks the backend.
+
+        Raises:
+            DespinaError: what it says.
+        """
+        with translated():
+            self.handle.check_ready()
 
     def close(self) -> None:
         """Unloads it."""

@@ -17,12 +17,20 @@ from despina.config.tensors import tensor_specs
 from despina.config.to_json import config_to_dict
 from despina.config.validate import validate
 from despina.errors import DespinaError, reason
+from despina.lifecycle.readiness import Readiness
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, foreign_library
 from despina.repository.catalog import Source
-from despina_sdk import Backend, BackendError, Capability, Code, Model, ModelSpec
+from despina_sdk import Backend, BackendError, Capability, Code, Metrics, Model, ModelSpec
 
 logger = logging.getLogger(__name__)
+
+
+class ModelMetrics(Metrics, Protocol):
+    """The metrics of one version."""
+
+    def close(self) -> None:
+        """Takes them from the page."""
 
 
 class ModelEngine(Protocol):
@@ -47,6 +55,9 @@ class ModelEngine(Protocol):
     ) -> None:
         """The state of the server from now on."""
 
+    def metrics(self, name: str, version: int) -> ModelMetrics:
+        """Makes a version's own metrics."""
+
     def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
         """Waits for the requests of a model that is not published any more, and stops it."""
 
@@ -59,14 +70,21 @@ class Loaded:
     """A version that the engine runs; an ensemble has no model of its own."""
 
     definition: Definition
-    model: Model | None
+    model: Model | None = None
+    metrics: ModelMetrics | None = None
 
 
 class Loader:
     """Loads and unloads, on any thread."""
 
     def __init__(
-        self, engine: ModelEngine, registry: Registry, hooks: Hooks, *, auto_complete: bool = True
+        self,
+        engine: ModelEngine,
+        registry: Registry,
+        hooks: Hooks,
+        readiness: Readiness,
+        *,
+        auto_complete: bool = True,
     ) -> None:
         """Takes what a load needs.
 
@@ -74,10 +92,11 @@ class Loader:
             engine: runs what is loaded.
             registry: knows the backends.
             hooks: are asked before a load.
+            readiness: asks the models whether they can serve.
             auto_complete: whether backends may fill in what a configuration leaves out.
         """
         self._engine, self._registry, self._hooks = engine, registry, hooks
-        self._auto_complete = auto_complete
+        self._readiness, self._auto_complete = readiness, auto_complete
 
     def load(
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
@@ -94,9 +113,29 @@ class Loader:
         """
         if source.is_ensemble:
             return self._load_ensemble(source, version, models)
+        metrics = self._engine.metrics(source.name, version)
+        try:
+            return self._load(source, version, metrics)
+        except BaseException:
+            metrics.close()
+            raise
+
+    def unload(self, loaded: Loaded) -> None:
+        """Waits for the requests of a version, and lets go of it."""
+        name, version = loaded.definition.name, loaded.definition.version
+        self._readiness.forget((name, version))
+        try:
+            self._engine.unload(name, version)
+        finally:
+            if loaded.model is not None:
+                _close(loaded.model, name)
+            if loaded.metrics is not None:
+                loaded.metrics.close()
+
+    def _load(self, source: Source, version: int, metrics: ModelMetrics) -> Loaded:
         config = ModelConfig()
         config.CopyFrom(source.config)
-        spec = self._spec(config, source, version)
+        spec = self._spec(config, source, version, metrics)
         self._hooks.may_load(spec)
         backend = self._backend(spec, source)
         model = _make(backend, spec, source)
@@ -107,16 +146,8 @@ class Loader:
         except BaseException:
             _close(model, source.name)
             raise
-        return Loaded(definition, model)
-
-    def unload(self, loaded: Loaded) -> None:
-        """Waits for the requests of a version, and lets go of it."""
-        name, version = loaded.definition.name, loaded.definition.version
-        try:
-            self._engine.unload(name, version)
-        finally:
-            if loaded.model is not None:
-                _close(loaded.model, name)
+        self._readiness.watch((definition.name, version), model)
+        return Loaded(definition, model, metrics)
 
     def _load_ensemble(
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
@@ -124,15 +155,17 @@ class Loader:
         definition = define(source.config, version, source.folder, source.origin)
         refuse(source.name, source.origin, check_tensors(definition, models))
         self._engine.load(definition, None)
-        return Loaded(definition, None)
+        return Loaded(definition)
 
-    def _spec(self, config: ModelConfig, source: Source, version: int) -> ModelSpec:
+    def _spec(
+        self, config: ModelConfig, source: Source, version: int, metrics: Metrics
+    ) -> ModelSpec:
         """What the backend is told, with the parameters that plugins add."""
-        spec = _spec_of(config, source, version)
+        spec = _spec_of(config, source, version, metrics)
         options = self._hooks.model_options(spec)
         for key, value in options.items():
             config.parameters[key].string_value = value
-        return _spec_of(config, source, version) if options else spec
+        return _spec_of(config, source, version, metrics) if options else spec
 
     def _backend(self, spec: ModelSpec, source: Source) -> Backend:
         """That of a distribution, or else of a library in the model's folders or the operator's."""
@@ -169,7 +202,7 @@ def _make(backend: Backend, spec: ModelSpec, source: Source) -> Model:
     return model
 
 
-def _spec_of(config: ModelConfig, source: Source, version: int) -> ModelSpec:
+def _spec_of(config: ModelConfig, source: Source, version: int, metrics: Metrics) -> ModelSpec:
     return ModelSpec(
         name=config.name,
         version=str(version),
@@ -179,6 +212,7 @@ def _spec_of(config: ModelConfig, source: Source, version: int) -> ModelSpec:
         outputs=tensor_specs(config.output),
         parameters={key: config.parameters[key].string_value for key in config.parameters},
         config=config_to_dict(config),
+        metrics=metrics,
     )
 
 

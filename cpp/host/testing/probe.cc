@@ -13,7 +13,11 @@ namespace {
 using despina::Error;
 
 struct Model {
-  explicit Model(const despina::ModelSpec& spec) {
+  explicit Model(const despina::ModelSpec& spec)
+      : cups(spec.metrics().counter("probe_cups_total", "Cups", {{"size", "big"}})),
+        heat(spec.metrics().gauge("probe_heat", "Heat")),
+        sizes(spec.metrics().histogram("probe_sizes", "Sizes", {1, 2})) {
+    if (const auto name = spec.parameter("metric")) spec.metrics().gauge(*name, "Heat");
     if (spec.parameter("throw")) throw Error(DESPINA_NOT_FOUND, "there are no weights");
     if (spec.parameter("odd")) throw 7;
     // Not in the order of the configuration.
@@ -21,9 +25,17 @@ struct Model {
     told.outputs = {{"TEXTS", despina::BYTES, {-1}}, {"OUT", despina::FP32, {-1}}};
     if (spec.parameter("broken")) told.inputs[0].shape = {-2};
     told.max_batch_size = spec.max_batch_size();
+    if (spec.parameter("decoupled")) told.decoupled = true;
   }
   despina::Signature signature() const { return told; }
+  void check_ready() const {
+    if (tired) throw Error(DESPINA_UNAVAILABLE, "it is tired");
+  }
 
+  const despina::Counter cups;
+  const despina::Gauge heat;
+  const despina::Histogram sizes;
+  std::atomic<bool> tired{false};
   despina::Signature told;
 };
 
@@ -36,7 +48,7 @@ class Instance {
  public:
   static constexpr uint64_t kCapabilities = DESPINA_STREAMING | DESPINA_ASYNC;
 
-  Instance(Model&, const despina::Placement& placement) {
+  Instance(Model& model, const despina::Placement& placement) : model_(model) {
     if (placement.ordinal > 8) throw Error(DESPINA_RESOURCE_EXHAUSTED, "no room for another one");
   }
   ~Instance() { Join(); }
@@ -44,7 +56,8 @@ class Instance {
   void execute(despina::Batch& batch) {
     Join();
     const despina::Request first = batch[0];
-    const std::string_view what = first.parameter_count() > 0 ? TextOf(first.parameter(0)) : "";
+    // A copy: the request may be answered while it is still looked at.
+    const std::string what(first.parameter_count() > 0 ? TextOf(first.parameter(0)) : "");
     if (what == "throw") throw Error(DESPINA_INVALID_ARGUMENT, "a request is not to my liking");
     if (what == "throw odd") throw 7;
     if (what == "give") return Give(batch);
@@ -59,6 +72,10 @@ class Instance {
     if (what == "detach and complete") return first.detach().complete();
     if (what == "detach") return Detach(first, false);
     if (what == "wait for cancel") return Detach(first, true);
+    if (what == "count") Count();
+    if (what == "miscount") model_.cups.add(-1);
+    if (what == "mark") return Mark(batch);
+    if (what == "tire") model_.tired = true;
     if (what == "wrong output") static_cast<void>(batch.allocate<float>(7, {1}));
     if (what == "wrong type") static_cast<void>(batch.allocate<int32_t>(1, {1, 1}));
     if (what == "wrong input") static_cast<void>(batch.gather<int32_t>(1));
@@ -90,6 +107,24 @@ class Instance {
       batch[i].set_parameter(parameter);
       batch[i].complete();
     }
+  }
+
+  void Count() const {
+    model_.cups.add();
+    model_.heat.set(80);
+    model_.heat.add(-15);
+    for (const double size : {1.0, 1.5, 3.0}) model_.sizes.observe(size);
+  }
+
+  // Three parts of its time, of so many milliseconds at least.
+  static void Mark(const despina::Batch& batch) {
+    using std::chrono::milliseconds;
+    std::this_thread::sleep_for(milliseconds(2));
+    batch.compute_starts();
+    std::this_thread::sleep_for(milliseconds(4));
+    batch[0].compute_ends();
+    std::this_thread::sleep_for(milliseconds(6));
+    Double(batch);
   }
 
   static void Texts(const despina::Batch& batch) {
@@ -124,6 +159,7 @@ class Instance {
     if (later_.joinable()) later_.join();
   }
 
+  Model& model_;
   std::thread later_;
   std::mutex mutex_;
   despina::Request waiting_{nullptr};

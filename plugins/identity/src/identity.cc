@@ -35,7 +35,8 @@ size_t BySuffix(const despina::TensorSpec& output, const std::vector<despina::Te
 
 // The input of each output: that of the same suffix if all have one, otherwise of the same place.
 std::vector<uint32_t> Pair(const despina::ModelSpec& spec, const despina::Signature& signature) {
-  const auto& [inputs, outputs, rows] = signature;
+  const auto& inputs = signature.inputs;
+  const auto& outputs = signature.outputs;
   if (inputs.size() != outputs.size()) {
     throw Refusal(spec, std::to_string(inputs.size()) + " inputs and " +
                             std::to_string(outputs.size()) + " outputs do not make pairs");

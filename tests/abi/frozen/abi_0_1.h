@@ -30,7 +30,7 @@ extern "C" {
 #define DESPINA_ABI_MINOR 1
 /* Of this file without this line. While the major number is 0, a server takes the backends that
  * were compiled with its own file, and no others. */
-#define DESPINA_ABI_HASH UINT64_C(0xd07f35612f1d8bb2)
+#define DESPINA_ABI_HASH UINT64_C(0xa13b2b23c0d46e9a)
 
 /* -- codes and texts ------------------------------------------------------------------------- */
 
@@ -123,6 +123,9 @@ typedef struct {
   uint32_t optional; /* of an input: requests may leave it out */
 } despina_tensor_spec;
 
+/* Where the metrics of one version of a model are made. */
+typedef struct despina_metrics despina_metrics;
+
 /* One version of a model as its configuration describes it; lent until the model is unloaded. */
 typedef struct {
   uint32_t struct_size;
@@ -137,6 +140,7 @@ typedef struct {
   size_t input_count;
   const despina_tensor_spec *outputs;
   size_t output_count;
+  despina_metrics *metrics;
 } despina_model_spec;
 
 /* What a model takes and gives. It completes a configuration that does not say it; one that says
@@ -148,6 +152,7 @@ typedef struct {
   size_t input_count;
   const despina_tensor_spec *outputs;
   size_t output_count;
+  int32_t decoupled; /* 1: answers may come in parts; -1: as configured */
 } despina_signature;
 
 typedef struct {
@@ -174,7 +179,29 @@ typedef struct {
   } value;
 } despina_parameter;
 
+/* -- metrics --------------------------------------------------------------------------------- */
+
+enum { DESPINA_METRIC_COUNTER = 0, DESPINA_METRIC_GAUGE = 1, DESPINA_METRIC_HISTOGRAM = 2 };
+
+/* A series of the metrics page. Those of one name have the same kind, help and bounds. */
+typedef struct {
+  uint32_t struct_size;
+  int32_t kind;
+  despina_str name; /* letters, digits, '_' and ':'; not what the server's own begin with: nv_ */
+  despina_str help;
+  const despina_pair *labels; /* besides `model` and `version`, which the server adds */
+  size_t label_count;
+  const double *bounds; /* of a histogram's buckets, ascending; infinity is added */
+  size_t bound_count;
+} despina_metric_spec;
+
+/* Good until its model is unloaded. */
+typedef struct despina_metric despina_metric;
+
 /* -- what the server offers ------------------------------------------------------------------ */
+
+/* Where a request is with the model's own work, for the statistics. */
+enum { DESPINA_COMPUTE_STARTS = 0, DESPINA_COMPUTE_ENDS = 1 };
 
 /* The requests that one execute() is to answer; good while it runs, on its thread. */
 typedef struct despina_batch despina_batch;
@@ -247,6 +274,22 @@ typedef struct {
   /* Answers the request. Exactly once: what is left unanswered when execute() returns, and is not
    * detached, fails. The message is the client's to read when the code is not OK. */
   void (*request_complete)(despina_request *request, despina_code code, despina_str message);
+
+  /* What came before the start counts as preparing inputs, what comes after the end as preparing
+   * outputs. Where a backend does not say, the server counts its own part of them. */
+  void (*batch_mark)(despina_batch *batch, int32_t mark);
+  void (*request_mark)(despina_request *request, int32_t mark);
+
+  /* Metrics. Any thread, as long as the model is loaded. A series that is there already is given
+   * again. */
+  despina_code (*metric_create)(despina_metrics *metrics, const despina_metric_spec *spec,
+                                despina_metric **out, despina_error *error);
+  /* No locks. Of a counter: what is not negative. */
+  void (*metric_add)(despina_metric *metric, double value);
+  /* Of a gauge. */
+  void (*metric_set)(despina_metric *metric, double value);
+  /* Of a histogram. */
+  void (*metric_observe)(despina_metric *metric, double value);
 } despina_host_api;
 
 /* -- what a backend offers ------------------------------------------------------------------- */
@@ -275,6 +318,7 @@ typedef struct {
   void (*backend_destroy)(despina_backend *backend);
   despina_code (*model_load)(despina_backend *backend, const despina_model_spec *spec,
                              despina_model **out, despina_error *error);
+  /* Once, after the model is loaded: completes its configuration. */
   despina_code (*model_describe)(despina_model *model, despina_signature *out,
                                  despina_error *error);
   /* After its instances. */
@@ -288,7 +332,8 @@ typedef struct {
 
   /* What follows may be NULL. */
 
-  /* Whether the model can serve. Any thread; must not block. Servers of version 0.1 do not ask. */
+  /* Whether the model can serve, asked about once a second: the answer of the model's readiness
+   * route. Requests come all the same. Control thread; must not block. */
   despina_code (*model_ready)(despina_model *model, despina_error *error);
   /* Nobody waits for the answer of this request any more, which is not completed yet. Any thread,
    * also while execute() runs; must not block. It may complete the request. */
@@ -304,9 +349,9 @@ typedef despina_code (*despina_backend_entry_function)(const despina_host_api *h
 #define DESPINA_BACKEND_ENTRY "despina_backend_entry"
 
 /* Whether a table has a member, whoever made the table. */
-#define DESPINA_HAS(table, member)                                                       \
-  ((size_t)((const char *)(&(table)->member + 1) - (const char *)(table)) <=             \
-       (table)->struct_size &&                                                           \
+#define DESPINA_HAS(table, member)                                           \
+  ((size_t)((const char *)(&(table)->member + 1) - (const char *)(table)) <= \
+       (table)->struct_size &&                                               \
    (table)->member != NULL)
 
 #ifdef __cplusplus

@@ -20,8 +20,8 @@
 // Optional members: `static constexpr uint64_t kCapabilities` of Instance (DESPINA_STREAMING,
 // DESPINA_ASYNC), `void cancelled(despina::Request)` of Instance (any thread, also before
 // execute() has seen the request: look at Request::cancelled() once it is noted), and
-// `void check_ready()` of Model (throws why it cannot serve; any thread; must not block; servers of
-// version 0.1 do not ask yet).
+// `void check_ready()` of Model (throws why it cannot serve; asked about once a second on a control
+// thread; must not block).
 #pragma once
 
 #include <algorithm>
@@ -38,6 +38,7 @@
 
 #include "despina/abi.h"
 #include "despina/error.hpp"
+#include "despina/metric.hpp"
 #include "despina/tensor.hpp"
 
 namespace despina {
@@ -103,6 +104,8 @@ struct Signature {
   std::vector<TensorSpec> outputs;
   // Rows of a batch at most; 0: the model has no batch axis; -1: as configured.
   int32_t max_batch_size = -1;
+  // Whether answers may come in parts; nothing: as configured.
+  std::optional<bool> decoupled = std::nullopt;
 };
 
 // One version of a model as its configuration describes it.
@@ -133,6 +136,8 @@ class ModelSpec {
   }
   // What the operator set for the backend.
   const Pairs& backend_options() const { return options_; }
+  // Where the model's metrics are made.
+  Metrics metrics() const { return {*detail::host, spec_.metrics}; }
 
  private:
   static std::vector<TensorSpec> Specs(const despina_tensor_spec* specs, size_t count) {
@@ -169,6 +174,10 @@ class Request {
   bool wants(uint32_t output) const { return host().request_wants(request_, output) != 0; }
   size_t parameter_count() const { return host().request_parameter_count(request_); }
   despina_parameter parameter(size_t i) const { return host().request_parameter(request_, i); }
+  // For the statistics: what came before the start counts as preparing inputs, what comes after the
+  // end as preparing outputs.
+  void compute_starts() const { host().request_mark(request_, DESPINA_COMPUTE_STARTS); }
+  void compute_ends() const { host().request_mark(request_, DESPINA_COMPUTE_ENDS); }
   void set_parameter(const despina_parameter& parameter) const {
     detail::Call(host().request_set_parameter, request_, &parameter);
   }
@@ -267,6 +276,9 @@ class Batch {
   }
   // What was given so far is one part of each answer.
   void send() const { detail::Call(host().batch_send, batch_); }
+  // As those of a request, for all that are not answered.
+  void compute_starts() const { host().batch_mark(batch_, DESPINA_COMPUTE_STARTS); }
+  void compute_ends() const { host().batch_mark(batch_, DESPINA_COMPUTE_ENDS); }
 
  private:
   static const despina_host_api& host() { return *detail::host; }
@@ -391,6 +403,7 @@ class Plugin {
     out->input_count = model.inputs.size();
     out->outputs = model.outputs.data();
     out->output_count = model.outputs.size();
+    if (model.signature.decoupled) out->decoupled = *model.signature.decoupled ? 1 : 0;
     return DESPINA_OK;
   }
   static despina_code CreateInstance(despina_model* model, const despina_placement* placement,

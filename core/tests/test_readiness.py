@@ -1,0 +1,152 @@
+"""Models that say whether they can serve."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from despina import Backend, BackendError, Code, Server, TensorSpec
+from despina.lifecycle.readiness import Readiness
+from despina_sdk import Instance, Model, ModelSpec, Placement, Signature, batch_function
+
+X = TensorSpec("X", "FP32", (1,))
+
+
+class Moody(Model):
+    signature = Signature((X,), (TensorSpec("Y", "FP32", (1,)),), 8)
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.asked = 0
+
+    def instance(self, placement: Placement) -> Instance:
+        return batch_function(inputs=[X], outputs=[X])(lambda X: {"Y": X})({}).load(
+            ModelSpec("m", "1", None)  # type: ignore[arg-type]
+        ).instance(placement)
+
+    def check_ready(self) -> None:
+        self.asked += 1
+        if self.error is not None:
+            raise self.error
+
+
+class Silent(Moody):
+    check_ready = Model.check_ready
+
+
+@pytest.fixture
+def answers() -> list[tuple[str, int, bool]]:
+    return []
+
+
+@pytest.fixture
+def readiness(answers: list[tuple[str, int, bool]]) -> Readiness:
+    return Readiness(lambda *answer: answers.append(answer))
+
+
+def test_only_changes_are_passed_on(readiness: Readiness, answers: list[object]):
+    model = Moody()
+    readiness.watch(("m", 1), model)
+    readiness.ask()
+    assert answers == []
+    model.error = BackendError(Code.UNAVAILABLE, "it is tired")
+    readiness.ask()
+    readiness.ask()
+    model.error = None
+    readiness.ask()
+    readiness.ask()
+    assert answers == [("m", 1, False), ("m", 1, True)]
+
+
+def test_a_model_that_cannot_serve_is_never_shown_as_one_that_can(
+    readiness: Readiness, answers: list[object]
+):
+    model = Moody()
+    model.error = BackendError(Code.UNAVAILABLE, "it is tired")
+    readiness.watch(("m", 1), model)
+    assert answers == [("m", 1, False)]
+
+
+def test_each_new_reason_is_logged_once(readiness: Readiness, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
+    model = Moody()
+    readiness.watch(("m", 1), model)
+    for error in (BackendError(Code.UNAVAILABLE, "tired"), ValueError("hungry"), KeyError(), None):
+        model.error = error
+        readiness.ask()
+        readiness.ask()
+    assert [record.getMessage() for record in caplog.records] == [
+        "model 'm' version 1 cannot serve: BackendError: tired",
+        "model 'm' version 1 cannot serve: ValueError: hungry",
+        "model 'm' version 1 cannot serve: KeyError",
+        "model 'm' version 1 can serve again",
+    ]
+
+
+def test_a_model_that_does_not_say_is_not_asked(readiness: Readiness, answers: list[object]):
+    model = Silent()
+    readiness.watch(("m", 1), model)
+    readiness.ask()
+    assert model.asked == 0
+
+
+def test_a_model_that_is_gone_is_not_asked(readiness: Readiness):
+    model = Moody()
+    readiness.watch(("m", 1), model)
+    readiness.forget(("m", 1))
+    readiness.forget(("m", 1))
+    readiness.ask()
+    assert model.asked == 1
+
+
+def test_a_model_is_not_closed_while_it_is_asked(readiness: Readiness):
+    inside, leave = threading.Event(), threading.Event()
+
+    class Slow(Moody):
+        def check_ready(self) -> None:
+            if self.asked:
+                inside.set()
+                assert leave.wait(10)
+            super().check_ready()
+
+    readiness.watch(("m", 1), Slow())
+    asking = threading.Thread(target=readiness.ask)
+    asking.start()
+    assert inside.wait(10)
+    forgetting = threading.Thread(target=readiness.forget, args=[("m", 1)])
+    forgetting.start()
+    forgetting.join(0.05)
+    assert forgetting.is_alive()
+    leave.set()
+    forgetting.join(10)
+    asking.join(10)
+    assert not forgetting.is_alive()
+
+
+def test_the_readiness_route_gives_the_models_answer_and_requests_come_all_the_same():
+    model = Moody()
+
+    class MoodyBackend(Backend):
+        name = "moody"
+
+        def load(self, spec: ModelSpec) -> Model:
+            return model
+
+    with Server(models={"m": (MoodyBackend, {})}) as server:
+        runtime = server._runtime
+        (line,) = [each for each in runtime.listen("1") if "HTTP" in each]
+        route = f"http://127.0.0.1:{line.rpartition(':')[2]}/v2/models/m/ready"
+        assert urllib.request.urlopen(route).status == 200
+        model.error = BackendError(Code.UNAVAILABLE, "it is tired")
+        runtime.readiness.ask()
+        with pytest.raises(urllib.error.HTTPError) as raised:
+            urllib.request.urlopen(route)
+        assert raised.value.code == 400
+        assert raised.value.read() == b'{"error":"Model version not ready"}'
+        model.error = None
+        runtime.readiness.ask()
+        assert urllib.request.urlopen(route).status == 200
