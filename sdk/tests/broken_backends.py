@@ -419,6 +419,23 @@ class DetachesAndForgets(Doubles):
         self.kept.append(request.detach())
 
 
+@case(Capability.ASYNC, time_limit=1.0)
+class ForgetsCancelledRequests(Doubles):
+    def __init__(self, model: DoublesModel) -> None:
+        super().__init__(model)
+        self.kept: list[DetachedRequest] = []
+
+    def answer(self, request: Request) -> None:
+        detached = request.detach()
+        if detached.cancelled:
+            self.kept.append(detached)
+            return
+        try:
+            detached.complete(doubled(detached))
+        except BackendError as error:
+            detached.fail(error)
+
+
 @case(Capability.ASYNC)
 class NeverDetaches(Doubles):
     pass

@@ -17,6 +17,9 @@ endif()
 # the distribution that is being built, unless one is given. It is installed into
 # the Python package, if one is named; a build that is no part of a wheel puts a link to it beside
 # the package's sources, for editable installations.
+#
+# With -DDESPINA_SANITIZE=address,undefined (what -fsanitize takes) it is built for the sanitizers,
+# is put nowhere else, and there is the target despina_runner, which runs it: despina_sdk.testing.
 function(despina_add_backend name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;VERSION" "SOURCES")
   if(NOT arg_SOURCES OR arg_UNPARSED_ARGUMENTS)
@@ -47,6 +50,18 @@ function(despina_add_backend name)
   target_link_options(${name} PRIVATE -Wl,-Bsymbolic -Wl,--exclude-libs,ALL
                       "-Wl,--version-script=${exports}")
   set_target_properties(${name} PROPERTIES LINK_DEPENDS "${exports}")
+  if(DESPINA_SANITIZE)
+    despina_sanitize(${name})
+    if(NOT TARGET despina_runner)
+      add_executable(despina_runner EXCLUDE_FROM_ALL
+                     "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../include/despina/testing/runner.cc")
+      find_package(Threads REQUIRED)
+      target_link_libraries(despina_runner PRIVATE DespinaSDK::headers Threads::Threads
+                                                   ${CMAKE_DL_LIBS})
+      despina_sanitize(despina_runner)
+    endif()
+    return()
+  endif()
   if(arg_PACKAGE)
     install(TARGETS ${name} LIBRARY DESTINATION "${arg_PACKAGE}")
   endif()
@@ -56,4 +71,10 @@ function(despina_add_backend name)
                        COMMAND ${CMAKE_COMMAND} -E create_symlink $<TARGET_FILE:${name}> "${link}"
                        VERBATIM)
   endif()
+endfunction()
+
+function(despina_sanitize target)
+  set(flags -fsanitize=${DESPINA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
+  target_compile_options(${target} PRIVATE ${flags})
+  target_link_options(${target} PRIVATE ${flags})
 endfunction()

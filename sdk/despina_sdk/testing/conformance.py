@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 
 from despina_sdk.backend import Backend, Capability, Model, ModelSpec
-from despina_sdk.errors import BackendError, Code
 from despina_sdk.testing.fakes import FakeBatch, FakeRequest
-from despina_sdk.testing.host import Host, Worker
+from despina_sdk.testing.host import Host, StarvedRequest, Worker
 from despina_sdk.testing.probes import (
     Tensors,
     descriptors,
@@ -118,12 +117,17 @@ class BackendConformance:
         use_one_heap()
 
     @pytest.fixture
-    def make_host(self, spec: ModelSpec) -> Callable[[], Host]:
+    def tested(self) -> type[Backend]:
+        """The class under test."""
+        return self.backend_class
+
+    @pytest.fixture
+    def make_host(self, tested: type[Backend], spec: ModelSpec) -> Callable[[], Host]:
         """Makes the backend and what surrounds it."""
 
         def make() -> Host:
             return Host(
-                self.backend_class,
+                tested,
                 self.options,
                 spec,
                 device=self.device,
@@ -165,11 +169,11 @@ class BackendConformance:
 
     # ---- life cycle
 
-    def test_the_backend_says_what_it_is(self) -> None:
-        name = getattr(self.backend_class, "name", None)
-        assert name, f"{self.backend_class.__name__}.name is not set"
+    def test_the_backend_says_what_it_is(self, tested: type[Backend]) -> None:
+        name = getattr(tested, "name", None)
+        assert name, f"{tested.__name__}.name is not set"
         assert isinstance(name, str), f"the name of a backend is text, not {name!r}"
-        capabilities = self.backend_class.capabilities
+        capabilities = tested.capabilities
         assert isinstance(capabilities, Capability), f"{capabilities!r} is no Capability"
 
     def test_the_model_loads_with_a_signature(self, trial: Trial) -> None:
@@ -312,7 +316,7 @@ class BackendConformance:
         self, worker: Worker, sample: Tensors
     ) -> None:
         expected = self._answer(worker, sample)
-        starved = worker.request(sample, "starved", _StarvedRequest)
+        starved = worker.request(sample, "starved", StarvedRequest)
         worker.execute(FakeBatch([starved]))
         assert starved.error is not None, "a request was answered that there is no memory for"
         self._expect(worker.run(sample)[0], expected)
@@ -347,6 +351,14 @@ class BackendConformance:
         heard = request.wait(self.cancel_seconds)
         assert heard, f"cancelled, and not answered {self.cancel_seconds:g} s later"
         worker.finish(execution, batch)
+
+    def test_a_request_that_was_cancelled_before_it_is_run_is_answered(
+        self, worker: Worker, sample: Tensors
+    ) -> None:
+        request = worker.request(sample)
+        request.cancelled = True
+        worker.execute(FakeBatch([request]))
+        assert request.answered
 
     # ---- capabilities
 
@@ -467,12 +479,3 @@ class BackendConformance:
         for _ in range(3):
             self._cycle(trial, make_host, sample)
         return settled(lambda: [what for key, what in look().items() if key not in before])
-
-
-class _StarvedRequest(FakeRequest):
-    """A request whose answer the server has no memory for."""
-
-    def _complete(self, outputs: Tensors) -> None:
-        raise BackendError(Code.RESOURCE_EXHAUSTED, "no memory for the answer (part of the test)")
-
-    _send = _complete

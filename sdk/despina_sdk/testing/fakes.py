@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import NoReturn
 
@@ -29,6 +29,9 @@ class Reason(Enum):
     ENDED = "a batch after its execution"
     UNDECLARED = "an undeclared capability"
     NOT_DECOUPLED = "parts of an answer that has only one"
+    COMPLETED = "a request after its answer"
+    OUT_OF_BOUNDS = "a write beside an output"
+    WRITTEN = "a write to an input"
 
 
 class RefusedError(BackendError):
@@ -47,7 +50,10 @@ class FakeRequest:
         outputs: what it was completed with; ``None`` until then.
         error: what it was failed with; ``None`` until then.
         refusals: what its use has raised in the backend, in order.
+        on_cancel: called when it is cancelled, if set.
     """
+
+    on_cancel: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -107,6 +113,8 @@ class FakeRequest:
     @cancelled.setter
     def cancelled(self, value: bool) -> None:
         self._cancelled = value
+        if value and self.on_cancel is not None:
+            self.on_cancel()
 
     @property
     def rows(self) -> int:

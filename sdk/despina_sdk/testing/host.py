@@ -26,6 +26,21 @@ class UnansweredError(AssertionError):
     """A detached request is not answered in the time that the kit gives it."""
 
 
+class StarvedRequest(FakeRequest):
+    """A request whose answer the server has no memory for."""
+
+    @staticmethod
+    def no_memory() -> BackendError:
+        """What its answer is refused with."""
+        text = "no memory for the answer (part of the test)"
+        return BackendError(Code.RESOURCE_EXHAUSTED, text)
+
+    def _complete(self, outputs: Mapping[str, Array]) -> None:
+        raise self.no_memory()
+
+    _send = _complete
+
+
 class Lane:
     """A thread that makes calls, one at a time, in order."""
 
@@ -121,7 +136,7 @@ class Worker:
             batching=self._host.rows_at_most(self._model) > 0,
             signature=self._model.signature,
             capabilities=self._host.backend.capabilities,
-            decoupled=self._host.decoupled,
+            decoupled=self._host.is_decoupled(self._model),
         )
 
     def run(self, *inputs: Mapping[str, Array]) -> list[FakeRequest]:
@@ -180,8 +195,6 @@ class Host:
     ) -> None:
         """Makes the backend."""
         self.spec, self.device, self.time_limit = spec, device, time_limit
-        policy = spec.config.get("model_transaction_policy", {})
-        self.decoupled = bool(policy.get("decoupled", False))
         self._models: list[Model] = []
         self._workers: list[Worker] = []
         self._control = Lane("control", time_limit)
@@ -225,6 +238,11 @@ class Host:
         """The largest batch of a model; 0 without a batch axis."""
         rows = model.signature.max_batch_size
         return self.spec.max_batch_size if rows is None else rows
+
+    def is_decoupled(self, model: Model) -> bool:
+        """Whether answers of a model may come in parts."""
+        policy = self.spec.config.get("model_transaction_policy", {})
+        return bool(policy.get("decoupled", model.signature.decoupled))
 
     def unload(self, model: Model) -> None:
         """Closes the instances of a model, then the model."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from despina_sdk.backend import ModelSpec, Signature
 from despina_sdk.tensors import Array, TensorSpec
 from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason
 from despina_sdk.testing.host import BlockedError, Host, UnansweredError
-from despina_sdk.testing.probes import Tensors
+
+if TYPE_CHECKING:
+    from despina_sdk.testing.probes import Tensors
 
 
 class Finding(StrEnum):
@@ -30,6 +33,8 @@ class Finding(StrEnum):
     READ_ONLY = "test_inputs_are_not_written_to"
     NOT_KEPT = "test_nothing_of_a_batch_is_used_after_execute"
     DECLARED = "test_only_declared_capabilities_are_used"
+    IN_BOUNDS = "test_nothing_is_written_beside_an_output"
+    NOT_COMPLETED = "test_no_request_is_used_after_its_answer"
 
 
 FINDINGS = {
@@ -42,6 +47,9 @@ FINDINGS = {
     Reason.ENDED: Finding.NOT_KEPT,
     Reason.UNDECLARED: Finding.DECLARED,
     Reason.NOT_DECOUPLED: Finding.DECLARED,
+    Reason.COMPLETED: Finding.NOT_COMPLETED,
+    Reason.OUT_OF_BOUNDS: Finding.IN_BOUNDS,
+    Reason.WRITTEN: Finding.READ_ONLY,
 }
 
 
@@ -122,6 +130,9 @@ class Trial:
                 finding = Finding.READ_ONLY if written else Finding.ANSWERED
                 error = f"{type(request.error).__name__}: {request.error}"
                 self._note(finding, f"{request.id} failed with {error}")
+            declared = request.signature.outputs if request.signature else ()
+            if declared and request.outputs is not None and not any(answer_of(request)):
+                self._note(Finding.ANSWERED, f"{request.id} was completed without any output")
 
     def _note(self, finding: Finding, text: str) -> None:
         self.findings.setdefault(finding, text)

@@ -1,0 +1,257 @@
+"""The host in ctypes behaves as the server's: what is given is released once, on all paths."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from native_libraries import COMPILE  # noqa: E402
+
+from despina_sdk import Array, BackendError, Code, LocalMetrics, ModelSpec  # noqa: E402
+from despina_sdk.testing import abi, isolated  # noqa: E402
+from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason  # noqa: E402
+from despina_sdk.testing.host import Host, StarvedRequest  # noqa: E402
+from despina_sdk.testing.memory import Block, Input  # noqa: E402
+from despina_sdk.testing.native import LibraryError, backend_class, load  # noqa: E402
+from despina_sdk.testing.native_table import HostTable, NoCompilerError  # noqa: E402
+from despina_sdk.testing.sanitizer import NoToolsError, SanitizedBuild, shortened  # noqa: E402
+from despina_sdk.testing.symbols import symbols_of  # noqa: E402
+
+HERE = Path(__file__).parent
+
+
+def rows(*values: float) -> dict[str, Array]:
+    return {"X": np.array(values, np.float32).reshape(-1, 1)}
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("g++") is None:
+        pytest.skip("no C++ compiler is installed")
+    path = tmp_path_factory.mktemp("counting") / "libdespina_counting.so"
+    command = [*COMPILE, "-shared", "-o", str(path), str(HERE / "counting_backend.cc")]
+    subprocess.run(command, check=True)
+    return path
+
+
+@pytest.fixture
+def metrics() -> LocalMetrics:
+    return LocalMetrics()
+
+
+@pytest.fixture
+def host(library: Path, metrics: LocalMetrics) -> Iterator[Host]:
+    spec = ModelSpec("counted", "1", Path("counted/1"), metrics=metrics)
+    with Host(backend_class(library), {}, spec, time_limit=5) as host:
+        yield host
+
+
+def made_and_released(metrics: LocalMetrics) -> tuple[float, float]:
+    return metrics.value("made_total"), metrics.value("released_total")
+
+
+def run(host: Host, what: str, *inputs: dict[str, Array], kind: type = FakeRequest) -> FakeBatch:
+    """Runs one batch with a request that says what to do, and unloads the model."""
+    model = host.load()
+    (worker,) = host.start(model)
+    requests = [
+        kind(
+            each,
+            f"request {i}",
+            {"do": what},
+            signature=model.signature,
+            capabilities=host.backend.capabilities,
+            decoupled=True,
+        )
+        for i, each in enumerate(inputs)
+    ]
+    batch = FakeBatch(requests)
+    worker._lane.result("execute", worker.start(batch))
+    host.unload(model)
+    return batch
+
+
+ONE, TWO = [rows(1)], [rows(1), rows(2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("what", "inputs", "made"),
+    [
+        ("", ONE, 2),
+        ("", TWO, 2),
+        ("wrong rows", ONE, 1),
+        ("wrong rows", TWO, 1),
+        ("fail", ONE, 1),
+        ("forget", ONE, 1),
+        ("twice", ONE, 3),
+        ("part", ONE, 3),
+        ("late", ONE, 1),
+        ("late", TWO, 1),
+    ],
+)
+def test_what_a_backend_gives_is_released_once_and_what_is_refused_stays_its_own(
+    host: Host,
+    metrics: LocalMetrics,
+    library: Path,
+    what: str,
+    inputs: list[dict[str, Array]],
+    made: int,
+) -> None:
+    run(host, what, *inputs)
+    assert made_and_released(metrics) == (made, made)
+    counts = load(library.resolve()).counts
+    assert counts.given == counts.released
+
+
+def test_what_is_given_to_a_request_without_memory_is_released(
+    host: Host, metrics: LocalMetrics
+) -> None:
+    batch = run(host, "", rows(1), kind=StarvedRequest)
+    assert isinstance(batch.sent[0].error, BackendError)
+    assert batch.sent[0].error.code is Code.RESOURCE_EXHAUSTED
+    assert made_and_released(metrics) == (2, 2)
+
+
+def test_a_batch_is_gathered_and_its_answer_split(host: Host) -> None:
+    one, two = run(host, "", rows(1), rows(2, 3)).sent
+    assert one.outputs is not None
+    assert two.outputs is not None
+    assert one.outputs["Y"].tolist() == [[1]]
+    assert two.outputs["Y"].tolist() == [[2], [3]]
+    assert two.outputs["TEXTS"].tolist() == [[b"text"], [b"text"]]
+
+
+def test_refusals_have_the_codes_of_the_server(host: Host) -> None:
+    (request,) = run(host, "wrong rows", rows(1)).sent
+    assert isinstance(request.error, BackendError)
+    assert request.error.code is Code.INTERNAL
+    assert [each.reason for each in request.refusals] == [Reason.ROWS]
+    (request,) = run(host, "fail", rows(1)).sent
+    assert isinstance(request.error, BackendError)
+    assert request.error.code is Code.NOT_FOUND
+    assert request.error.message == "failed after it has given"
+
+
+def test_ids_and_parameters_are_seen(host: Host) -> None:
+    (request,) = run(host, "id", rows(1)).sent
+    assert request.outputs is not None
+    assert request.outputs["TEXTS"].tolist() == [[b"request 0"]]
+
+
+def test_metrics_go_to_the_specification(host: Host, metrics: LocalMetrics) -> None:
+    run(host, "", rows(1), rows(2, 3))
+    assert metrics.value("level", of="water") == 7
+    assert metrics.series["sizes", frozenset()].buckets == [0, 0, 1]
+
+
+def test_a_cancellation_is_told_while_the_request_is_not_answered(
+    host: Host, metrics: LocalMetrics
+) -> None:
+    model = host.load()
+    (worker,) = host.start(model)
+    request = worker.request(rows(1))
+    request._parameters = {"do": "forget"}
+    worker._lane.result("execute", worker.start(FakeBatch([request])))
+    request.cancelled = True
+    assert metrics.value("level", of="water") == 8
+    (answered,) = worker.run(rows(1))
+    answered.cancelled = True
+    assert metrics.value("level", of="water") == 7
+
+
+def test_readiness_is_asked(host: Host) -> None:
+    with pytest.raises(BackendError, match="not today"):
+        host.load().check_ready()
+
+
+def test_what_a_model_says_of_itself_is_seen(host: Host) -> None:
+    signature = host.load().signature
+    assert (signature.max_batch_size, signature.decoupled) == (4, True)
+    assert [each.optional for each in signature.inputs] == [False, True]
+
+
+def test_the_logs_of_a_backend_are_python_s(
+    caplog: pytest.LogCaptureFixture, library: Path
+) -> None:
+    lent = abi.Lent()
+    with caplog.at_level(logging.DEBUG, "despina.backend"):
+        load(library.resolve()).table.api.log(abi.NUMBERS["DESPINA_LOG_WARNING"], lent.text("hot"))
+    assert caplog.messages == ["hot"]
+    assert caplog.records[0].levelno == logging.WARNING
+
+
+def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "libdespina_text.so"
+    path.write_text("no library")
+    with pytest.raises(LibraryError, match="invalid ELF header|file too short"):
+        backend_class(path)
+    with pytest.raises(ValueError, match="is no library"):
+        symbols_of(path)
+    path.write_bytes(b"\x7fELF\x02\x01" + bytes(10))
+    with pytest.raises(ValueError, match="is damaged"):
+        symbols_of(path)
+
+
+def test_without_a_compiler_the_kit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(NoCompilerError, match="no C compiler .* is installed"):
+        HostTable()
+    with pytest.raises(NoToolsError, match=r"not installed: cmake, c\+\+"):
+        SanitizedBuild(HERE, HERE, "twice", "libdespina_twice.so")
+
+
+def test_a_build_that_fails_is_shown(tmp_path: Path) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("CMake is not installed")
+    (tmp_path / "CMakeLists.txt").write_text('message(FATAL_ERROR "no abacus")')
+    build = SanitizedBuild(tmp_path, tmp_path / "cache", "twice", "libdespina_twice.so")
+    with pytest.raises(AssertionError, match="no abacus"):
+        build.make()
+
+
+@pytest.mark.parametrize("size", [0, 1, 64, 1000])
+def test_memory_is_aligned_and_shows_what_was_written_beside_it(size: int) -> None:
+    block = Block(size)
+    assert block.address % 64 == 0
+    assert block.damage() == ""
+    block._after[0] = 0
+    assert block.damage() == "1 bytes after its end were written"
+    block._before[-2:] = 0
+    assert block.damage() == "2 bytes before its begin were written"
+
+
+def test_a_text_that_was_changed_is_damage() -> None:
+    texts = Input("TEXT", "BYTES", np.array([b"mug", b"\0"], object))
+    assert texts.damage() == ""
+    texts._blocks[1].bytes[0] = 0
+    assert texts.damage() == "it was changed"
+
+
+def test_a_process_that_does_not_end_is_ended(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolated, "START_SECONDS", 0.1)
+    spec = ModelSpec("counted", "1", Path("counted/1"))
+    case = isolated.Case(library, {}, spec, rows(1), "cpu", 0.0)
+    assert isolated.run("try", case) == isolated.Outcome("", False)
+
+
+def test_a_report_is_shortened_to_what_helps() -> None:
+    frames = "\n".join(f"    #{i} 0x1 in f{i}" for i in range(20))
+    noise = "Shadow bytes around:\n  0x1: fa fa\nSUMMARY: AddressSanitizer: overflow in f0\n"
+    lines = shortened(f"a log line\n==1==ERROR: AddressSanitizer: overflow\n{frames}\n{noise}")
+    assert lines.splitlines()[0] == "==1==ERROR: AddressSanitizer: overflow"
+    assert lines.splitlines()[-1] == "SUMMARY: AddressSanitizer: overflow in f0"
+    assert "#7 " in lines
+    assert "#8 " not in lines
+    assert "Shadow" not in lines
+    assert "log line" not in lines
