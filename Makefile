@@ -8,7 +8,7 @@ DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help demo test build lint stubs asan tsan wheel bench clean
+.PHONY: help demo test build lint stubs asan tsan fuzz wheel bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -42,6 +42,11 @@ asan tsan: %: build/%/build.ninja  ## unit tests of the engine under the sanitiz
 	@echo "== C++ unit tests under $@"
 	$(BIN)/ctest --preset $@
 
+fuzz: build/fuzz/build.ninja  ## what comes from outside, under libFuzzer (FUZZ_SECONDS=15 each)
+	@echo "== Building the fuzzers (build/fuzz)"
+	$(BIN)/cmake --build --preset fuzz
+	scripts/fuzz.sh build/fuzz
+
 wheel: .venv/.ready  ## wheels of all distributions into dist/, checked in an empty environment
 	scripts/build_wheels.sh $(DISTRIBUTIONS)
 	@echo "== Tests of the wheels"
@@ -62,6 +67,7 @@ build/.packages-%: scripts/system_packages.sh
 	@PYTHON=$(PYTHON) scripts/system_packages.sh $*
 	@touch $@
 
+build/fuzz/build.ninja: | build/.packages-fuzz
 build/%/build.ninja: | .venv/.ready
 	$(BIN)/cmake --preset $*
 

@@ -1,8 +1,9 @@
 # despina_layer(NAME [DEPENDS layer...] [LIBRARIES library...])
 #
 # A layer is a folder of cpp/: its *.cc make one static library, its *_test.cc the executable
-# NAME_test, its *_bench.cc the executable NAME_bench. DEPENDS are the layers whose headers it may
-# include; LIBRARIES what else its sources and headers need.
+# NAME_test, its *_bench.cc the executable NAME_bench, each X_fuzz.cc an executable NAME_X_fuzz.
+# DEPENDS are the layers whose headers it may include; LIBRARIES what else its sources and headers
+# need.
 #
 # Headers are included as "NAME/file.h". Each layer is found through an include directory of its
 # own that holds nothing but a link to it, so that including a layer that is not among the
@@ -11,6 +12,7 @@
 include_guard()
 
 add_custom_target(benchmarks)
+add_custom_target(fuzzers)
 
 function(despina_layer name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEPENDS;LIBRARIES")
@@ -18,9 +20,11 @@ function(despina_layer name)
   file(GLOB headers CONFIGURE_DEPENDS RELATIVE "${CMAKE_CURRENT_SOURCE_DIR}" "*.h")
   set(tests ${sources})
   set(benches ${sources})
+  set(fuzzers ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
-  list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cc$")
+  list(FILTER fuzzers INCLUDE REGEX "_fuzz\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.cc$")
   if(NOT sources AND NOT headers)
     message(STATUS "Layer ${name}: no sources")
     return()
@@ -58,5 +62,14 @@ function(despina_layer name)
     add_executable(${name}_bench EXCLUDE_FROM_ALL ${benches})
     target_link_libraries(${name}_bench PRIVATE ${name} benchmark::benchmark_main)
     add_dependencies(benchmarks ${name}_bench)
+  endif()
+  if(DESPINA_FUZZ)
+    foreach(fuzzer IN LISTS fuzzers)
+      cmake_path(GET fuzzer STEM stem)
+      add_executable(${name}_${stem} EXCLUDE_FROM_ALL ${fuzzer})
+      target_link_libraries(${name}_${stem} PRIVATE ${name})
+      target_link_options(${name}_${stem} PRIVATE -fsanitize=fuzzer)
+      add_dependencies(fuzzers ${name}_${stem})
+    endforeach()
   endif()
 endfunction()

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for a purpose: build, lint or bench.
+# Installs the Debian packages that are missing for a purpose: build, lint, fuzz or bench.
 set -euo pipefail
 
 python=${PYTHON:-python3.11}
-case ${1:?usage: $0 build|lint|bench} in
+case ${1:?usage: $0 build|lint|fuzz|bench} in
   build)
     packages=(g++ libboost1.81-dev libsimdjson-dev libgtest-dev curl)
     # Debian splits Python up; other builds bring all of it.
@@ -12,6 +12,8 @@ case ${1:?usage: $0 build|lint|bench} in
     fi
     ;;
   lint) packages=(clang-format-16 clang-tidy-16) ;;
+  # Debian's clang only recommends the libraries of its sanitizers and of libFuzzer.
+  fuzz) packages=(clang-16 libclang-rt-16-dev) ;;
   bench) packages=(libbenchmark-dev wrk) ;;
   *) echo "$0: unknown purpose '$1'" >&2; exit 2 ;;
 esac

@@ -74,12 +74,12 @@ void Sort(const Elf64_Sym& symbol, std::string_view name, ElfSymbols& out) {
   const auto visibility = ELF64_ST_VISIBILITY(symbol.st_other);
   if (name.empty() || binding == STB_LOCAL) return;
   if (symbol.st_shndx == SHN_UNDEF) {
-    out.undefined.emplace_back(name);
+    out.undefined.push_back(name);
     return;
   }
   if (visibility == STV_HIDDEN || visibility == STV_INTERNAL) return;
-  out.defined.emplace_back(name);
-  if (binding == STB_GNU_UNIQUE) out.unique.emplace_back(name);
+  out.defined.push_back(name);
+  if (binding == STB_GNU_UNIQUE) out.unique.push_back(name);
 }
 
 Result<ElfSymbols> ReadTable(const File& file, const Elf64_Shdr& table, const Elf64_Shdr& texts) {

@@ -3,20 +3,21 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
 
 namespace despina::host {
 
+// Names lie within the file that was read.
 struct ElfSymbols {
   // Functions and objects that are defined here and visible from outside.
-  std::vector<std::string> defined;
+  std::vector<std::string_view> defined;
   // Of these, those that all libraries of a process share by name, whoever loads them.
-  std::vector<std::string> unique;
+  std::vector<std::string_view> unique;
   // What it needs from others.
-  std::vector<std::string> undefined;
+  std::vector<std::string_view> undefined;
 };
 
 // INVALID_ARGUMENT when the bytes are no shared library for this machine, or are damaged. Reads

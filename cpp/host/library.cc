@@ -110,9 +110,7 @@ class Libraries {
     }
     auto library = std::make_unique<Library>();
     library->path = path;
-    const Result<ElfSymbols> symbols = ReadElfSymbols(file->bytes());
-    if (!symbols.ok()) return symbols.status();
-    if (Status status = CheckSymbols(*symbols, library->warnings); !status.ok()) return status;
+    if (Status status = CheckFile(file->bytes(), library->warnings); !status.ok()) return status;
     Result<void*> handle = Open(path, identity);
     if (!handle.ok()) return handle.status();
     Result<despina_backend_api> api = ShakeHands(
@@ -165,6 +163,11 @@ class Libraries {
 };
 
 }  // namespace
+
+Status CheckFile(std::span<const std::byte> file, std::vector<std::string>& warnings) {
+  const Result<ElfSymbols> symbols = ReadElfSymbols(file);
+  return symbols.ok() ? CheckSymbols(*symbols, warnings) : symbols.status();
+}
 
 Result<const Library*> LoadLibrary(const std::string& path, std::string_view backend) {
   // Never destroyed: what is loaded stays, and may be in use until the process has ended.

@@ -3,6 +3,8 @@
 
 #include <despina/abi.h>
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +19,10 @@ struct Library {
   // What does not keep it from working, but may surprise; sentences.
   std::vector<std::string> warnings;
 };
+
+// What is asked of a library's file before anything of it runs: that it is a library for this
+// machine, and exports the entry. Adds to the warnings.
+Status CheckFile(std::span<const std::byte> file, std::vector<std::string>& warnings);
 
 // Loads the library of a backend, or gives back the one that was loaded of this file before. A
 // file that has changed is loaded beside what was there, which stays. Any thread; runs the

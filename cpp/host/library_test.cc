@@ -189,7 +189,8 @@ TEST(ElfSymbolsTest, ReadsNothingOutsideOfADamagedFile) {
 }
 
 TEST(ElfSymbolsTest, TellsWhatALibraryDefinesAndNeeds) {
-  const auto symbols = ReadElfSymbols(Bytes(Backend("forged")));
+  const std::vector<std::byte> file = Bytes(Backend("forged"));
+  const auto symbols = ReadElfSymbols(file);
   ASSERT_TRUE(symbols.ok()) << symbols.status().message();
   EXPECT_NE(std::ranges::find(symbols->defined, "despina_backend_entry"), symbols->defined.end());
   EXPECT_NE(std::ranges::find(symbols->undefined, "__cxa_finalize"), symbols->undefined.end());

@@ -25,6 +25,11 @@ Status CheckPlace(const despina_tensor& tensor) {
   return Ok();
 }
 
+// Whether elements of BYTES may be read from there.
+bool AlignedForTexts(const void* data) {
+  return reinterpret_cast<uintptr_t>(data) % alignof(despina_str) == 0;
+}
+
 Result<DataType> DataTypeOf(despina_datatype datatype) {
   if (const auto known = FromAbi(datatype)) return *known;
   return InvalidArgument(Concat("no tensor has datatype (", datatype.code, ", ", datatype.bits,
@@ -94,6 +99,9 @@ Result<GivenTensor> GivenTensor::Make(despina_tensor_owned& given, Allocator& al
     if (!count || *count > from.byte_size / sizeof(despina_str) ||
         *count * sizeof(despina_str) != from.byte_size) {
       return WrongSize(from, *shape);
+    }
+    if (!AlignedForTexts(from.data)) {
+      return InvalidArgument("the tensor's elements do not lie where a despina_str can");
     }
     Result<Slice> packed = Packed(from, *count, allocator);
     if (!packed.ok()) return packed.status();

@@ -117,6 +117,7 @@ Code CodeOf(despina_code code) {
 
 Status StatusOf(despina_code code, const despina_error& error) {
   const size_t length = ::strnlen(error.message, sizeof error.message);
+  if (length == 0) return {CodeOf(code), Concat("the backend gave code ", code, " and no reason")};
   return {CodeOf(code), std::string(error.message, length)};
 }
 

@@ -29,7 +29,7 @@ despina_tensor ToAbi(const Tensor& tensor);
 
 inline constexpr despina_device kCpu = {DESPINA_DEVICE_CPU, 0};
 
-// INVALID_ARGUMENT where it has too many axes or a negative one; `what` begins the text.
+// INVALID_ARGUMENT where there are too many axes, or fewer than none; `what` begins the text.
 Result<Shape> ShapeOf(const int64_t* dims, int32_t ndim, std::string_view what);
 
 despina_parameter ToAbi(const Parameter& parameter);
@@ -38,6 +38,7 @@ Result<Parameter> FromAbi(const despina_parameter& parameter);
 
 // A code of a backend's; what is none becomes UNKNOWN.
 Code CodeOf(despina_code code);
+// Its text need not have an end; where there is none, the status says so.
 Status StatusOf(despina_code code, const despina_error& error);
 // Fills in the error, if there is one, and gives back the code.
 despina_code Report(const Status& status, despina_error* error);

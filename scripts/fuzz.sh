@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Runs all fuzzers of a build tree one after the other, FUZZ_SECONDS each (15), or those named:
+# `scripts/fuzz.sh build/fuzz host_outputs`. What they find is left in BUILD_TREE/findings/; what
+# they learn in BUILD_TREE/corpora/, where the next run goes on.
+set -uo pipefail
+
+tree=${1:?usage: $0 BUILD_TREE [FUZZER...]}
+shift
+seconds=${FUZZ_SECONDS:-15}
+findings=$tree/findings
+mkdir -p "$findings"
+
+if [[ $# -eq 0 ]]; then
+  for fuzzer in "$tree"/cpp/*/*_fuzz; do
+    name=${fuzzer##*/}
+    set -- "$@" "${name%_fuzz}"
+  done
+fi
+
+failed=()
+for name in "$@"; do
+  layer=${name%%_*}
+  # Committed beside the source, or made by the build.
+  seeds=()
+  for folder in "cpp/$layer/corpora/${name#*_}" "$tree/cpp/$layer/seeds/${name#*_}"; do
+    [[ ! -d $folder ]] || seeds+=("$folder")
+  done
+  learned=$tree/corpora/$name
+  log=$tree/$name.log
+  mkdir -p "$learned"
+  echo "-- $name, $seconds s"
+  "$tree/cpp/$layer/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+    -max_len=65536 -artifact_prefix="$findings/$name-" -print_final_stats=1 \
+    "$learned" "${seeds[@]}" >"$log" 2>&1 || { failed+=("$name"); tail -n 40 "$log"; }
+  grep -E '^stat::(number_of_executed_units|new_units_added)' "$log"
+done
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+  echo "Findings by ${failed[*]}; the inputs are in $findings:"
+  ls "$findings"
+  exit 1
+fi
+echo "No findings"
