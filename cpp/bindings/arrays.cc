@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "bindings/dlpack.h"
 #include "bindings/errors.h"
 #include "bindings/kept_object.h"
 #include "bindings/numpy_api.h"
@@ -84,8 +85,23 @@ std::optional<Slice> EngineMemory(PyArrayObject* array, size_t size) {
   return slice.Part(static_cast<size_t>(data - slice.data()), size);
 }
 
+// The elements one row after the other, in the byte order of the machine.
+Result<Slice> Arranged(PyArrayObject* array, size_t size, Allocator& allocator) {
+  Result<Buffer> buffer = allocator.Allocate(size);
+  if (!buffer.ok()) return buffer.status();
+  const Reference target(PyArray_New(&PyArray_Type, PyArray_NDIM(array), PyArray_DIMS(array),
+                                     PyArray_TYPE(array), nullptr, buffer->writable().data(), 0,
+                                     NPY_ARRAY_CARRAY, nullptr));
+  if (!target || PyArray_CopyInto(reinterpret_cast<PyArrayObject*>(target.get()), array) != 0) {
+    return InvalidArgument(TakeException().message());
+  }
+  CountTensorCopy(size);
+  return Slice(*std::move(buffer));
+}
+
 Result<Slice> DataOf(PyArrayObject* array, Sharing sharing, Allocator& allocator) {
   const auto size = static_cast<size_t>(PyArray_NBYTES(array));
+  if (!PyArray_ISCARRAY_RO(array)) return Arranged(array, size, allocator);
   if (auto slice = EngineMemory(array, size)) return *std::move(slice);
   void* data = PyArray_DATA(array);
   if (size < kCopyBelow || sharing == Sharing::kCopy) return Copied(data, size, allocator);
@@ -137,6 +153,25 @@ Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator) {
     to += sizeof length + element.size();
   }
   return Slice(*std::move(buffer));
+}
+
+// What is to become a tensor, as an array: itself, over memory that it lends, or made of it.
+Result<LentArray> Lent(PyObject* value, DataType expected) {
+  if (!PyArray_Check(value) && LendsByDlpack(value)) return BorrowByDlpack(value);
+  // Lists of `bytes` must not become numpy's text arrays, which lose zeros at the end of an
+  // element.
+  const bool elements = expected == DataType::kBytes && !PyArray_Check(value);
+  Reference array(elements ? PyArray_FROM_OT(value, NPY_OBJECT) : PyArray_FROM_O(value));
+  if (!array) return InvalidArgument(TakeException().message());
+  auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
+  if (const auto datatype = DataTypeOf(numpy, expected)) {
+    return LentArray{std::move(array), *datatype};
+  }
+  const Reference name(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(numpy))));
+  const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
+  PyErr_Clear();
+  return InvalidArgument(
+      Concat("no datatype carries arrays of ", text != nullptr ? text : "this kind"));
 }
 
 PyObject* BytesArray(const Tensor& tensor, const npy_intp* dims) {
@@ -201,29 +236,17 @@ PyObject* ArrayOf(const Tensor& tensor) {
 }
 
 Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator) {
-  // Native byte order and row-major; the same object when it is that already. Lists of `bytes` must
-  // not become numpy's text arrays, which lose zeros at the end of an element.
-  const bool elements = expected == DataType::kBytes && !PyArray_Check(value);
-  const Reference array(elements
-                            ? PyArray_FROM_OTF(value, NPY_OBJECT, NPY_ARRAY_CARRAY_RO)
-                            : PyArray_FROM_OF(value, NPY_ARRAY_CARRAY_RO | NPY_ARRAY_NOTSWAPPED));
-  if (!array) return InvalidArgument(TakeException().message());
-  auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
-  const std::optional<DataType> datatype = DataTypeOf(numpy, expected);
-  if (!datatype) {
-    const Reference name(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(numpy))));
-    const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
-    return InvalidArgument(
-        Concat("no datatype carries arrays of ", text != nullptr ? text : "this kind"));
-  }
+  Result<LentArray> lent = Lent(value, expected);
+  if (!lent.ok()) return lent.status();
+  auto* numpy = reinterpret_cast<PyArrayObject*>(lent->array.get());
   if (static_cast<size_t>(PyArray_NDIM(numpy)) > Shape::kMaxRank) {
     return InvalidArgument(
         Concat("the array has ", PyArray_NDIM(numpy), " axes, at most ", Shape::kMaxRank, " fit"));
   }
-  Result<Slice> data = *datatype == DataType::kBytes ? BytesDataOf(numpy, allocator)
-                                                     : DataOf(numpy, sharing, allocator);
+  Result<Slice> data = lent->datatype == DataType::kBytes ? BytesDataOf(numpy, allocator)
+                                                          : DataOf(numpy, sharing, allocator);
   if (!data.ok()) return data.status();
-  return Tensor{.datatype = *datatype, .shape = ShapeOf(numpy), .data = *std::move(data)};
+  return Tensor{.datatype = lent->datatype, .shape = ShapeOf(numpy), .data = *std::move(data)};
 }
 
 }  // namespace despina::bindings

@@ -30,10 +30,11 @@ enum class Sharing {
   kCopy,   // the tensor's is its own
 };
 
-// `value` is an array or what numpy makes one of. Small and non-contiguous arrays are copied, the
-// engine's own memory, which nobody can write to, never. The datatype is `expected` where the array
-// can carry it; otherwise it is the array's own, for the caller to refuse. INVALID_ARGUMENT for
-// arrays that no datatype carries.
+// `value` is an array, what lends its memory by DLPack or the buffer protocol, or what numpy makes
+// an array of. What is small or not row by row is copied, once; the engine's own memory, which
+// nobody can write to, never. The datatype is `expected` where the array can carry it; otherwise it
+// is the array's own, for the caller to refuse. INVALID_ARGUMENT for arrays that no datatype
+// carries.
 Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator);
 
 }  // namespace despina::bindings

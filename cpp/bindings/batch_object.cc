@@ -1,14 +1,14 @@
 #include "bindings/batch_object.h"
 
 #include <array>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
-#include <vector>
 
 #include "base/text.h"
+#include "bindings/answers.h"
 #include "bindings/arrays.h"
 #include "bindings/detached_object.h"
 #include "bindings/errors.h"
@@ -24,7 +24,7 @@ struct BatchObject {
   Batch* batch;
   // A tuple, made when asked for.
   PyObject* requests;
-  uint64_t capabilities;
+  std::shared_ptr<const InstanceContext> instance;
 };
 
 struct RequestObject {
@@ -66,6 +66,7 @@ Batch* Unanswered(RequestObject* object) {
 
 PyObject* RequestInputs(PyObject* self, void*) {
   RequestObject* object = AsRequest(self);
+  if (Alive(object->batch) == nullptr) return nullptr;
   if (object->inputs != nullptr) return Py_NewRef(object->inputs);
   Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
@@ -96,46 +97,58 @@ PyObject* RequestCancelled(PyObject* self, void*) {
                          batch->request(object->index).cancelled());
 }
 
-// Adds what the author gives to the answer of a request. The batch, if that is possible; null with
-// an exception set.
-Batch* AddOutputs(RequestObject* object, PyObject* mapping) {
+// Gives a request what the author answers with: all of it or nothing. The batch, if that is
+// possible; null with an exception set.
+Batch* AddAnswer(RequestObject* object, PyObject* const* arguments, Py_ssize_t count,
+                 PyObject* keywords) {
   Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
-  auto outputs = OutputsOf(batch->definition(), batch->allocator(), mapping);
-  if (!outputs) return nullptr;
+  auto answer = AnswerOf(batch->definition(), batch->allocator(), arguments, count, keywords);
+  if (!answer) return nullptr;
   batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
-  for (auto& [index, tensor] : *outputs) {
-    const Status added = batch->AddOutput(object->index, index, std::move(tensor));
+  for (auto& [output, tensor] : answer->outputs) {
+    const Status added = batch->AddOutput(object->index, output, std::move(tensor));
     if (added.ok()) continue;
+    batch->Withdraw(object->index);
     SetBackendError(added);
     return nullptr;
   }
+  for (Parameter& each : answer->parameters) batch->AddParameter(object->index, std::move(each));
   return batch;
 }
 
-PyObject* RequestSend(PyObject* self, PyObject* mapping) {
+// Sends what a request has been given. False with an exception set.
+bool SendPart(Batch& batch, size_t index) {
+  const Status sent = batch.Send(index);
+  if (sent.ok()) return true;
+  batch.Withdraw(index);
+  SetBackendError(sent);
+  return false;
+}
+
+PyObject* RequestSend(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                      PyObject* keywords) {
   RequestObject* object = AsRequest(self);
-  if (!Declares(object->batch->capabilities, kStreaming)) return nullptr;
-  Batch* batch = AddOutputs(object, mapping);
-  if (batch == nullptr) return nullptr;
-  const Status sent = batch->Send(object->index);
-  if (!sent.ok()) return SetBackendError(sent);
+  if (!Declares(*object->batch->instance, kStreaming)) return nullptr;
+  Batch* batch = AddAnswer(object, arguments, count, keywords);
+  if (batch == nullptr || !SendPart(*batch, object->index)) return nullptr;
   Py_RETURN_NONE;
 }
 
 PyObject* RequestDetach(PyObject* self, PyObject*) {
   RequestObject* object = AsRequest(self);
-  if (!Declares(object->batch->capabilities, kAsync)) return nullptr;
+  if (!Declares(*object->batch->instance, kAsync)) return nullptr;
   Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
   object->detached = true;
-  return MakeDetachedObject(batch->Detach(object->index), object->batch->capabilities);
+  return MakeDetachedObject(batch->Detach(object->index), object->batch->instance);
 }
 
-PyObject* RequestComplete(PyObject* self, PyObject* mapping) {
+PyObject* RequestComplete(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                          PyObject* keywords) {
   RequestObject* object = AsRequest(self);
-  Batch* batch = AddOutputs(object, mapping);
+  Batch* batch = AddAnswer(object, arguments, count, keywords);
   if (batch == nullptr) return nullptr;
   batch->Complete(object->index, Ok());
   batch->Deliver();
@@ -148,10 +161,13 @@ PyObject* RequestFail(PyObject* self, PyObject* error) {
     PyErr_SetString(PyExc_TypeError, "fail() takes an exception");
     return nullptr;
   }
-  Status status = StatusOf(error);
+  std::string traceback;
+  Status status = StatusOf(error, &traceback);
   Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
-  batch->Complete(object->index, std::move(status));
+  batch->Complete(object->index,
+                  Reported(std::move(status), traceback, *object->batch->instance,
+                           batch->definition(), Concat("request '", object->id, "'"), "fail"));
   batch->Deliver();
   Py_RETURN_NONE;
 }
@@ -221,18 +237,25 @@ PyObject* BatchGather(PyObject* self, PyObject* name) {
   return AlignedArrayOf(**tensor, batch->allocator());
 }
 
-// Splits what the author gives between the requests. The batch, if that is possible; null with an
-// exception set.
+void WithdrawUnanswered(Batch& batch) {
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (!batch.answered(i)) batch.Withdraw(i);
+  }
+}
+
+// Splits what the author gives between the requests: all of it or nothing. The batch, if that is
+// possible; null with an exception set.
 Batch* ScatterOutputs(PyObject* self, PyObject* mapping) {
   Batch* batch = Alive(AsBatch(self));
   if (batch == nullptr) return nullptr;
-  const auto outputs = OutputsOf(batch->definition(), batch->allocator(), mapping);
-  if (!outputs) return nullptr;
+  const auto answer = AnswerOf(batch->definition(), batch->allocator(), mapping);
+  if (!answer) return nullptr;
   batch = Alive(AsBatch(self));
   if (batch == nullptr) return nullptr;
-  for (const auto& [index, tensor] : *outputs) {
-    const Status split = batch->Scatter(index, tensor);
+  for (const auto& [output, tensor] : answer->outputs) {
+    const Status split = batch->Scatter(output, tensor);
     if (split.ok()) continue;
+    WithdrawUnanswered(*batch);
     SetBackendError(split);
     return nullptr;
   }
@@ -247,13 +270,14 @@ PyObject* BatchScatter(PyObject* self, PyObject* mapping) {
 }
 
 PyObject* BatchSend(PyObject* self, PyObject* mapping) {
-  if (!Declares(AsBatch(self)->capabilities, kStreaming)) return nullptr;
+  if (!Declares(*AsBatch(self)->instance, kStreaming)) return nullptr;
   Batch* batch = ScatterOutputs(self, mapping);
   if (batch == nullptr) return nullptr;
   for (size_t i = 0; i < batch->size(); ++i) {
-    if (batch->answered(i)) continue;
-    const Status sent = batch->Send(i);
-    if (!sent.ok()) return SetBackendError(sent);
+    if (batch->answered(i) || SendPart(*batch, i)) continue;
+    // Not decoupled: refused to the first of them, and so to all.
+    WithdrawUnanswered(*batch);
+    return nullptr;
   }
   Py_RETURN_NONE;
 }
@@ -261,6 +285,7 @@ PyObject* BatchSend(PyObject* self, PyObject* mapping) {
 void FreeBatch(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   Py_XDECREF(AsBatch(self)->requests);
+  AsBatch(self)->instance.~shared_ptr();
   type->tp_free(self);
   Py_DECREF(type);
 }
@@ -276,9 +301,11 @@ std::array<PyGetSetDef, 6> request_properties = {{
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
 std::array<PyMethodDef, 5> request_methods = {{
-    {"send", kMethod<RequestSend>, METH_O, "Sends one part of the answer."},
+    {"send", kKeywordMethod<RequestSend>, METH_FASTCALL | METH_KEYWORDS,
+     "Sends one part of the answer."},
     {"detach", kMethod<RequestDetach>, METH_NOARGS, "Takes it out of the batch."},
-    {"complete", kMethod<RequestComplete>, METH_O, "Answers with one array per output."},
+    {"complete", kKeywordMethod<RequestComplete>, METH_FASTCALL | METH_KEYWORDS,
+     "Answers with one array per output."},
     {"fail", kMethod<RequestFail>, METH_O, "Answers with an error."},
     {nullptr, nullptr, 0, nullptr},
 }};
@@ -304,12 +331,12 @@ bool PrepareBatchTypes(PyObject* module) {
   return batch_type != nullptr && request_type != nullptr;
 }
 
-Reference MakeBatchObject(Batch& batch, uint64_t capabilities) {
+Reference MakeBatchObject(Batch& batch, std::shared_ptr<const InstanceContext> instance) {
   PyObject* self = batch_type->tp_alloc(batch_type, 0);
   if (self != nullptr) {
     AsBatch(self)->batch = &batch;
     AsBatch(self)->requests = nullptr;
-    AsBatch(self)->capabilities = capabilities;
+    new (&AsBatch(self)->instance) std::shared_ptr<const InstanceContext>(std::move(instance));
   }
   return Reference(self);
 }

@@ -4,8 +4,9 @@
 
 #include <Python.h>
 
-#include <cstdint>
+#include <memory>
 
+#include "bindings/instance_context.h"
 #include "bindings/reference.h"
 #include "engine/batch.h"
 
@@ -16,8 +17,8 @@ namespace despina::bindings {
 // Makes the types and adds them to the module. False with an exception set.
 bool PrepareBatchTypes(PyObject* module);
 
-// An object over a batch of a backend with these capabilities. Null with an exception set.
-Reference MakeBatchObject(Batch& batch, uint64_t capabilities);
+// An object over a batch that goes to this instance. Null with an exception set.
+Reference MakeBatchObject(Batch& batch, std::shared_ptr<const InstanceContext> instance);
 
 // The batch ends: whoever kept the object, or one of its requests, is told so from now on.
 void EndBatchObject(PyObject* object);

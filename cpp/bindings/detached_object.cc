@@ -1,12 +1,15 @@
 #include "bindings/detached_object.h"
 
 #include <array>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
 #include <utility>
 
+#include "base/log.h"
 #include "base/text.h"
+#include "bindings/answers.h"
 #include "bindings/errors.h"
 #include "bindings/mappings.h"
 #include "bindings/types.h"
@@ -16,7 +19,7 @@ namespace {
 
 struct DetachedObject {
   PyObject head;
-  uint64_t capabilities;
+  std::shared_ptr<const InstanceContext> instance;
   // Nothing once it is answered.
   std::optional<DetachedRequest> request;
   std::string id;
@@ -63,41 +66,47 @@ PyObject* Cancelled(PyObject* self, void*) {
   return PyBool_FromLong(object->request && object->request->request().cancelled());
 }
 
-// Adds what the author gives. The request, if that is possible; null with an exception set.
-DetachedRequest* AddOutputs(DetachedObject* object, PyObject* mapping) {
+// Gives it what the author answers with: all of it or nothing. The request, if that is possible;
+// null with an exception set.
+DetachedRequest* AddAnswer(DetachedObject* object, PyObject* const* arguments, Py_ssize_t count,
+                           PyObject* keywords) {
   DetachedRequest* request = Unanswered(object);
   if (request == nullptr) return nullptr;
-  auto outputs = OutputsOf(request->definition(), request->allocator(), mapping);
-  if (!outputs) return nullptr;
+  auto answer = AnswerOf(request->definition(), request->allocator(), arguments, count, keywords);
+  if (!answer) return nullptr;
   request = Unanswered(object);
   if (request == nullptr) return nullptr;
-  for (auto& [index, tensor] : *outputs) {
-    const Status added = request->AddOutput(index, std::move(tensor));
+  for (auto& [output, tensor] : answer->outputs) {
+    const Status added = request->AddOutput(output, std::move(tensor));
     if (added.ok()) continue;
+    request->Withdraw();
     SetBackendError(added);
     return nullptr;
   }
+  for (Parameter& each : answer->parameters) request->AddParameter(std::move(each));
   return request;
 }
 
-void Answer(DetachedObject* object, Status status) {
+void Finish(DetachedObject* object, Status status) {
   DetachedRequest request = *std::exchange(object->request, std::nullopt);
   request.Complete(std::move(status));
 }
 
-PyObject* Complete(PyObject* self, PyObject* mapping) {
-  if (AddOutputs(As(self), mapping) == nullptr) return nullptr;
-  Answer(As(self), Ok());
+PyObject* Complete(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
+                   PyObject* keywords) {
+  if (AddAnswer(As(self), arguments, count, keywords) == nullptr) return nullptr;
+  Finish(As(self), Ok());
   Py_RETURN_NONE;
 }
 
-PyObject* Send(PyObject* self, PyObject* mapping) {
-  if (!Declares(As(self)->capabilities, kStreaming)) return nullptr;
-  DetachedRequest* request = AddOutputs(As(self), mapping);
+PyObject* Send(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  if (!Declares(*As(self)->instance, kStreaming)) return nullptr;
+  DetachedRequest* request = AddAnswer(As(self), arguments, count, keywords);
   if (request == nullptr) return nullptr;
   const Status sent = request->Send();
-  if (!sent.ok()) return SetBackendError(sent);
-  Py_RETURN_NONE;
+  if (sent.ok()) Py_RETURN_NONE;
+  request->Withdraw();
+  return SetBackendError(sent);
 }
 
 PyObject* Fail(PyObject* self, PyObject* error) {
@@ -105,9 +114,13 @@ PyObject* Fail(PyObject* self, PyObject* error) {
     PyErr_SetString(PyExc_TypeError, "fail() takes an exception");
     return nullptr;
   }
-  Status status = StatusOf(error);
-  if (Unanswered(As(self)) == nullptr) return nullptr;
-  Answer(As(self), std::move(status));
+  std::string traceback;
+  Status status = StatusOf(error, &traceback);
+  DetachedObject* object = As(self);
+  const DetachedRequest* request = Unanswered(object);
+  if (request == nullptr) return nullptr;
+  Finish(object, Reported(std::move(status), traceback, *object->instance, request->definition(),
+                          Concat("request '", object->id, "'"), "fail"));
   Py_RETURN_NONE;
 }
 
@@ -115,7 +128,12 @@ void Free(PyObject* self) {
   DetachedObject* object = As(self);
   PyTypeObject* type = Py_TYPE(self);
   Py_XDECREF(object->inputs);
+  if (object->request) {
+    log::Error(Concat(object->instance->label, ", request '", object->id,
+                      "': the backend dropped the request without answering it"));
+  }
   object->request.~optional();
+  object->instance.~shared_ptr();
   object->id.~basic_string();
   type->tp_free(self);
   Py_DECREF(type);
@@ -130,8 +148,9 @@ std::array<PyGetSetDef, 6> properties = {{
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
 std::array<PyMethodDef, 4> methods = {{
-    {"send", kMethod<Send>, METH_O, "Sends one part of the answer."},
-    {"complete", kMethod<Complete>, METH_O, "Answers with one array per output."},
+    {"send", kKeywordMethod<Send>, METH_FASTCALL | METH_KEYWORDS, "Sends one part of the answer."},
+    {"complete", kKeywordMethod<Complete>, METH_FASTCALL | METH_KEYWORDS,
+     "Answers with one array per output."},
     {"fail", kMethod<Fail>, METH_O, "Answers with an error."},
     {nullptr, nullptr, 0, nullptr},
 }};
@@ -144,11 +163,12 @@ bool PrepareDetachedType(PyObject* module) {
   return detached_type != nullptr;
 }
 
-PyObject* MakeDetachedObject(DetachedRequest request, uint64_t capabilities) {
+PyObject* MakeDetachedObject(DetachedRequest request,
+                             std::shared_ptr<const InstanceContext> instance) {
   PyObject* self = detached_type->tp_alloc(detached_type, 0);
   if (self == nullptr) return nullptr;
   DetachedObject* object = As(self);
-  object->capabilities = capabilities;
+  new (&object->instance) std::shared_ptr<const InstanceContext>(std::move(instance));
   new (&object->id) std::string(request.request().id);
   object->rows = request.request().state.rows;
   new (&object->request) std::optional<DetachedRequest>(std::move(request));

@@ -3,8 +3,9 @@
 
 #include <Python.h>
 
-#include <cstdint>
+#include <memory>
 
+#include "bindings/instance_context.h"
 #include "engine/batch.h"
 
 namespace despina::bindings {
@@ -16,6 +17,7 @@ bool PrepareDetachedType(PyObject* module);
 
 // An object that owns the request: the last reference fails it if it was not answered. Null with an
 // exception set, and the request failed.
-PyObject* MakeDetachedObject(DetachedRequest request, uint64_t capabilities);
+PyObject* MakeDetachedObject(DetachedRequest request,
+                             std::shared_ptr<const InstanceContext> instance);
 
 }  // namespace despina::bindings

@@ -1,7 +1,9 @@
 #include "bindings/errors.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "bindings/reference.h"
 
@@ -77,8 +79,9 @@ PyObject* SetBackendError(const Status& status) {
   return nullptr;
 }
 
-Status StatusOf(PyObject* exception) {
+Status StatusOf(PyObject* exception, std::string* traceback) {
   if (auto status = FromBackendError(exception)) return *std::move(status);
+  if (traceback != nullptr) *traceback = TracebackOf(exception);
   return Internal(TextOf(exception));
 }
 
@@ -93,9 +96,16 @@ Status TakeException(std::string* traceback) {
   const Reference owned_trace(trace);
   if (!exception) return Internal("an exception without a value");
   if (trace != nullptr) PyException_SetTraceback(value, trace);
-  if (auto status = FromBackendError(value)) return *std::move(status);
-  if (traceback != nullptr) *traceback = TracebackOf(value);
-  return Internal(TextOf(value));
+  return StatusOf(value, traceback);
+}
+
+void LogTraceback(std::string_view what, std::string_view traceback) {
+  log::Error(what);
+  while (!traceback.empty()) {
+    const size_t end = std::min(traceback.find('\n'), traceback.size());
+    log::Error(Concat("    ", traceback.substr(0, end)));
+    traceback.remove_prefix(std::min(end + 1, traceback.size()));
+  }
 }
 
 }  // namespace despina::bindings

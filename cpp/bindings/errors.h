@@ -18,8 +18,11 @@ PyObject* SetBackendError(const Status& status);
 // Takes the exception that is set. A BackendError keeps its code and text; anything else becomes
 // INTERNAL with the name of its type and its text, and `traceback`, if given, gets the traceback.
 Status TakeException(std::string* traceback = nullptr);
-// The same for an exception object; without a traceback.
-Status StatusOf(PyObject* exception);
+// The same for an exception object.
+Status StatusOf(PyObject* exception, std::string* traceback = nullptr);
+
+// A line that says what happened, and the traceback's lines below it.
+void LogTraceback(std::string_view what, std::string_view traceback);
 
 // "ValueError: text"
 std::string TextOf(PyObject* exception);

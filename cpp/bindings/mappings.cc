@@ -6,38 +6,9 @@
 #include "base/text.h"
 #include "bindings/arrays.h"
 #include "bindings/errors.h"
-#include "bindings/reference.h"
 
 namespace despina::bindings {
 namespace {
-
-PyObject* SetOutputUnknown(const ModelDefinition& model, PyObject* name) {
-  const char* text = PyUnicode_AsUTF8(name);
-  PyErr_Clear();
-  return SetBackendError(Internal(
-      Concat("model '", model.name, "' has no output '", text != nullptr ? text : "?", "'")));
-}
-
-std::optional<std::pair<uint32_t, Tensor>> OutputOf(const ModelDefinition& model,
-                                                    Allocator& allocator, PyObject* name,
-                                                    PyObject* value) {
-  const auto text = TextView(name);
-  const std::optional<uint32_t> index = text ? model.FindOutput(*text) : std::nullopt;
-  if (!index) {
-    SetOutputUnknown(model, name);
-    return std::nullopt;
-  }
-  Result<Tensor> tensor =
-      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, allocator);
-  if (!tensor.ok()) {
-    const Status& status = tensor.status();
-    SetBackendError(
-        {status.code() == Code::kInvalidArgument ? Code::kInternal : status.code(),
-         Concat("output '", *text, "' of model '", model.name, "': ", status.message())});
-    return std::nullopt;
-  }
-  return std::pair(*index, *std::move(tensor));
-}
 
 PyObject* ValueOf(const Parameter& parameter) {
   if (const auto* flag = std::get_if<bool>(&parameter.value)) return PyBool_FromLong(*flag);
@@ -53,34 +24,54 @@ PyObject* ValueOf(const Parameter& parameter) {
 
 }  // namespace
 
-bool Declares(uint64_t capabilities, uint64_t capability) {
-  if ((capabilities & capability) != 0) return true;
-  const std::string_view name = capability == kStreaming ? "STREAMING" : "ASYNC";
-  SetBackendError({Code::kUnimplemented, Concat("the backend does not declare Capability.", name)});
-  return false;
-}
-
 std::optional<std::string_view> TextView(PyObject* name) {
   Py_ssize_t size = 0;
   const char* data = PyUnicode_Check(name) ? PyUnicode_AsUTF8AndSize(name, &size) : nullptr;
-  if (data == nullptr) return std::nullopt;
+  if (data == nullptr) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
   return std::string_view(data, static_cast<size_t>(size));
 }
 
-std::optional<NamedOutputs> OutputsOf(const ModelDefinition& model, Allocator& allocator,
-                                      PyObject* mapping) {
-  const Reference items(PyMapping_Items(mapping));
-  if (!items) return std::nullopt;
-  NamedOutputs outputs;
-  const Py_ssize_t size = PyList_GET_SIZE(items.get());
-  outputs.reserve(static_cast<size_t>(size));
-  for (Py_ssize_t i = 0; i < size; ++i) {
+Reference ItemsOf(PyObject* mapping) {
+  Reference items(PyMapping_Items(mapping));
+  if (!items) return {};
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
     PyObject* pair = PyList_GET_ITEM(items.get(), i);
-    auto output = OutputOf(model, allocator, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
-    if (!output) return std::nullopt;
-    outputs.push_back(*std::move(output));
+    if (PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) continue;
+    PyErr_SetString(PyExc_TypeError, "items() of a mapping gives pairs");
+    return {};
   }
-  return outputs;
+  return items;
+}
+
+Result<Parameter> ParameterOf(PyObject* name, PyObject* value) {
+  const auto text = TextView(name);
+  if (!text) {
+    return InvalidArgument("the name of a parameter is not a text that UTF-8 can carry");
+  }
+  Parameter parameter{std::string(*text), false};
+  if (PyBool_Check(value)) {
+    parameter.value = value == Py_True;
+  } else if (PyFloat_Check(value)) {
+    parameter.value = PyFloat_AS_DOUBLE(value);
+  } else if (PyLong_Check(value)) {
+    int overflow = 0;
+    parameter.value = static_cast<int64_t>(PyLong_AsLongLongAndOverflow(value, &overflow));
+    if (overflow != 0) {
+      return InvalidArgument(Concat("parameter '", *text, "' is out of range for 'int'."));
+    }
+  } else if (!PyUnicode_Check(value)) {
+    return InvalidArgument(
+        Concat("parameter '", *text,
+               "' has invalid type. It should be either 'int', 'bool', 'float' or 'string'."));
+  } else if (const auto view = TextView(value)) {
+    parameter.value = std::string(*view);
+  } else {
+    return InvalidArgument(Concat("parameter '", *text, "' is not a text that UTF-8 can carry"));
+  }
+  return parameter;
 }
 
 PyObject* InputsOf(const Request& request, const ModelDefinition& model, Allocator& allocator) {

@@ -1,37 +1,40 @@
 #include "bindings/python_executor.h"
 
+#include <memory>
 #include <optional>
-#include <string_view>
 #include <utility>
 
-#include "base/log.h"
 #include "base/text.h"
 #include "bindings/batch_object.h"
 #include "bindings/errors.h"
 #include "bindings/gil.h"
+#include "bindings/instance_context.h"
 #include "bindings/kept_object.h"
 
 namespace despina::bindings {
 namespace {
 
-void LogTraceback(std::string_view what, std::string_view traceback) {
-  log::Error(what);
-  while (!traceback.empty()) {
-    const size_t end = std::min(traceback.find('\n'), traceback.size());
-    log::Error(Concat("    ", traceback.substr(0, end)));
-    traceback.remove_prefix(std::min(end + 1, traceback.size()));
+// "request 'a'", "requests 'a', 'b'": those that are still to be answered, if any are.
+std::string NamesOf(const Batch& batch) {
+  std::string names;
+  size_t count = 0;
+  for (size_t i = 0; i < batch.size(); ++i) {
+    if (batch.answered(i)) continue;
+    names += Concat(count > 0 ? ", '" : "'", batch.request(i).id, "'");
+    ++count;
   }
+  if (count == 0) return "all requests answered";
+  return Concat(count == 1 ? "request " : "requests ", names);
 }
 
 class PythonExecutor final : public Executor {
  public:
   PythonExecutor(std::unique_ptr<InterpreterThread> thread, Reference instance, Reference execute,
-                 std::string label, uint64_t capabilities)
+                 InstanceContext context)
       : thread_(std::move(thread)),
         instance_(std::move(instance)),
         execute_(std::move(execute)),
-        label_(std::move(label)),
-        capabilities_(capabilities) {}
+        context_(std::make_shared<InstanceContext>(std::move(context))) {}
 
   ~PythonExecutor() override {
     const InterpreterThread::Hold hold(*thread_);
@@ -39,7 +42,7 @@ class PythonExecutor final : public Executor {
     if (!closed) {
       std::string traceback;
       const Status status = TakeException(&traceback);
-      LogTraceback(Concat(label_, ": close: ", status.message()), traceback);
+      LogTraceback(Concat(context_->label, ": close: ", status.message()), traceback);
     }
     execute_ = Reference();
     instance_ = Reference();
@@ -49,7 +52,7 @@ class PythonExecutor final : public Executor {
   void Execute(Batch& batch) override {
     const InterpreterThread::Hold hold(*thread_);
     DropReleased();
-    const Reference object = MakeBatchObject(batch, capabilities_);
+    const Reference object = MakeBatchObject(batch, context_);
     if (object) {
       PyObject* argument = object.get();
       const Reference result(PyObject_Vectorcall(execute_.get(), &argument, 1, nullptr));
@@ -71,28 +74,15 @@ class PythonExecutor final : public Executor {
   void Fail(Batch& batch) {
     std::string traceback;
     Status status = TakeException(&traceback);
-    // What a backend raises on purpose reaches the client as it is.
-    if (!traceback.empty()) {
-      LogTraceback(Concat(label_, ", request '", FirstId(batch), "': execute: ", status.message()),
-                   traceback);
-      status = status.WithPrefix(Concat("model '", batch.definition().name, "': "));
-    }
-    batch.CompleteUnanswered(status);
-  }
-
-  static std::string FirstId(const Batch& batch) {
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (!batch.answered(i)) return batch.request(i).id;
-    }
-    return {};
+    batch.CompleteUnanswered(Reported(std::move(status), traceback, *context_, batch.definition(),
+                                      NamesOf(batch), "execute"));
   }
 
   std::unique_ptr<InterpreterThread> thread_;
   Reference instance_;
   // The bound method.
   Reference execute_;
-  const std::string label_;
-  const uint64_t capabilities_;
+  const std::shared_ptr<const InstanceContext> context_;
 };
 
 class PythonExecutorFactory final : public ExecutorFactory {
@@ -109,20 +99,22 @@ class PythonExecutorFactory final : public ExecutorFactory {
   Result<std::unique_ptr<Executor>> Create(const InstanceDefinition& instance) override {
     auto thread = std::make_unique<InterpreterThread>();
     std::optional<InterpreterThread::Hold> hold(*thread);
-    std::string label = Concat(label_, " instance '", instance.name, "'");
+    InstanceContext context{.label = Concat(label_, " instance '", instance.name, "'"),
+                            .capabilities = capabilities_};
     Reference object = MakeInstance(instance);
     Reference execute(object ? PyObject_GetAttrString(object.get(), "execute") : nullptr);
     if (!execute) {
       std::string traceback;
       Status status = TakeException(&traceback);
       object = Reference();
-      if (!traceback.empty()) LogTraceback(Concat(label, ": ", status.message()), traceback);
+      if (!traceback.empty())
+        LogTraceback(Concat(context.label, ": ", status.message()), traceback);
       hold.reset();
       return status;
     }
     hold.reset();
     return std::unique_ptr<Executor>(std::make_unique<PythonExecutor>(
-        std::move(thread), std::move(object), std::move(execute), std::move(label), capabilities_));
+        std::move(thread), std::move(object), std::move(execute), std::move(context)));
   }
 
  private:

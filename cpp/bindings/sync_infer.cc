@@ -16,6 +16,7 @@
 #include "bindings/arrays.h"
 #include "bindings/engine_error.h"
 #include "bindings/kept_object.h"
+#include "bindings/mappings.h"
 #include "engine/submit.h"
 #include "net/descriptor.h"
 
@@ -129,23 +130,6 @@ std::string TextOf(py::handle value, std::string_view what) {
   throw EngineError(InvalidArgument(Concat(what, " is not a text that UTF-8 can carry")));
 }
 
-Parameter ParameterOf(const std::string& name, py::handle value) {
-  if (py::isinstance<py::bool_>(value)) return {name, value.cast<bool>()};
-  if (py::isinstance<py::float_>(value)) return {name, value.cast<double>()};
-  if (py::isinstance<py::str>(value)) {
-    return {name, TextOf(value, Concat("parameter '", name, "'"))};
-  }
-  if (py::isinstance<py::int_>(value)) {
-    int overflow = 0;
-    const long long number = PyLong_AsLongLongAndOverflow(value.ptr(), &overflow);
-    if (overflow == 0) return {name, static_cast<int64_t>(number)};
-    throw EngineError(InvalidArgument(Concat("parameter '", name, "' is out of range for 'int'.")));
-  }
-  throw EngineError(InvalidArgument(
-      Concat("parameter '", name,
-             "' has invalid type. It should be either 'int', 'bool', 'float' or 'string'.")));
-}
-
 void FillInputs(Request& request, const py::dict& inputs, Allocator& allocator) {
   const ModelDefinition& model = request.model->definition();
   for (const auto& [key, value] : inputs) {
@@ -187,7 +171,9 @@ std::unique_ptr<Request> MakeRequest(Engine& engine, Submitter& submitter,
   if (arguments.outputs) FillOutputs(*request, *arguments.outputs);
   if (arguments.parameters) {
     for (const auto& [key, value] : *arguments.parameters) {
-      request->parameters.push_back(ParameterOf(TextOf(key, "the name of a parameter"), value));
+      Result<Parameter> parameter = ParameterOf(key.ptr(), value.ptr());
+      if (!parameter.ok()) throw EngineError(parameter.status());
+      request->parameters.push_back(*std::move(parameter));
     }
   }
   return request;

@@ -21,6 +21,11 @@ template <auto function>
 constexpr getter kGetter = Guarded<function, PyObject*, void*>;
 template <auto function>
 constexpr PyCFunction kMethod = Guarded<function, PyObject*, PyObject*>;
+// Of a method with METH_FASTCALL | METH_KEYWORDS. By way of a function without arguments, since the
+// compiler warns of other casts.
+template <auto function>
+const PyCFunction kKeywordMethod = reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(
+    &Guarded<function, PyObject*, PyObject* const*, Py_ssize_t, PyObject*>));
 
 // A type that only the engine makes objects of. Null with an exception set. What it is given must
 // outlive the module.

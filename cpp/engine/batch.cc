@@ -62,9 +62,14 @@ Status SendPart(Request& request, const ModelDefinition& definition) {
   return Ok();
 }
 
+void ClearAnswer(Response& response) {
+  response.outputs.clear();
+  response.parameters.clear();
+}
+
 void Settle(Request& request, Status status) {
   request.response.status = std::move(status);
-  if (!request.response.status.ok()) request.response.outputs.clear();
+  if (!request.response.status.ok()) ClearAnswer(request.response);
 }
 
 }  // namespace
@@ -90,6 +95,8 @@ Status DetachedRequest::AddOutput(uint32_t output, Tensor tensor) {
 void DetachedRequest::AddParameter(Parameter parameter) {
   request_->response.parameters.push_back(std::move(parameter));
 }
+
+void DetachedRequest::Withdraw() { ClearAnswer(request_->response); }
 
 Status DetachedRequest::Send() { return SendPart(*request_, definition_); }
 
@@ -220,6 +227,8 @@ void Batch::MarkUnanswered(ComputeMark mark) {
     if (!slot.answered) slot.request->state.marks.Set(mark, now);
   }
 }
+
+void Batch::Withdraw(size_t i) { ClearAnswer(slots_[i].request->response); }
 
 Status Batch::Send(size_t i) { return SendPart(*slots_[i].request, definition_); }
 

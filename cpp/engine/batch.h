@@ -42,6 +42,8 @@ class DetachedRequest {
   Status AddOutput(uint32_t output, Tensor tensor);
   void AddParameter(Parameter parameter);
   void Mark(ComputeMark mark) { request_->state.marks.Set(mark, clock_.Now()); }
+  // Takes back the outputs and parameters that were added and not sent.
+  void Withdraw();
   // Sends the outputs added so far as one part of the answer. FAILED_PRECONDITION when the model
   // is not decoupled.
   Status Send();
@@ -90,6 +92,8 @@ class Batch {
   // Where the model is with a request, or with all that are not answered.
   void Mark(size_t i, ComputeMark mark);
   void MarkUnanswered(ComputeMark mark);
+  // Takes back the outputs and parameters that a request has been given and that were not sent.
+  void Withdraw(size_t i);
   // Sends the outputs that a request has been given so far as one part of its answer.
   // FAILED_PRECONDITION when the model is not decoupled.
   Status Send(size_t i);
