@@ -2,7 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from despina.config.load import MAX_CONFIG_BYTES, config_from_dict, load_config, parse_config
+from despina.config.load import (
+    MAX_CONFIG_BYTES,
+    config_from_dict,
+    config_to_text,
+    load_config,
+    parse_config,
+)
 from despina.config.model_config_pb2 import DataType, ModelInstanceGroup
 from despina.errors import ConfigError
 
@@ -103,6 +109,12 @@ def test_a_huge_file_is_refused_before_it_is_parsed(tmp_path: Path):
         out.truncate(MAX_CONFIG_BYTES + 1)
     with pytest.raises(ConfigError, match="larger than 4194304 bytes"):
         load_config(file)
+
+
+@pytest.mark.parametrize("text", [IDENTITY, ENSEMBLE])
+def test_what_is_written_as_text_reads_the_same(text: str):
+    config = parse_config(text, "config.pbtxt")
+    assert parse_config(config_to_text(config), "again") == config
 
 
 def test_the_json_form_is_read_and_checked():

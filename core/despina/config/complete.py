@@ -59,7 +59,8 @@ def _decoupled(config: ModelConfig, says: bool | None, fill: bool) -> list[Probl
     if says and fill and not config.HasField("model_transaction_policy"):
         policy.decoupled = True
         return []
-    text = "is false, and the model answers in parts" if says else "is true, and the model answers once"
+    configured, how = ("false", "in parts") if says else ("true", "once")
+    text = f"is {configured}, and the model answers {how}"
     return [Problem("model_transaction_policy.decoupled", text)]
 
 

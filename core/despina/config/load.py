@@ -70,6 +70,12 @@ def config_from_dict(fields: Mapping[str, Any], origin: str) -> ModelConfig:
         raise ConfigError([f"{origin}: {error}"]) from error
 
 
+def config_to_text(config: ModelConfig) -> str:
+    """The text of ``config.pbtxt``: what ``parse_config`` makes the same configuration of."""
+    text: str = text_format.MessageToString(config)
+    return text
+
+
 def _explained(what: str) -> str:
     """The library's message with the package left out, and the nearest name that exists."""
     if match := _NO_FIELD.match(what):

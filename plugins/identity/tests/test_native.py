@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from despina_identity.native import IDENTITY
+
 despina = pytest.importorskip("despina", reason="the server is not installed")
 
 DATATYPES = {
@@ -93,3 +95,14 @@ def test_the_delay_of_an_execution_can_be_set(backend: str, tmp_path: Path):
         server.infer("m", {"INPUT0": np.ones((1, 1), np.float32)})
         (statistics,) = server.statistics("m")["model_stats"]
         assert statistics["inference_stats"]["compute_infer"]["ns"] >= 60e6
+
+
+def test_the_kit_and_a_server_use_the_library_side_by_side(tmp_path: Path):
+    kit = pytest.importorskip("despina_sdk.testing.native")
+    write(tmp_path, "identity", "FP32")
+    ones = {"INPUT0": np.ones((1, 2), np.float32)}
+    with despina.Server(tmp_path) as server:
+        before = server.infer("m", ones)["OUTPUT0"]
+        tested = kit.backend_class(IDENTITY.path())({})
+        np.testing.assert_array_equal(server.infer("m", ones)["OUTPUT0"], before)
+        tested.close()

@@ -130,9 +130,7 @@ def _write_model(case: Case, backend: str, repository: Path) -> None:
     """Makes a repository of the one model."""
     from importlib.metadata import entry_points
 
-    from google.protobuf import json_format, text_format
-
-    from despina.config.model_config_pb2 import ModelConfig
+    from despina.config.load import config_from_dict, config_to_text
 
     spec = case.spec
     tensors = {
@@ -155,10 +153,10 @@ def _write_model(case: Case, backend: str, repository: Path) -> None:
         "name": spec.name,
         "backend": backend,
     }
-    config = json_format.ParseDict(fields, ModelConfig())
+    config = config_from_dict(fields, "the model under test")
     folder = repository / spec.name
     folder.mkdir(parents=True)
-    (folder / "config.pbtxt").write_text(text_format.MessageToString(config))
+    (folder / "config.pbtxt").write_text(config_to_text(config))
     if spec.path.is_dir():
         (folder / spec.version).symlink_to(spec.path.resolve())
     else:

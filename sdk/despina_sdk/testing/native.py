@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -57,7 +59,9 @@ class Library:
         self.table = _table()
         self.counts = Counts()
         try:
-            self._library = ctypes.CDLL(str(path), os.RTLD_NOW | os.RTLD_LOCAL)
+            self._folder = tempfile.TemporaryDirectory(prefix="despina-")
+            own = _copy(path, Path(self._folder.name))
+            self._library = ctypes.CDLL(str(own), os.RTLD_NOW | os.RTLD_LOCAL)
             entry = abi.Entry((abi.ENTRY, self._library))
         except (OSError, AttributeError) as cause:
             raise LibraryError(f"library '{path}': {cause}") from None
@@ -94,6 +98,21 @@ class Library:
         if not made.value:
             raise BackendError(Code.INTERNAL, f"{name} gave neither a handle nor an error")
         return made.value
+
+
+def _copy(path: Path, folder: Path) -> Path:
+    """A copy of a library that the process maps beside the original.
+
+    A server in the same process may have loaded that, and a backend knows one host only. What lies
+    around the original is linked, for what it looks for relative to itself.
+    """
+    package = folder / path.parent.name
+    package.mkdir()
+    for around, place in ((path.parent, package), (path.parent.parent, folder)):
+        for each in around.iterdir():
+            if each not in (path, path.parent):
+                (place / each.name).symlink_to(each)
+    return Path(shutil.copy(path, package))
 
 
 def _refusal(api: abi.BackendApi) -> str:
