@@ -16,7 +16,7 @@ from despina.errors import DespinaError
 from despina.lifecycle.manager import ModelStatus
 from despina.runtime import Runtime, failures
 from despina.settings import resolve
-from despina_sdk import Array, Backend, Code
+from despina_sdk import Array, ArrayLike, Backend, Code
 from despina_sdk.backend import ParameterValue
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Server:
     def infer(
         self,
         model: str,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, ArrayLike],
         outputs: Sequence[str] | None = None,
         *,
         version: int | None = None,
@@ -142,7 +142,7 @@ class Server:
     def stream(
         self,
         model: str,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, ArrayLike],
         outputs: Sequence[str] | None = None,
         *,
         version: int | None = None,
@@ -177,7 +177,7 @@ class Server:
     async def infer_async(
         self,
         model: str,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, ArrayLike],
         outputs: Sequence[str] | None = None,
         *,
         version: int | None = None,
@@ -203,7 +203,7 @@ class Server:
     def stream_async(
         self,
         model: str,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, ArrayLike],
         outputs: Sequence[str] | None = None,
         *,
         version: int | None = None,

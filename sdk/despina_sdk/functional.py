@@ -16,10 +16,10 @@ from despina_sdk.backend import (
     Placement,
     Signature,
 )
-from despina_sdk.tensors import Array, TensorSpec
+from despina_sdk.tensors import ArrayLike, TensorSpec
 
 Setup = Callable[[ModelSpec, Placement], Any]
-Function = Callable[..., Mapping[str, Array] | Iterator[Mapping[str, Array]]]
+Function = Callable[..., Mapping[str, ArrayLike] | Iterator[Mapping[str, ArrayLike]]]
 
 
 class _FunctionInstance(Instance):

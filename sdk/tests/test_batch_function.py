@@ -137,5 +137,5 @@ def test_an_output_of_too_few_rows_is_refused() -> None:
     def short(X: Array) -> dict[str, Array]:  # noqa: N803
         return {"Y": X[:1, :1]}
 
-    with pytest.raises(BackendError, match="output 'Y' has 1 rows, the batch has 2"):
+    with pytest.raises(BackendError, match="output 'Y' .* but the batch has 2 rows"):
         run_batch(instance_of(short), {"X": rows(1, 2)})

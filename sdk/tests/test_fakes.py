@@ -71,11 +71,14 @@ def test_a_request_is_answered_once(answer_first: str, answer_again: str) -> Non
 @pytest.mark.parametrize(
     ("outputs", "text"),
     [
-        ({"Z": rows(2)}, "the model has no output 'Z'"),
-        ({"Y": rows(3)}, "output 'Y' has 3 rows, the batch has 2"),
-        ({"Y": np.array(1, np.float32)}, "output 'Y' has no rows, the batch has 2"),
-        ({"Y": rows(2).astype(np.float64)}, "output 'Y' is float64, .* says float32"),
-        ({"label": rows(2)}, "output 'label' is float32, .* says object"),
+        ({"Z": rows(2)}, "model 'model' has no output 'Z'"),
+        (
+            {"Y": rows(3)},
+            r"output 'Y' of model 'model' has shape \[3,2\], but the batch has 2 rows",
+        ),
+        ({"Y": np.array(1, np.float32)}, r"has shape \[\], but the batch has 2 rows"),
+        ({"Y": rows(2).astype(np.float64)}, "output 'Y' of model 'model' is FP64, .* says FP32"),
+        ({"label": rows(2)}, "output 'label' of model 'model' is FP32, .* says BYTES"),
     ],
 )
 def test_an_answer_that_does_not_fit_is_refused_and_the_request_stays_unanswered(
@@ -101,6 +104,63 @@ def test_without_a_batch_axis_rows_are_not_checked() -> None:
     FakeBatch([asked]).scatter({"Y": rows(5)})
     assert asked.outputs is not None
     assert asked.outputs["Y"].shape == (5, 2)
+
+
+def test_the_parameters_of_an_answer_are_kept() -> None:
+    asked = streaming()
+    asked.send({"Y": rows(1)}, {"part": 1})
+    asked.send({"Y": rows(1)})
+    asked.complete({}, parameters={"done": True})
+    assert asked.part_parameters == [{"part": 1}, {}]
+    assert asked.answer_parameters == {"done": True}
+
+
+def test_a_detached_request_keeps_its_parameters() -> None:
+    asked = asynchronous()
+    asked.detach().complete({"Y": rows(2)}, {"score": 0.5})
+    assert asked.answer_parameters == {"score": 0.5}
+
+
+@pytest.mark.parametrize("parameters", [{"bad": [1]}, {"bad": 2**63}, {7: 1}])
+def test_a_refused_parameter_leaves_the_request_unanswered(parameters: Any) -> None:
+    asked = streaming()
+    for answer in (asked.complete, asked.send):
+        with pytest.raises(RefusedError, match="an answer of model 'model': ") as caught:
+            answer({"Y": rows(1)}, {"good": 1, **parameters})
+        assert caught.value.reason is Reason.PARAMETER
+    assert (asked.answered, asked.parts, asked.part_parameters) == (False, [], [])
+    assert (asked.outputs, asked.answer_parameters) == (None, {})
+
+
+class _Lending:
+    """Lends an array by DLPack."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.array.__dlpack_device__()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.array.__dlpack__(**options)
+
+
+@pytest.mark.parametrize("lend", [_Lending, memoryview], ids=["DLPack", "buffer protocol"])
+def test_memory_that_is_lent_is_answered_with_and_not_copied(lend: Callable[[Array], Any]) -> None:
+    own = rows(2, 3)
+    requests = [request(1), request(1)]
+    FakeBatch(requests).scatter({"Y": lend(own)})
+    for asked in requests:
+        assert asked.outputs is not None
+        assert np.shares_memory(asked.outputs["Y"], own)
+        assert asked.outputs["Y"].tolist() == [[3, 3]]
+
+
+def test_lists_become_arrays() -> None:
+    asked = request()
+    asked.complete({"label": [[b"mug\0"]]})
+    assert asked.outputs is not None
+    assert asked.outputs["label"].tolist() == [[b"mug\0"]]
 
 
 # ---- a batch
@@ -169,7 +229,7 @@ def test_a_batch_sends_each_unanswered_request_its_rows() -> None:
     ("settings", "code", "text"),
     [
         ({"capabilities": Capability.ASYNC}, Code.UNIMPLEMENTED, "Capability.STREAMING"),
-        ({"decoupled": False}, Code.FAILED_PRECONDITION, "the model is not decoupled"),
+        ({"decoupled": False}, Code.FAILED_PRECONDITION, "model 'model' is not decoupled"),
     ],
 )
 def test_parts_are_refused_where_they_are_not_declared(
@@ -186,7 +246,7 @@ def test_parts_are_refused_where_they_are_not_declared(
 def test_a_part_that_does_not_fit_is_refused() -> None:
     asked = streaming(2)
     for send in (asked.send, FakeBatch([asked]).send):
-        with pytest.raises(BackendError, match="output 'Y' has 3 rows, the batch has 2"):
+        with pytest.raises(BackendError, match="but the batch has 2 rows"):
             send({"Y": rows(3)})
     assert asked.parts == []
 
@@ -273,7 +333,7 @@ def test_a_batch_leaves_a_detached_request_alone() -> None:
 
 
 def test_detaching_is_refused_where_it_is_not_declared() -> None:
-    with pytest.raises(BackendError, match=r"not declared Capability\.ASYNC") as caught:
+    with pytest.raises(BackendError, match=r"does not declare Capability\.ASYNC") as caught:
         streaming().detach()
     assert caught.value.code is Code.UNIMPLEMENTED
 

@@ -18,7 +18,8 @@ from native_libraries import COMPILE  # noqa: E402
 
 from despina_sdk import Array, BackendError, Code, LocalMetrics, ModelSpec  # noqa: E402
 from despina_sdk.testing import abi, isolated  # noqa: E402
-from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason  # noqa: E402
+from despina_sdk.testing.answers import Reason  # noqa: E402
+from despina_sdk.testing.fakes import FakeBatch, FakeRequest  # noqa: E402
 from despina_sdk.testing.host import Host, StarvedRequest  # noqa: E402
 from despina_sdk.testing.memory import Block, Input  # noqa: E402
 from despina_sdk.testing.native import LibraryError, backend_class, load  # noqa: E402

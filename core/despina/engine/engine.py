@@ -10,7 +10,7 @@ from typing import Any
 from despina import _engine
 from despina.config.definition import Definition, Tensor
 from despina.engine.native import NativeModel, translated
-from despina_sdk import Array, Capability, Model
+from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
 log = _engine.log
@@ -149,7 +149,7 @@ class Engine:
     def infer(
         self,
         model: str,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, ArrayLike],
         *,
         version: int | None = None,
         outputs: Sequence[str] | None = None,
@@ -172,7 +172,7 @@ class Engine:
     def stream(
         self,
         model: str,
-        inputs: Mapping[str, Array],
+        inputs: Mapping[str, ArrayLike],
         *,
         version: int | None = None,
         outputs: Sequence[str] | None = None,

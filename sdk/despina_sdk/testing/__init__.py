@@ -5,6 +5,7 @@
 ``despina_sdk.testing.plugin`` fixtures with a live server; all need pytest.
 """
 
-from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason, RefusedError, run_batch
+from despina_sdk.testing.answers import Reason, RefusedError
+from despina_sdk.testing.fakes import FakeBatch, FakeRequest, run_batch
 
 __all__ = ["FakeBatch", "FakeRequest", "Reason", "RefusedError", "run_batch"]

@@ -4,42 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from enum import Enum
 from typing import NoReturn
 
 import numpy as np
 
 from despina_sdk.backend import Capability, DetachedRequest, Instance, ParameterValue, Signature
 from despina_sdk.errors import BackendError, Code
-from despina_sdk.tensors import Array
+from despina_sdk.tensors import Array, ArrayLike
+from despina_sdk.testing.answers import Reason, RefusedError, outputs_of, parameters_of
+
+Parameters = Mapping[str, ParameterValue]
 
 NO_CAPABILITY = Capability(0)
 BATCH_HAS_ENDED = "the batch has ended: neither it nor its requests may be kept after execute()"
-
-
-class Reason(Enum):
-    """Why a backend was refused something: what a test asks, which the texts are too long for."""
-
-    NAME = "a tensor that the model does not have"
-    ROWS = "the wrong number of rows"
-    DATATYPE = "the wrong datatype"
-    ANSWERED = "a second answer"
-    SENT_LATE = "a part after the end of the answer"
-    DETACHED = "a request that has left its batch"
-    ENDED = "a batch after its execution"
-    UNDECLARED = "an undeclared capability"
-    NOT_DECOUPLED = "parts of an answer that has only one"
-    COMPLETED = "a request after its answer"
-    OUT_OF_BOUNDS = "a write beside an output"
-    WRITTEN = "a write to an input"
-
-
-class RefusedError(BackendError):
-    """What the engine raises in a backend that asks for what it may not have."""
-
-    def __init__(self, reason: Reason, code: Code, message: str) -> None:
-        super().__init__(code, message)
-        self.reason = reason
 
 
 class FakeRequest:
@@ -47,7 +24,9 @@ class FakeRequest:
 
     Attributes:
         parts: what was sent with ``send``, in order.
+        part_parameters: the parameters of each part.
         outputs: what it was completed with; ``None`` until then.
+        answer_parameters: the parameters that it was completed with.
         error: what it was failed with; ``None`` until then.
         refusals: what its use has raised in the backend, in order.
         on_cancel: called when it is cancelled, if set.
@@ -59,13 +38,14 @@ class FakeRequest:
         self,
         inputs: Mapping[str, Array],
         id: str = "request",
-        parameters: Mapping[str, ParameterValue] | None = None,
+        parameters: Parameters | None = None,
         cancelled: bool = False,
         batching: bool = True,
         signature: Signature | None = None,
         *,
         capabilities: Capability = NO_CAPABILITY,
         decoupled: bool = False,
+        model: str = "model",
     ) -> None:
         """Makes the inputs contiguous, as the engine does, and gives read-only views of them.
 
@@ -78,10 +58,13 @@ class FakeRequest:
             signature: what outputs are checked against. ``None``: only their rows are checked.
             capabilities: those that the backend declares.
             decoupled: whether the model may answer in parts.
+            model: the name of the model, for texts.
         """
-        self.id, self.batching, self.signature = id, batching, signature
+        self.id, self.batching, self.signature, self.model = id, batching, signature, model
         self.parts: list[dict[str, Array]] = []
+        self.part_parameters: list[dict[str, ParameterValue]] = []
         self.outputs: dict[str, Array] | None = None
+        self.answer_parameters: dict[str, ParameterValue] = {}
         self.error: BaseException | None = None
         self.refusals: list[RefusedError] = []
         self._inputs = {name: _read_only(np.asarray(each)) for name, each in inputs.items()}
@@ -90,18 +73,24 @@ class FakeRequest:
         self._capabilities, self._decoupled = capabilities, decoupled
         self._lock = threading.RLock()
         self._done = threading.Event()
-        self._ended = self._detached = False
+        self._ended = self._detached = self._looked_at = False
 
     @property
     def inputs(self) -> Mapping[str, Array]:
-        """Read-only views of the tensors."""
-        self._require_batch()
+        """Read-only views of the tensors. Who has looked at them before may do so to the end."""
+        if self._looked_at:
+            self._require_batch()
+        else:
+            self._require_mine()
+            self._require_unanswered(Reason.COMPLETED)
+        self._looked_at = True
         return self._inputs
 
     @property
-    def parameters(self) -> Mapping[str, ParameterValue]:
+    def parameters(self) -> Parameters:
         """Those of the client."""
-        self._require_batch()
+        self._require_mine()
+        self._require_unanswered(Reason.COMPLETED)
         return self._parameters
 
     @property
@@ -135,18 +124,22 @@ class FakeRequest:
         """Waits so many seconds for the answer; whether there is one."""
         return self._done.wait(timeout)
 
-    def complete(self, outputs: Mapping[str, Array]) -> None:
-        """Checks the outputs as the engine does, then keeps them."""
+    def complete(
+        self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None
+    ) -> None:
+        """Checks the answer as the engine does, then keeps it."""
         self._require_mine()
-        self._complete(outputs)
+        self._complete(outputs, parameters)
 
-    def send(self, outputs: Mapping[str, Array]) -> None:
-        """Checks the outputs as the engine does, then appends them to ``parts``."""
+    def send(self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None) -> None:
+        """Checks the part as the engine does, then appends it to ``parts``."""
         self._require_mine()
-        self._send(outputs)
+        self._send(outputs, parameters)
 
     def fail(self, error: BaseException) -> None:
         """Keeps the error."""
+        if not isinstance(error, BaseException):
+            raise TypeError("fail() takes an exception")
         self._require_mine()
         self._fail(error)
 
@@ -163,19 +156,24 @@ class FakeRequest:
         """What the host does when ``execute`` has returned: the request may not be kept."""
         self._ended = True
 
-    def _complete(self, outputs: Mapping[str, Array]) -> None:
+    def _complete(
+        self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None
+    ) -> None:
         with self._lock:
             self._require_unanswered(Reason.ANSWERED)
-            self._check(outputs)
-            self.outputs = dict(outputs)
+            taken = self._check(outputs, parameters)
+            self._require_unanswered(Reason.ANSWERED)  # what was given may have been sly
+            self.outputs, self.answer_parameters = taken
             self._done.set()
 
-    def _send(self, outputs: Mapping[str, Array]) -> None:
+    def _send(self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None) -> None:
         with self._lock:
             self._require_parts()
             self._require_unanswered(Reason.SENT_LATE)
-            self._check(outputs)
-            self.parts.append(dict(outputs))
+            part, of_part = self._check(outputs, parameters)
+            self._require_unanswered(Reason.SENT_LATE)
+            self.parts.append(part)
+            self.part_parameters.append(of_part)
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:
@@ -183,9 +181,13 @@ class FakeRequest:
             self.error = error
             self._done.set()
 
-    def _check(self, outputs: Mapping[str, Array]) -> None:
+    def _check(
+        self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None
+    ) -> tuple[dict[str, Array], dict[str, ParameterValue]]:
+        rows = self.rows if self.batching else None
         try:
-            check_outputs(outputs, self.rows if self.batching else None, self.signature)
+            taken = outputs_of(self.model, outputs, rows, self.signature)
+            return taken, parameters_of(self.model, parameters)
         except RefusedError as refusal:
             self.refusals.append(refusal)
             raise
@@ -207,13 +209,14 @@ class FakeRequest:
 
     def _require_declared(self, capability: Capability) -> None:
         if capability not in self._capabilities:
-            text = f"the backend has not declared Capability.{capability.name}"
+            text = f"the backend does not declare Capability.{capability.name}"
             self._refuse(Reason.UNDECLARED, Code.UNIMPLEMENTED, text)
 
     def _require_parts(self) -> None:
         self._require_declared(Capability.STREAMING)
         if not self._decoupled:
-            text = "the model is not decoupled: its answers have one part"
+            text = f"model '{self.model}' is not decoupled: a request has one answer, "
+            text += "not several parts"
             self._refuse(Reason.NOT_DECOUPLED, Code.FAILED_PRECONDITION, text)
 
     def _refuse(self, reason: Reason, code: Code, message: str) -> NoReturn:
@@ -241,7 +244,7 @@ class _FakeDetachedRequest:
         return self._request.rows
 
     @property
-    def parameters(self) -> Mapping[str, ParameterValue]:
+    def parameters(self) -> Parameters:
         return self._request._parameters
 
     @property
@@ -252,13 +255,17 @@ class _FakeDetachedRequest:
     def cancelled(self) -> bool:
         return self._request._cancelled
 
-    def complete(self, outputs: Mapping[str, Array]) -> None:
-        self._request._complete(outputs)
+    def complete(
+        self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None
+    ) -> None:
+        self._request._complete(outputs, parameters)
 
-    def send(self, outputs: Mapping[str, Array]) -> None:
-        self._request._send(outputs)
+    def send(self, outputs: Mapping[str, ArrayLike], parameters: Parameters | None = None) -> None:
+        self._request._send(outputs, parameters)
 
     def fail(self, error: BaseException) -> None:
+        if not isinstance(error, BaseException):
+            raise TypeError("fail() takes an exception")
         self._request._fail(error)
 
     def wait(self, timeout: float) -> bool:
@@ -299,22 +306,22 @@ class FakeBatch:
 
     def gather(self, name: str) -> Array | None:
         """The rows of all requests, read-only."""
-        signature = self.requests[0].signature
+        signature, model = self.requests[0].signature, self.requests[0].model
         if signature and name not in {spec.name for spec in signature.inputs}:
-            text = f"the model has no input '{name}'"
+            text = f"model '{model}' has no input '{name}'"
             self._refuse(RefusedError(Reason.NAME, Code.INTERNAL, text))
-        inputs = [request.inputs for request in self.requests]
+        inputs = [request._inputs for request in self.requests]
         parts = [each[name] for each in inputs if name in each]
         if not parts:
             return None
         return parts[0] if len(parts) == 1 else _read_only(np.concatenate(parts))
 
-    def scatter(self, outputs: Mapping[str, Array]) -> None:
+    def scatter(self, outputs: Mapping[str, ArrayLike]) -> None:
         """Completes every unanswered request with its rows."""
         for request, part in self._split(outputs):
             request._complete(part)
 
-    def send(self, outputs: Mapping[str, Array]) -> None:
+    def send(self, outputs: Mapping[str, ArrayLike]) -> None:
         """Sends every unanswered request its rows."""
         for request in self._unanswered():
             request._require_parts()
@@ -330,17 +337,20 @@ class FakeBatch:
     def _unanswered(self) -> list[FakeRequest]:
         return [each for each in self.requests if not (each.answered or each.detached)]
 
-    def _split(self, outputs: Mapping[str, Array]) -> list[tuple[FakeRequest, dict[str, Array]]]:
-        first, unanswered = self.requests[0], self._unanswered()
+    def _split(
+        self, outputs: Mapping[str, ArrayLike]
+    ) -> list[tuple[FakeRequest, dict[str, Array]]]:
+        first = self.requests[0]
+        rows = self.rows if first.batching else None
         try:
-            check_outputs(outputs, self.rows if first.batching else None, first.signature)
+            taken = outputs_of(first.model, outputs, rows, first.signature)
         except RefusedError as refusal:
             self._refuse(refusal)
-        at, parts = 0, []
+        at, parts, unanswered = 0, [], self._unanswered()
         for request in self.requests:
             if request in unanswered:
-                rows = slice(at, at + request.rows) if request.batching else ...
-                parts.append((request, {name: each[rows] for name, each in outputs.items()}))
+                own = slice(at, at + request.rows) if request.batching else ...
+                parts.append((request, {name: each[own] for name, each in taken.items()}))
             at += request.rows
         return parts
 
@@ -351,34 +361,6 @@ class FakeBatch:
     def _refuse(self, refusal: RefusedError) -> NoReturn:
         self.refusals.append(refusal)
         raise refusal
-
-
-def check_outputs(
-    outputs: Mapping[str, Array], rows: int | None, signature: Signature | None
-) -> None:
-    """Raises what the engine raises for outputs that do not fit the model.
-
-    Not so for shapes: a configuration may reshape an output behind the signature.
-
-    Args:
-        outputs: of one request or of a whole batch.
-        rows: how many each of them must have; ``None``: the model has no batch axis.
-        signature: ``None``: only rows are checked.
-    """
-    specs = {spec.name: spec for spec in signature.outputs} if signature else {}
-    for name, array in outputs.items():
-        if signature is not None and name not in specs:
-            raise RefusedError(Reason.NAME, Code.INTERNAL, f"the model has no output '{name}'")
-        if rows is not None and (array.ndim == 0 or len(array) != rows):
-            got = len(array) if array.ndim else "no"
-            text = f"output '{name}' has {got} rows, the batch has {rows}"
-            raise RefusedError(Reason.ROWS, Code.INTERNAL, text)
-        if signature is None:
-            continue
-        expected = specs[name].dtype
-        if array.dtype != expected and not (expected.kind == "O" and array.dtype.kind in "SU"):
-            text = f"output '{name}' is {array.dtype}, the model's signature says {expected}"
-            raise RefusedError(Reason.DATATYPE, Code.INTERNAL, text)
 
 
 def _read_only(array: Array) -> Array:

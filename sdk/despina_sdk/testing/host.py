@@ -10,9 +10,9 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from despina_sdk.backend import Backend, Instance, Model, ModelSpec, Placement
+from despina_sdk.backend import Backend, Instance, Model, ModelSpec, ParameterValue, Placement
 from despina_sdk.errors import BackendError, Code
-from despina_sdk.tensors import Array
+from despina_sdk.tensors import Array, ArrayLike
 from despina_sdk.testing.fakes import FakeBatch, FakeRequest
 
 T = TypeVar("T")
@@ -35,7 +35,11 @@ class StarvedRequest(FakeRequest):
         text = "no memory for the answer (part of the test)"
         return BackendError(Code.RESOURCE_EXHAUSTED, text)
 
-    def _complete(self, outputs: Mapping[str, Array]) -> None:
+    def _complete(
+        self,
+        outputs: Mapping[str, ArrayLike],
+        parameters: Mapping[str, ParameterValue] | None = None,
+    ) -> None:
         raise self.no_memory()
 
     _send = _complete
@@ -137,6 +141,7 @@ class Worker:
             signature=self._model.signature,
             capabilities=self._host.backend.capabilities,
             decoupled=self._host.is_decoupled(self._model),
+            model=self._host.spec.name,
         )
 
     def run(self, *inputs: Mapping[str, Array]) -> list[FakeRequest]:

@@ -12,7 +12,8 @@ from despina_sdk.backend import Capability, ParameterValue, Signature
 from despina_sdk.errors import BackendError, Code
 from despina_sdk.tensors import NUMPY_DTYPES, Array, TensorSpec
 from despina_sdk.testing import abi
-from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason, RefusedError
+from despina_sdk.testing.answers import Reason, RefusedError
+from despina_sdk.testing.fakes import FakeBatch, FakeRequest
 from despina_sdk.testing.host import StarvedRequest
 from despina_sdk.testing.memory import Block, Input, array_of
 

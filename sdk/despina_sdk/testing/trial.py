@@ -10,7 +10,8 @@ import numpy as np
 
 from despina_sdk.backend import ModelSpec, Signature
 from despina_sdk.tensors import Array, TensorSpec
-from despina_sdk.testing.fakes import FakeBatch, FakeRequest, Reason
+from despina_sdk.testing.answers import Reason
+from despina_sdk.testing.fakes import FakeBatch, FakeRequest
 from despina_sdk.testing.host import BlockedError, Host, UnansweredError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ FINDINGS = {
     Reason.NAME: Finding.NAMES,
     Reason.ROWS: Finding.ROWS,
     Reason.DATATYPE: Finding.DATATYPES,
+    Reason.PARAMETER: Finding.DATATYPES,
     Reason.ANSWERED: Finding.ONCE,
     Reason.SENT_LATE: Finding.NOT_LATE,
     Reason.DETACHED: Finding.ONCE,
