@@ -8,11 +8,11 @@ DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help demo test build lint stubs asan tsan fuzz wheel bench clean
+.PHONY: help demo test build lint stubs asan tsan fuzz wheel first-backend bench clean
 .DEFAULT_GOAL := help
 
 help:
-	@sed -nE 's/^([a-z ]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z -]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: build/$(TREE)/build.ninja  ## serve examples/pose and send it pictures (KEEP=1, MODEL=file.onnx, IMAGE=file)
 	@echo "== Building the engine (build/$(TREE))"
@@ -51,6 +51,9 @@ wheel: .venv/.ready  ## wheels of all distributions into dist/, checked in an em
 	scripts/build_wheels.sh $(DISTRIBUTIONS)
 	@echo "== Tests of the wheels"
 	$(BIN)/python -m pytest -m wheel tests/packaging
+
+first-backend: .venv/.ready  ## the way of a new author, from the wheels in dist/ to an answer, timed
+	$(BIN)/python scripts/first_backend.py
 
 # Configured again: the benchmark library may have come after the first time.
 bench: build/.packages-bench build/release/build.ninja  ## benchmarks of the engine's parts
