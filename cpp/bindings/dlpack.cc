@@ -223,7 +223,7 @@ std::byte* FirstElement(const LentTensor& tensor, const Shape& shape, const Stri
     int64_t& end = reach < 0 ? low : high;
     if (__builtin_add_overflow(end, reach, &end)) return nullptr;
   }
-  return low > 0 ? reinterpret_cast<std::byte*>(begin) : nullptr;
+  return low > 0 ? static_cast<std::byte*>(tensor.data) + tensor.byte_offset : nullptr;
 }
 
 // A read-only array of numpy's over the tensor.

@@ -319,6 +319,29 @@ TEST_F(BatchTest, AnAnswerOfAnyOtherModelComesWhole) {
   EXPECT_EQ(FloatsOf(Answer(0).outputs[0].tensor), (std::vector<float>{5}));
 }
 
+TEST_F(BatchTest, AnAnswerCanBeTakenBackUntilItIsSent) {
+  auto batch = Begin(Three());
+  for (const size_t i : {0, 1}) {
+    ASSERT_TRUE(
+        batch
+            ->AddOutput(i, 0,
+                        Floats({static_cast<int64_t>(i) + 1, 1}, std::vector<float>(i + 1, 5.0F)))
+            .ok());
+    batch->AddParameter(i, {"part", true});
+  }
+  batch->Withdraw(0);
+  batch->Complete(0, Ok());
+  DetachedRequest detached = batch->Detach(1);
+  detached.Withdraw();
+  detached.Complete(Ok());
+  batch.reset();
+  for (const size_t i : {0, 1}) {
+    EXPECT_TRUE(finished_[i]->response.status.ok());
+    EXPECT_TRUE(finished_[i]->response.outputs.empty());
+    EXPECT_TRUE(finished_[i]->response.parameters.empty());
+  }
+}
+
 TEST_F(BatchTest, TimesAreThoseOfTheClock) {
   clock_.Advance(milliseconds(10));
   auto chain = Three();

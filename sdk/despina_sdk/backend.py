@@ -119,7 +119,9 @@ class DetachedRequest(Protocol):
     def inputs(self) -> Mapping[str, Array]:
         """Read-only views of the tensors sent, with the batch axis of a batching model.
 
-        A view keeps the memory behind it, also after the request has been answered.
+        A view keeps the memory behind it, also after the request has been answered, and lends it
+        in its turn: ``torch.from_dlpack(view)`` is a tensor over it (with numpy 2.1 or later; not
+        to be written to), and ``torch.from_dlpack(view).view(torch.bfloat16)`` one of a BF16 input.
         """
         ...
 
@@ -140,13 +142,15 @@ class DetachedRequest(Protocol):
         afterwards.
 
         Args:
-            outputs: numpy arrays, or what lends its memory by DLPack or the buffer protocol
-                (tensors of PyTorch, CuPy on the CPU, ...), which is not copied either.
+            outputs: numpy arrays, or what lends its memory by DLPack or the buffer protocol, such
+                as tensors of PyTorch, which are not copied either. What does not lie row by row
+                is copied once; what lies on a device is refused.
             parameters: custom ones of the answer.
 
         Raises:
             BackendError: an output that the model does not have, or a wrong dtype or row count
-                (INTERNAL); the request stays unanswered. Answered before (FAILED_PRECONDITION).
+                (INTERNAL), or a parameter of another type; the request stays unanswered, and
+                nothing of the answer is kept. Answered before (FAILED_PRECONDITION).
         """
         ...
 
@@ -167,7 +171,11 @@ class DetachedRequest(Protocol):
         ...
 
     def fail(self, error: BaseException) -> None:
-        """Answers with an error: a ``BackendError`` keeps its code, others become INTERNAL."""
+        """Answers with an error: a ``BackendError`` keeps its code, others become INTERNAL.
+
+        The client gets the text; the traceback of the others goes to the log. An exception that
+        ends a thread of the backend's own gets there by this only.
+        """
         ...
 
 
