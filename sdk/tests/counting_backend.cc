@@ -57,9 +57,8 @@ class Instance {
     model_.level.set(7);
     model_.sizes.observe(static_cast<double>(batch.rows()));
     const despina::Request first = batch[0];
-    const std::string what(first.parameter_count() > 0
-                               ? despina::View(first.parameter(0).value.as_text)
-                               : std::string_view());
+    const auto wanted = first.parameter("do");
+    const std::string what(wanted ? despina::View(wanted->value.as_text) : std::string_view());
     const auto x = batch.gather<float>(0);
     const std::vector<float> values(x.begin(), x.end());
     if (what == "wrong rows") first.give(0, Make(model_, std::vector<float>(9), {9, 1}));
@@ -75,7 +74,11 @@ class Instance {
     if (what == "twice") first.give(0, Make(model_, std::vector<float>(values), x.shape()));
     if (what == "part") {
       first.give(0, Make(model_, values, x.shape()));
+      first.set_parameter("part", true);
       first.send();
+      first.set_parameter("rows", 1);
+      first.set_parameter("half", 0.5);
+      first.set_parameter("text", std::string("\xC3\xA9"));
     }
     if (what == "late") {
       for (size_t i = 0; i < batch.size(); ++i) batch[i].complete();

@@ -148,6 +148,12 @@ def test_ids_and_parameters_are_seen(host: Host) -> None:
     assert request.outputs["TEXTS"].tolist() == [[b"request 0"]]
 
 
+def test_parameters_are_those_of_their_part_of_the_answer(host: Host) -> None:
+    (request,) = run(host, "part", rows(1)).sent
+    assert request.part_parameters == [{"part": True}]
+    assert request.answer_parameters == {"rows": 1, "half": 0.5, "text": "é"}
+
+
 def test_metrics_go_to_the_specification(host: Host, metrics: LocalMetrics) -> None:
     run(host, "", rows(1), rows(2, 3))
     assert metrics.value("level", of="water") == 7

@@ -100,11 +100,7 @@ class Instance {
     for (size_t i = 0; i < batch.size(); ++i) {
       const despina::TensorView<const float> in = batch[i].input<float>(1);
       batch[i].give(1, {std::vector<float>(in.begin(), in.end()), in.shape()});
-      despina_parameter parameter{};
-      parameter.name = despina::Lend("rows");
-      parameter.type = DESPINA_PARAMETER_INT;
-      parameter.value.as_int = static_cast<int64_t>(batch[i].rows());
-      batch[i].set_parameter(parameter);
+      batch[i].set_parameter("rows", static_cast<int64_t>(batch[i].rows()));
       batch[i].complete();
     }
   }

@@ -194,7 +194,7 @@ class RequestHandle:
         """
         self._require_mine()
         self.look_at_memory()
-        self.request._send(self._taken())
+        self.request._send(self._taken(), self.answer_parameters)
         self.drop()
 
     def detach(self) -> None:
@@ -231,7 +231,7 @@ class RequestHandle:
 
     def _complete(self) -> None:
         try:
-            self.request._complete(self._taken())
+            self.request._complete(self._taken(), self.answer_parameters)
         except RefusedError:
             raise
         except BackendError as error:  # there is no memory for the answer
@@ -253,10 +253,11 @@ class RequestHandle:
         self.request.refusals.append(RefusedError(reason, Code.INTERNAL, text))
 
     def drop(self) -> None:
-        """Lets go of outputs that were not sent."""
+        """Lets go of outputs and parameters that were not sent."""
         for output in self._outputs.values():
             output.drop()
         self._outputs.clear()
+        self.answer_parameters.clear()
 
 
 class BatchHandle:

@@ -178,7 +178,33 @@ class Request {
   // end as preparing outputs.
   void compute_starts() const { host().request_mark(request_, DESPINA_COMPUTE_STARTS); }
   void compute_ends() const { host().request_mark(request_, DESPINA_COMPUTE_ENDS); }
-  void set_parameter(const despina_parameter& parameter) const {
+  // Nothing where the client did not send it.
+  std::optional<despina_parameter> parameter(std::string_view name) const {
+    for (size_t i = 0; i < parameter_count(); ++i) {
+      if (View(parameter(i).name) == name) return parameter(i);
+    }
+    return std::nullopt;
+  }
+  // Of the answer, or of the part that is sent next: a bool, an integer, a floating-point number or
+  // a text.
+  template <class T>
+  void set_parameter(std::string_view name, const T& value) const {
+    despina_parameter parameter{};
+    parameter.name = Lend(name);
+    if constexpr (std::is_same_v<T, bool>) {
+      parameter.type = DESPINA_PARAMETER_BOOL;
+      parameter.value.as_bool = value ? 1 : 0;
+    } else if constexpr (std::is_integral_v<T>) {
+      static_assert(sizeof(T) < 8 || std::is_signed_v<T>, "does not fit a parameter");
+      parameter.type = DESPINA_PARAMETER_INT;
+      parameter.value.as_int = value;
+    } else if constexpr (std::is_floating_point_v<T>) {
+      parameter.type = DESPINA_PARAMETER_DOUBLE;
+      parameter.value.as_double = value;
+    } else {
+      parameter.type = DESPINA_PARAMETER_TEXT;
+      parameter.value.as_text = Lend(value);
+    }
     detail::Call(host().request_set_parameter, request_, &parameter);
   }
 
