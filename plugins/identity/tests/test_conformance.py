@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from despina_identity import IdentityBackend
-from despina_identity.native import IDENTITY, REPEAT
+from despina_identity.native import IDENTITY, REPEAT, SEQUENCE
 from despina_identity.repeat import RepeatBackend
 from despina_sdk import Array, ModelSpec, TensorSpec
 from despina_sdk.testing.conformance import BackendConformance
@@ -78,3 +78,26 @@ class TestRepeatPython(Repeated, BackendConformance):
 class TestRepeat(Repeated, NativeBackendConformance):
     native_backend = REPEAT
     source = SOURCE
+
+
+class TestSequence(NativeBackendConformance):
+    native_backend = SEQUENCE
+    source = SOURCE
+    # Nothing has started it.
+    fails_on: ClassVar[dict[str, Array]] = {
+        "INPUT": np.array([[1]], np.int32),
+        "START": np.array([[0]], np.int32),
+        "END": np.array([[0]], np.int32),
+        "READY": np.array([[1]], np.int32),
+        "CORRID": np.array([[2]], np.uint64),
+    }
+
+    @pytest.fixture
+    def spec(self) -> ModelSpec:
+        return ModelSpec("sums", "1", Path("sums/1"), 8)
+
+    @pytest.fixture
+    def sample(self) -> dict[str, Array]:
+        """A sequence of its own, so that the same answer comes each time."""
+        one = np.array([[1]], np.int32)
+        return {**self.fails_on, "START": one, "END": one, "CORRID": np.array([[1]], np.uint64)}
