@@ -130,7 +130,7 @@ void BatchComplete(despina_batch* batch, despina_code code, despina_str message)
   if (batch->batch == nullptr) {
     return Complain("batch_complete", Ended().message(), batch->requests->label());
   }
-  const Status status(CodeOf(code), std::string(View(message)));
+  const Status status = StatusOf(code, message);
   for (despina_request* request : batch->handles) {
     batch->requests->Answer(*request, status);
   }
@@ -247,7 +247,7 @@ despina_code RequestDetach(despina_request* request, despina_error* error) {
 }
 
 void RequestComplete(despina_request* request, despina_code code, despina_str message) {
-  if (request->owner.Complete(*request, {CodeOf(code), std::string(View(message))})) return;
+  if (request->owner.Complete(*request, StatusOf(code, message))) return;
   Complain("request_complete", Answered().message(), request->owner.label());
 }
 

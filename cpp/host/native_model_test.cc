@@ -208,6 +208,7 @@ TEST_F(NativeModelTest, ChecksTheBoundsOfViewsInDebugBuilds) {
 TEST_F(NativeModelTest, FailsOneRequestAlone) {
   Serve();
   EXPECT_EQ(Ask("fail one")->response.status.message(), "not this one");
+  ExpectFailure("fail silently", Code::kNotFound, "the backend gave code 5 and no reason");
 }
 
 TEST_F(NativeModelTest, AnswersOnceWhateverTheBackendDoes) {

@@ -116,9 +116,15 @@ Code CodeOf(despina_code code) {
 }
 
 Status StatusOf(despina_code code, const despina_error& error) {
-  const size_t length = ::strnlen(error.message, sizeof error.message);
-  if (length == 0) return {CodeOf(code), Concat("the backend gave code ", code, " and no reason")};
-  return {CodeOf(code), std::string(error.message, length)};
+  return StatusOf(code, {error.message, ::strnlen(error.message, sizeof error.message)});
+}
+
+Status StatusOf(despina_code code, despina_str message) {
+  const std::string_view text = View(message);
+  if (text.empty() && code != DESPINA_OK) {
+    return {CodeOf(code), Concat("the backend gave code ", code, " and no reason")};
+  }
+  return {CodeOf(code), std::string(text)};
 }
 
 despina_code Report(const Status& status, despina_error* error) {

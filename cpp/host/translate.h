@@ -38,8 +38,9 @@ Result<Parameter> FromAbi(const despina_parameter& parameter);
 
 // A code of a backend's; what is none becomes UNKNOWN.
 Code CodeOf(despina_code code);
-// Its text need not have an end; where there is none, the status says so.
+// Where there is no text, the status says so. That of an error need not have an end.
 Status StatusOf(despina_code code, const despina_error& error);
+Status StatusOf(despina_code code, despina_str message);
 // Fills in the error, if there is one, and gives back the code.
 despina_code Report(const Status& status, despina_error* error);
 

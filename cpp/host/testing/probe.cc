@@ -62,6 +62,7 @@ class Instance {
     if (what == "throw odd") throw 7;
     if (what == "give") return Give(batch);
     if (what == "texts") return Texts(batch);
+    if (what == "fail silently") return first.fail(Error(DESPINA_NOT_FOUND, ""));
     if (what == "fail one") first.fail(Error(DESPINA_NOT_FOUND, "not this one"));
     if (what == "twice") {
       first.complete();

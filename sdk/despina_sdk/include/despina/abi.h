@@ -30,7 +30,7 @@ extern "C" {
 #define DESPINA_ABI_MINOR 1
 /* Of this file without this line. While the major number is 0, a server takes the backends that
  * were compiled with its own file, and no others. */
-#define DESPINA_ABI_HASH UINT64_C(0xa13b2b23c0d46e9a)
+#define DESPINA_ABI_HASH UINT64_C(0x4b14827e103b6e38)
 
 /* -- codes and texts ------------------------------------------------------------------------- */
 
@@ -231,11 +231,13 @@ typedef struct {
   despina_code (*batch_gather)(despina_batch *batch, uint32_t input, despina_device device,
                                void *stream, despina_tensor *out, despina_error *error);
   /* Memory for an output of all requests that are not answered, to be written before they are
-   * completed: what is written is sent from where it is. Not for BYTES. */
+   * completed: what is written is sent from where it is. Not for BYTES. The shape has the rows of
+   * all requests of the batch, also of those that are answered. */
   despina_code (*batch_allocate)(despina_batch *batch, uint32_t output, despina_datatype datatype,
                                  const int64_t *shape, int32_t ndim, despina_tensor *out,
                                  despina_error *error);
-  /* An output of all requests that are not answered. Not copied, except for BYTES.
+  /* An output of all requests that are not answered, with rows as above. Not copied, except for
+   * BYTES.
    * `stream`: of the device on which it is being written; NULL for the CPU. */
   despina_code (*batch_give)(despina_batch *batch, uint32_t output, void *stream,
                              despina_tensor_owned *tensor, despina_error *error);
