@@ -21,12 +21,9 @@ using testing::Ensemble;
 using testing::Executing;
 using testing::Failing;
 using testing::Floats;
-using testing::FloatsOf;
 using testing::Fp32;
-using testing::Identity;
 using testing::Names;
 using testing::Puppet;
-using testing::Server;
 using testing::Step;
 
 class EnsembleTest : public testing::EnsembleFixture {};
@@ -402,8 +399,8 @@ TEST_F(EnsembleTest, ServesThousandsOfRequestsOfManyThreads) {
     });
   }
   for (std::thread& client : clients) client.join();
-  EXPECT_EQ(server_.Counts("outer").success.count, uint64_t{kThreads * kEach});
-  EXPECT_EQ(server_.Counts("join").inference_count, uint64_t{kThreads * kEach});
+  EXPECT_EQ(server_.Counts("outer").success.count, uint64_t{kThreads} * kEach);
+  EXPECT_EQ(server_.Counts("join").inference_count, uint64_t{kThreads} * kEach);
 }
 
 }  // namespace

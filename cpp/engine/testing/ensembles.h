@@ -48,7 +48,7 @@ inline void AddUp(Batch& batch) {
   batch.CompleteUnanswered(batch.Scatter(0, Floats(shape, sum)));
 }
 
-inline ExecuteFunction Failing(std::string text) {
+inline ExecuteFunction Failing(const std::string& text) {
   return [text](Batch& batch) { batch.CompleteUnanswered(InvalidArgument(text)); };
 }
 
