@@ -31,7 +31,10 @@ class ConfigError(DespinaError):
 
 def reason(error: BaseException) -> str:
     """What to show of an exception where only one line of text fits."""
-    text = printed(str(error))
+    try:
+        text = printed(str(error))
+    except Exception:  # an exception of somebody's, which cannot even say what it is
+        text = ""
     if isinstance(error, DespinaError):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

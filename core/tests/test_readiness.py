@@ -25,7 +25,7 @@ class Moody(Model):
     signature = Signature((X,), (TensorSpec("Y", "FP32", (1,)),), 8)
 
     def __init__(self) -> None:
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.asked = 0
 
     def instance(self, placement: Placement) -> Instance:
@@ -88,6 +88,47 @@ def test_each_new_reason_is_logged_once(readiness: Readiness, caplog: pytest.Log
         "model 'm' version 1 cannot serve: KeyError",
         "model 'm' version 1 can serve again",
     ]
+
+
+class SpeechlessError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), SpeechlessError(), KeyboardInterrupt()])
+def test_whatever_a_model_raises_others_are_asked_on(
+    readiness: Readiness, answers: list[object], error: BaseException
+):
+    model, other = Moody(), Moody()
+    readiness.watch(("m", 1), model)
+    readiness.watch(("other", 1), other)
+    model.error = error
+    readiness.ask()
+    assert answers == [("m", 1, False)]
+    assert (model.asked, other.asked) == (2, 2)
+
+
+def test_a_model_that_cannot_be_watched_is_not_loaded(monkeypatch: pytest.MonkeyPatch):
+    model = Moody()
+    closed: list[str] = []
+    monkeypatch.setattr(model, "close", lambda: closed.append("closed"))
+
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("no thread")
+
+    class MoodyBackend(Backend):
+        name = "moody"
+
+        def load(self, spec: ModelSpec) -> Model:
+            return model
+
+    monkeypatch.setattr(Readiness, "watch", fail)
+    with Server(models={"m": (MoodyBackend, {})}, exit_on_error=False) as server:
+        assert server.models()[0].reason == "RuntimeError: no thread"
+        assert closed == ["closed"]
+        monkeypatch.undo()
+        server.load("m")
+        assert server.models()[0].state == "READY"
 
 
 def test_a_model_that_does_not_say_is_not_asked(readiness: Readiness, answers: list[object]):

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "base/utf8.h"
 
 namespace despina {
 namespace {
@@ -51,6 +52,12 @@ Status CheckBounds(const std::string& name, const MetricFamily& family) {
       Concat("metric '", name, "': bounds are finite, ascend, and are at most ", kMaxBounds));
 }
 
+// A page with another text in it would be refused as a whole.
+Status CheckText(const std::string& name, std::string_view of, std::string_view text) {
+  if (IsUtf8(text) && text.find('\0') == std::string_view::npos) return Ok();
+  return InvalidArgument(Concat("metric '", name, "': the text of '", of, "' is not UTF-8"));
+}
+
 Status CheckLabels(const std::string& name, const MetricLabels& labels) {
   for (size_t i = 0; i < labels.size(); ++i) {
     const std::string& key = labels[i].first;
@@ -60,6 +67,7 @@ Status CheckLabels(const std::string& name, const MetricLabels& labels) {
     if (i > 0 && labels[i - 1].first == key) {
       return InvalidArgument(Concat("metric '", name, "' has label '", key, "' twice"));
     }
+    if (Status status = CheckText(name, key, labels[i].second); !status.ok()) return status;
   }
   return Ok();
 }
@@ -104,15 +112,21 @@ MetricRegistry& MetricRegistry::Process() {
 
 Result<std::shared_ptr<MetricSeries>> MetricRegistry::Get(const std::string& name,
                                                           const MetricFamily& family,
-                                                          MetricLabels labels) {
+                                                          MetricLabels labels, bool make) {
   std::sort(labels.begin(), labels.end());
-  for (const Status& status :
-       {CheckName(name), CheckBounds(name, family), CheckLabels(name, labels)}) {
+  for (const Status& status : {CheckName(name), CheckText(name, "help", family.help),
+                               CheckBounds(name, family), CheckLabels(name, labels)}) {
     if (!status.ok()) return status;
   }
   std::lock_guard lock(mutex_);
   if (!CheckFamily(name, family).ok()) DropUnheld();
   if (Status status = CheckFamily(name, family); !status.ok()) return status;
+  if (!make) {
+    const auto member = members_.find(name);
+    if (member == members_.end()) return std::shared_ptr<MetricSeries>();
+    const auto place = member->second.series.find(labels);
+    return place != member->second.series.end() ? place->second.lock() : nullptr;
+  }
   Member& member = members_.try_emplace(name, Member{.family = family, .series = {}}).first->second;
   std::weak_ptr<MetricSeries>& place = member.series[std::move(labels)];
   std::shared_ptr<MetricSeries> series = place.lock();
@@ -179,9 +193,10 @@ Result<std::shared_ptr<MetricSeries>> ModelMetrics::Get(const std::string& name,
     return Status(Code::kFailedPrecondition,
                   Concat("metric '", name, "': its model has been unloaded"));
   }
-  Result<std::shared_ptr<MetricSeries>> series = registry_.Get(name, family, std::move(labels));
+  const bool room = held_.size() < kMaxSeries;
+  auto series = registry_.Get(name, family, std::move(labels), room);
   if (!series.ok() || held_.contains(series->get())) return series;
-  if (held_.size() >= kMaxSeries) {
+  if (!room) {
     return Status(Code::kResourceExhausted,
                   Concat("metric '", name, "': the model has ", kMaxSeries, " series already"));
   }

@@ -64,10 +64,10 @@ class MetricRegistry {
   static MetricRegistry& Process();
 
   // A series that is there already is given again; one that nobody holds is not there any more.
-  // INVALID_ARGUMENT: a name, label or bounds that the page cannot have. ALREADY_EXISTS: the name
-  // is there, and is of another family.
+  // INVALID_ARGUMENT: a name, text or bounds that the page cannot have. ALREADY_EXISTS: the name
+  // is there, and is of another family. Null where it is not there and is not to be made.
   Result<std::shared_ptr<MetricSeries>> Get(const std::string& name, const MetricFamily& family,
-                                            MetricLabels labels);
+                                            MetricLabels labels, bool make = true);
 
   // By name, then by labels.
   void ForEach(const Visitor& visit);

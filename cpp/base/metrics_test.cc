@@ -143,6 +143,17 @@ TEST_F(MetricsTest, LabelsThatThePageCannotHaveAreRefused) {
   EXPECT_TRUE(model_.Get("cups_total", kCups, {{"a", "any\n\"text\""}}).ok());
 }
 
+TEST_F(MetricsTest, TextsThatAreNotUtf8AreRefused) {
+  for (const std::string& text : {std::string("\xff"), std::string("a\0b", 3)}) {
+    EXPECT_EQ(Refusal("cups_total", kCups, {{"of", text}}).message(),
+              "metric 'cups_total': the text of 'of' is not UTF-8");
+    MetricFamily family = kCups;
+    family.help = text;
+    EXPECT_EQ(Refusal("cups_total", family).code(), Code::kInvalidArgument);
+  }
+  EXPECT_TRUE(model_.Get("cups_total", kCups, {{"of", "th\xC3\xA9"}}).ok());
+}
+
 TEST_F(MetricsTest, BoundsThatDoNotAscendAreRefused) {
   const double nan = std::nan("");
   for (const std::vector<double>& bounds : {std::vector<double>{2, 1},
@@ -165,6 +176,9 @@ TEST_F(MetricsTest, AModelHasSoManySeriesAndNoMore) {
     ASSERT_TRUE(model_.Get("cups_total", kCups, {{"i", std::to_string(i)}}).ok());
   }
   EXPECT_EQ(Refusal("cups_total", kCups, {{"i", "more"}}).code(), Code::kResourceExhausted);
+  EXPECT_EQ(Refusal("others_total", kCups).code(), Code::kResourceExhausted);
+  // What is refused leaves nothing: the name is still free for another family.
+  EXPECT_TRUE(ModelMetrics(registry_, "other", "1").Get("others_total", kHeat, {}).ok());
   EXPECT_TRUE(model_.Get("cups_total", kCups, {{"i", "0"}}).ok());
   EXPECT_EQ(Names().size(), ModelMetrics::kMaxSeries);
 }

@@ -39,38 +39,67 @@ std::optional<Arguments> Sorted(PyObject* const* arguments, Py_ssize_t count, Py
   return sorted;
 }
 
-bool AddOutput(const ModelDefinition& model, Allocator& allocator, PyObject* name, PyObject* value,
-               Answer& answer) {
-  const auto text = TextView(name);
-  const std::optional<uint32_t> index = text ? model.FindOutput(*text) : std::nullopt;
-  if (!index) {
-    SetBackendError(
-        Internal(Concat("model '", model.name, "' has no output '", text.value_or("?"), "'")));
-    return false;
+// An output that the author named.
+struct Named {
+  uint32_t index;
+  DataType datatype;
+  PyObject* value;  // the mapping's items hold it
+};
+
+// The places of all outputs in the model.
+std::optional<std::vector<Named>> FindOutputs(const FindAnswered& find, PyObject* items) {
+  const auto answered = find();
+  if (!answered) return std::nullopt;
+  const ModelDefinition& model = answered->model;
+  std::vector<Named> found;
+  found.reserve(static_cast<size_t>(PyList_GET_SIZE(items)));
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); ++i) {
+    PyObject* pair = PyList_GET_ITEM(items, i);
+    const auto name = TextView(PyTuple_GET_ITEM(pair, 0));
+    const std::optional<uint32_t> index = name ? model.FindOutput(*name) : std::nullopt;
+    if (!index) {
+      SetBackendError(
+          Internal(Concat("model '", model.name, "' has no output '", name.value_or("?"), "'")));
+      return std::nullopt;
+    }
+    found.push_back({*index, model.outputs[*index].datatype, PyTuple_GET_ITEM(pair, 1)});
   }
-  Result<Tensor> tensor =
-      TensorOf(value, model.outputs[*index].datatype, Sharing::kShare, allocator);
-  if (!tensor.ok()) {
-    const Status& status = tensor.status();
-    SetBackendError(
-        {status.code() == Code::kInvalidArgument ? Code::kInternal : status.code(),
-         Concat("output '", *text, "' of model '", model.name, "': ", status.message())});
-    return false;
-  }
-  answer.outputs.emplace_back(*index, *std::move(tensor));
-  return true;
+  return found;
 }
 
-bool AddParameters(const ModelDefinition& model, PyObject* mapping, Answer& answer) {
-  if (mapping == nullptr || mapping == Py_None) return true;
-  const Reference items = ItemsOf(mapping);
-  if (!items) return false;
-  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items.get()); ++i) {
-    PyObject* pair = PyList_GET_ITEM(items.get(), i);
+std::nullopt_t SetRefused(const ModelDefinition& model, uint32_t index, const Status& status) {
+  SetBackendError({status.code() == Code::kInvalidArgument ? Code::kInternal : status.code(),
+                   Concat("output '", model.outputs[index].name, "' of model '", model.name,
+                          "': ", status.message())});
+  return std::nullopt;
+}
+
+// Lets the author's objects lend what they hold; the engine's may go meanwhile.
+std::optional<std::vector<LentArray>> LentBy(const FindAnswered& find,
+                                             const std::vector<Named>& outputs) {
+  std::vector<LentArray> arrays;
+  arrays.reserve(outputs.size());
+  for (const Named& each : outputs) {
+    Result<LentArray> lent = Lent(each.value, each.datatype);
+    if (!lent.ok()) {
+      const auto answered = find();
+      if (!answered) return std::nullopt;
+      return SetRefused(answered->model, each.index, lent.status());
+    }
+    arrays.push_back(*std::move(lent));
+  }
+  return arrays;
+}
+
+bool AddParameters(const FindAnswered& find, PyObject* items, Answer& answer) {
+  for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); ++i) {
+    PyObject* pair = PyList_GET_ITEM(items, i);
     Result<Parameter> parameter = ParameterOf(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
     if (!parameter.ok()) {
-      SetBackendError(Internal(
-          Concat("an answer of model '", model.name, "': ", parameter.status().message())));
+      if (const auto answered = find()) {
+        SetBackendError(Internal(Concat("an answer of model '", answered->model.name,
+                                        "': ", parameter.status().message())));
+      }
       return false;
     }
     answer.parameters.push_back(*std::move(parameter));
@@ -80,29 +109,35 @@ bool AddParameters(const ModelDefinition& model, PyObject* mapping, Answer& answ
 
 }  // namespace
 
-std::optional<Answer> AnswerOf(const ModelDefinition& model, Allocator& allocator,
-                               PyObject* outputs) {
+std::optional<Answer> AnswerOf(const FindAnswered& find, PyObject* outputs) {
   const Reference items = ItemsOf(outputs);
   if (!items) return std::nullopt;
+  const auto named = FindOutputs(find, items.get());
+  if (!named) return std::nullopt;
+  const auto arrays = LentBy(find, *named);
+  if (!arrays) return std::nullopt;
+  const auto answered = find();
+  if (!answered) return std::nullopt;
   Answer answer;
-  const Py_ssize_t size = PyList_GET_SIZE(items.get());
-  answer.outputs.reserve(static_cast<size_t>(size));
-  for (Py_ssize_t i = 0; i < size; ++i) {
-    PyObject* pair = PyList_GET_ITEM(items.get(), i);
-    if (!AddOutput(model, allocator, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1),
-                   answer)) {
-      return std::nullopt;
-    }
+  answer.outputs.reserve(named->size());
+  for (size_t i = 0; i < named->size(); ++i) {
+    const uint32_t index = (*named)[i].index;
+    Result<Tensor> tensor = TensorOf((*arrays)[i], Sharing::kShare, answered->allocator);
+    if (!tensor.ok()) return SetRefused(answered->model, index, tensor.status());
+    answer.outputs.emplace_back(index, *std::move(tensor));
   }
   return answer;
 }
 
-std::optional<Answer> AnswerOf(const ModelDefinition& model, Allocator& allocator,
-                               PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+std::optional<Answer> AnswerOf(const FindAnswered& find, PyObject* const* arguments,
+                               Py_ssize_t count, PyObject* keywords) {
   const auto sorted = Sorted(arguments, count, keywords);
   if (!sorted) return std::nullopt;
-  auto answer = AnswerOf(model, allocator, (*sorted)[0]);
-  if (!answer || !AddParameters(model, (*sorted)[1], *answer)) return std::nullopt;
+  const auto [outputs, parameters] = *sorted;
+  auto answer = AnswerOf(find, outputs);
+  if (!answer || parameters == nullptr || parameters == Py_None) return answer;
+  const Reference items = ItemsOf(parameters);
+  if (!items || !AddParameters(find, items.get(), *answer)) return std::nullopt;
   return answer;
 }
 

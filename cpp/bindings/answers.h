@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -22,14 +23,21 @@ struct Answer {
   std::vector<Parameter> parameters;
 };
 
+// Whose answer it is. Good until code of the author's runs: that may end the batch, or answer the
+// request, and with it the model may go.
+struct Answered {
+  const ModelDefinition& model;
+  Allocator& allocator;
+};
+// Nothing, with an exception set, when there is nothing to answer any more.
+using FindAnswered = std::function<std::optional<Answered>()>;
+
 // `arguments` are those of a method with METH_FASTCALL | METH_KEYWORDS: outputs, parameters=None.
-// Nothing with an exception set. Runs code of the author's, after which the batch may have ended or
-// the request been answered: that is looked at afterwards.
-std::optional<Answer> AnswerOf(const ModelDefinition& model, Allocator& allocator,
-                               PyObject* const* arguments, Py_ssize_t count, PyObject* keywords);
+// Nothing with an exception set. Runs code of the author's: look again afterwards.
+std::optional<Answer> AnswerOf(const FindAnswered& find, PyObject* const* arguments,
+                               Py_ssize_t count, PyObject* keywords);
 
 // The outputs alone.
-std::optional<Answer> AnswerOf(const ModelDefinition& model, Allocator& allocator,
-                               PyObject* outputs);
+std::optional<Answer> AnswerOf(const FindAnswered& find, PyObject* outputs);
 
 }  // namespace despina::bindings

@@ -155,25 +155,6 @@ Result<Slice> BytesDataOf(PyArrayObject* array, Allocator& allocator) {
   return Slice(*std::move(buffer));
 }
 
-// What is to become a tensor, as an array: itself, over memory that it lends, or made of it.
-Result<LentArray> Lent(PyObject* value, DataType expected) {
-  if (!PyArray_Check(value) && LendsByDlpack(value)) return BorrowByDlpack(value);
-  // Lists of `bytes` must not become numpy's text arrays, which lose zeros at the end of an
-  // element.
-  const bool elements = expected == DataType::kBytes && !PyArray_Check(value);
-  Reference array(elements ? PyArray_FROM_OT(value, NPY_OBJECT) : PyArray_FROM_O(value));
-  if (!array) return InvalidArgument(TakeException().message());
-  auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
-  if (const auto datatype = DataTypeOf(numpy, expected)) {
-    return LentArray{std::move(array), *datatype};
-  }
-  const Reference name(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(numpy))));
-  const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
-  PyErr_Clear();
-  return InvalidArgument(
-      Concat("no datatype carries arrays of ", text != nullptr ? text : "this kind"));
-}
-
 PyObject* BytesArray(const Tensor& tensor, const npy_intp* dims) {
   Reference array(PyArray_SimpleNew(static_cast<int>(tensor.shape.rank()), dims, NPY_OBJECT));
   if (!array) return nullptr;
@@ -235,18 +216,34 @@ PyObject* ArrayOf(const Tensor& tensor) {
   return nullptr;
 }
 
-Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator) {
-  Result<LentArray> lent = Lent(value, expected);
-  if (!lent.ok()) return lent.status();
-  auto* numpy = reinterpret_cast<PyArrayObject*>(lent->array.get());
+Result<LentArray> Lent(PyObject* value, DataType expected) {
+  if (!PyArray_Check(value) && LendsByDlpack(value)) return BorrowByDlpack(value);
+  // Lists of `bytes` must not become numpy's text arrays, which lose zeros at the end of an
+  // element.
+  const bool elements = expected == DataType::kBytes && !PyArray_Check(value);
+  Reference array(elements ? PyArray_FROM_OT(value, NPY_OBJECT) : PyArray_FROM_O(value));
+  if (!array) return InvalidArgument(TakeException().message());
+  auto* numpy = reinterpret_cast<PyArrayObject*>(array.get());
+  if (const auto datatype = DataTypeOf(numpy, expected)) {
+    return LentArray{std::move(array), *datatype};
+  }
+  const Reference name(PyObject_Str(reinterpret_cast<PyObject*>(PyArray_DESCR(numpy))));
+  const char* text = name ? PyUnicode_AsUTF8(name.get()) : nullptr;
+  PyErr_Clear();
+  return InvalidArgument(
+      Concat("no datatype carries arrays of ", text != nullptr ? text : "this kind"));
+}
+
+Result<Tensor> TensorOf(const LentArray& lent, Sharing sharing, Allocator& allocator) {
+  auto* numpy = reinterpret_cast<PyArrayObject*>(lent.array.get());
   if (static_cast<size_t>(PyArray_NDIM(numpy)) > Shape::kMaxRank) {
     return InvalidArgument(
         Concat("the array has ", PyArray_NDIM(numpy), " axes, at most ", Shape::kMaxRank, " fit"));
   }
-  Result<Slice> data = lent->datatype == DataType::kBytes ? BytesDataOf(numpy, allocator)
-                                                          : DataOf(numpy, sharing, allocator);
+  Result<Slice> data = lent.datatype == DataType::kBytes ? BytesDataOf(numpy, allocator)
+                                                         : DataOf(numpy, sharing, allocator);
   if (!data.ok()) return data.status();
-  return Tensor{.datatype = lent->datatype, .shape = ShapeOf(numpy), .data = *std::move(data)};
+  return Tensor{.datatype = lent.datatype, .shape = ShapeOf(numpy), .data = *std::move(data)};
 }
 
 }  // namespace despina::bindings

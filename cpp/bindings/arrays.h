@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "bindings/dlpack.h"
 #include "engine/definition.h"
 #include "engine/tensor.h"
 #include "memory/allocator.h"
@@ -31,10 +32,13 @@ enum class Sharing {
 };
 
 // `value` is an array, what lends its memory by DLPack or the buffer protocol, or what numpy makes
-// an array of. What is small or not row by row is copied, once; the engine's own memory, which
-// nobody can write to, never. The datatype is `expected` where the array can carry it; otherwise it
-// is the array's own, for the caller to refuse. INVALID_ARGUMENT for arrays that no datatype
-// carries.
-Result<Tensor> TensorOf(PyObject* value, DataType expected, Sharing sharing, Allocator& allocator);
+// an array of. The datatype is `expected` where the array can carry it; otherwise it is the array's
+// own, for the caller to refuse. INVALID_ARGUMENT for arrays that no datatype carries. Runs code of
+// the author's, and uses nothing of the engine's that this may end.
+Result<LentArray> Lent(PyObject* value, DataType expected);
+
+// What is small or not row by row is copied, once; the engine's own memory, which nobody can write
+// to, never. Runs no code of the author's.
+Result<Tensor> TensorOf(const LentArray& lent, Sharing sharing, Allocator& allocator);
 
 }  // namespace despina::bindings

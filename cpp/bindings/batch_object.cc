@@ -68,16 +68,22 @@ PyObject* RequestInputs(PyObject* self, void*) {
   RequestObject* object = AsRequest(self);
   if (Alive(object->batch) == nullptr) return nullptr;
   if (object->inputs != nullptr) return Py_NewRef(object->inputs);
-  Batch* batch = Unanswered(object);
-  if (batch == nullptr) return nullptr;
-  object->inputs = InputsOf(batch->request(object->index), batch->definition(), batch->allocator());
-  return Py_XNewRef(object->inputs);
+  Reference inputs(PyDict_New());
+  const Batch* batch = inputs ? Unanswered(object) : nullptr;
+  if (batch == nullptr || !AddInputs(inputs.get(), batch->request(object->index),
+                                     batch->definition(), batch->allocator())) {
+    return nullptr;
+  }
+  object->inputs = inputs.release();
+  return Py_NewRef(object->inputs);
 }
 
 PyObject* RequestParameters(PyObject* self, void*) {
-  Batch* batch = Unanswered(AsRequest(self));
+  Reference parameters(PyDict_New());
+  const Batch* batch = parameters ? Unanswered(AsRequest(self)) : nullptr;
   if (batch == nullptr) return nullptr;
-  return ParametersOf(batch->request(AsRequest(self)->index));
+  const Request& request = batch->request(AsRequest(self)->index);
+  return AddParameters(parameters.get(), request) ? parameters.release() : nullptr;
 }
 
 PyObject* RequestId(PyObject* self, void*) {
@@ -97,15 +103,20 @@ PyObject* RequestCancelled(PyObject* self, void*) {
                          batch->request(object->index).cancelled());
 }
 
+std::optional<Answered> AnsweredOf(const Batch* batch) {
+  if (batch == nullptr) return std::nullopt;
+  return Answered{batch->definition(), batch->allocator()};
+}
+
 // Gives a request what the author answers with: all of it or nothing. The batch, if that is
 // possible; null with an exception set.
 Batch* AddAnswer(RequestObject* object, PyObject* const* arguments, Py_ssize_t count,
                  PyObject* keywords) {
-  Batch* batch = Unanswered(object);
-  if (batch == nullptr) return nullptr;
-  auto answer = AnswerOf(batch->definition(), batch->allocator(), arguments, count, keywords);
+  if (Unanswered(object) == nullptr) return nullptr;
+  const auto find = [object] { return AnsweredOf(Unanswered(object)); };
+  auto answer = AnswerOf(find, arguments, count, keywords);
   if (!answer) return nullptr;
-  batch = Unanswered(object);
+  Batch* batch = Unanswered(object);
   if (batch == nullptr) return nullptr;
   for (auto& [output, tensor] : answer->outputs) {
     const Status added = batch->AddOutput(object->index, output, std::move(tensor));
@@ -246,11 +257,11 @@ void WithdrawUnanswered(Batch& batch) {
 // Splits what the author gives between the requests: all of it or nothing. The batch, if that is
 // possible; null with an exception set.
 Batch* ScatterOutputs(PyObject* self, PyObject* mapping) {
-  Batch* batch = Alive(AsBatch(self));
-  if (batch == nullptr) return nullptr;
-  const auto answer = AnswerOf(batch->definition(), batch->allocator(), mapping);
+  if (Alive(AsBatch(self)) == nullptr) return nullptr;
+  const auto find = [self] { return AnsweredOf(Alive(AsBatch(self))); };
+  const auto answer = AnswerOf(find, mapping);
   if (!answer) return nullptr;
-  batch = Alive(AsBatch(self));
+  Batch* batch = Alive(AsBatch(self));
   if (batch == nullptr) return nullptr;
   for (const auto& [output, tensor] : answer->outputs) {
     const Status split = batch->Scatter(output, tensor);

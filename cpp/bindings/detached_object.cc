@@ -48,17 +48,23 @@ PyObject* Id(PyObject* self, void*) {
 PyObject* Rows(PyObject* self, void*) { return PyLong_FromUnsignedLong(As(self)->rows); }
 
 PyObject* Parameters(PyObject* self, void*) {
-  const DetachedRequest* request = Unanswered(As(self));
-  return request != nullptr ? ParametersOf(request->request()) : nullptr;
+  Reference parameters(PyDict_New());
+  const DetachedRequest* request = parameters ? Unanswered(As(self)) : nullptr;
+  if (request == nullptr || !AddParameters(parameters.get(), request->request())) return nullptr;
+  return parameters.release();
 }
 
 PyObject* Inputs(PyObject* self, void*) {
   DetachedObject* object = As(self);
   if (object->inputs != nullptr) return Py_NewRef(object->inputs);
-  const DetachedRequest* request = Unanswered(object);
-  if (request == nullptr) return nullptr;
-  object->inputs = InputsOf(request->request(), request->definition(), request->allocator());
-  return Py_XNewRef(object->inputs);
+  Reference inputs(PyDict_New());
+  const DetachedRequest* request = inputs ? Unanswered(object) : nullptr;
+  if (request == nullptr ||
+      !AddInputs(inputs.get(), request->request(), request->definition(), request->allocator())) {
+    return nullptr;
+  }
+  object->inputs = inputs.release();
+  return Py_NewRef(object->inputs);
 }
 
 PyObject* Cancelled(PyObject* self, void*) {
@@ -70,11 +76,15 @@ PyObject* Cancelled(PyObject* self, void*) {
 // null with an exception set.
 DetachedRequest* AddAnswer(DetachedObject* object, PyObject* const* arguments, Py_ssize_t count,
                            PyObject* keywords) {
-  DetachedRequest* request = Unanswered(object);
-  if (request == nullptr) return nullptr;
-  auto answer = AnswerOf(request->definition(), request->allocator(), arguments, count, keywords);
+  if (Unanswered(object) == nullptr) return nullptr;
+  const auto find = [object]() -> std::optional<Answered> {
+    const DetachedRequest* request = Unanswered(object);
+    if (request == nullptr) return std::nullopt;
+    return Answered{request->definition(), request->allocator()};
+  };
+  auto answer = AnswerOf(find, arguments, count, keywords);
   if (!answer) return nullptr;
-  request = Unanswered(object);
+  DetachedRequest* request = Unanswered(object);
   if (request == nullptr) return nullptr;
   for (auto& [output, tensor] : answer->outputs) {
     const Status added = request->AddOutput(output, std::move(tensor));

@@ -238,7 +238,10 @@ Result<LentArray> ArrayOver(const LentTensor& tensor, Reference owner) {
   Result<Shape> shape = ShapeOf(tensor);
   if (!shape.ok()) return shape.status();
   const std::optional<uint64_t> bytes = ByteSize(carried->datatype, *shape);
-  if (!bytes) return InvalidArgument(Concat("no tensor has the shape ", ToText(*shape)));
+  if (!bytes || *bytes > static_cast<uint64_t>(INT64_MAX)) {
+    return InvalidArgument(Concat("no tensor has the shape ", ToText(*shape)));
+  }
+  if (*bytes > 0 && tensor.data == nullptr) return InvalidArgument("the tensor has no memory");
   std::optional<Strides> strides;
   std::byte* data = nullptr;
   if (*bytes > 0) {

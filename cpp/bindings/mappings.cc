@@ -74,30 +74,25 @@ Result<Parameter> ParameterOf(PyObject* name, PyObject* value) {
   return parameter;
 }
 
-PyObject* InputsOf(const Request& request, const ModelDefinition& model, Allocator& allocator) {
-  Reference inputs(PyDict_New());
-  if (!inputs) return nullptr;
+bool AddInputs(PyObject* dict, const Request& request, const ModelDefinition& model,
+               Allocator& allocator) {
   for (size_t i = 0; i < request.inputs.size(); ++i) {
     if (!request.inputs[i]) continue;
     const Reference array(AlignedArrayOf(*request.inputs[i], allocator));
     const char* name = model.inputs[i].name.c_str();
-    if (!array || PyDict_SetItemString(inputs.get(), name, array.get()) != 0) return nullptr;
+    if (!array || PyDict_SetItemString(dict, name, array.get()) != 0) return false;
   }
-  return inputs.release();
+  return true;
 }
 
-PyObject* ParametersOf(const Request& request) {
-  Reference parameters(PyDict_New());
-  if (!parameters) return nullptr;
+bool AddParameters(PyObject* dict, const Request& request) {
   for (const Parameter& each : request.parameters) {
     const Reference value(ValueOf(each));
     const Reference name(PyUnicode_DecodeUTF8(
         each.name.data(), static_cast<Py_ssize_t>(each.name.size()), "replace"));
-    if (!value || !name || PyDict_SetItem(parameters.get(), name.get(), value.get()) != 0) {
-      return nullptr;
-    }
+    if (!value || !name || PyDict_SetItem(dict, name.get(), value.get()) != 0) return false;
   }
-  return parameters.release();
+  return true;
 }
 
 }  // namespace despina::bindings

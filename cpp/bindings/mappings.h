@@ -25,8 +25,10 @@ Reference ItemsOf(PyObject* mapping);
 // A custom parameter. INVALID_ARGUMENT for what none can be.
 Result<Parameter> ParameterOf(PyObject* name, PyObject* value);
 
-// New dicts, or null with an exception set.
-PyObject* InputsOf(const Request& request, const ModelDefinition& model, Allocator& allocator);
-PyObject* ParametersOf(const Request& request);
+// Fill in a new dict, which their callers make before they look for the request: the garbage
+// collector may run then, and with it code of the author's. False with an exception set.
+bool AddInputs(PyObject* dict, const Request& request, const ModelDefinition& model,
+               Allocator& allocator);
+bool AddParameters(PyObject* dict, const Request& request);
 
 }  // namespace despina::bindings

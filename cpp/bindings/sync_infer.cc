@@ -139,8 +139,9 @@ void FillInputs(Request& request, const py::dict& inputs, Allocator& allocator) 
       throw EngineError(InvalidArgument(
           Concat("unexpected inference input '", name, "' for model '", model.name, "'")));
     }
+    const Result<LentArray> lent = Lent(value.ptr(), model.inputs[*index].datatype);
     Result<Tensor> tensor =
-        TensorOf(value.ptr(), model.inputs[*index].datatype, Sharing::kCopy, allocator);
+        lent.ok() ? TensorOf(*lent, Sharing::kCopy, allocator) : Result<Tensor>(lent.status());
     if (!tensor.ok()) {
       throw EngineError(
           tensor.status().WithPrefix(Concat("input '", name, "' for model '", model.name, "': ")));

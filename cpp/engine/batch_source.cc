@@ -43,24 +43,26 @@ BatchSource::~BatchSource() {
   while (pushing_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
 }
 
-RequestChain BatchSource::Push(RequestChain chain) {
+BatchSource::GivenBack BatchSource::Push(RequestChain chain) {
   // Once the requests can be seen they may be answered, and then nothing but this keeps the source.
   pushing_.fetch_add(1, std::memory_order_relaxed);
   bool wake = false;
+  RequestChain cancelled;
   {
     std::lock_guard lock(mutex_);
     while (!chain.empty() && queue_.size() < max_size_ && !closed_) {
       std::unique_ptr<Request> request = chain.TakeFirst();
       Number(*request);
-      request->state.queued = true;
-      queue_.Append(std::move(request));
+      // Who cancels it from now on finds it in the queue.
+      request->state.queued = !request->cancelled();
+      (request->state.queued ? queue_ : cancelled).Append(std::move(request));
     }
     wake = sleepers_ > 0 && !queue_.empty();
   }
   // Without the lock: who wakes up needs it at once, and would go back to sleep over it.
   if (wake) changed_.notify_one();
   pushing_.fetch_sub(1, std::memory_order_release);
-  return chain;
+  return {.cancelled = std::move(cancelled), .refused = std::move(chain)};
 }
 
 std::optional<RequestChain> BatchSource::TryTake(TimePoint& until) {

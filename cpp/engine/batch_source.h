@@ -27,8 +27,14 @@ class BatchSource {
   BatchSource(const BatchSource&) = delete;
   BatchSource& operator=(const BatchSource&) = delete;
 
-  // Takes requests; gives back, in order, those that there is no room for.
-  RequestChain Push(RequestChain chain);
+  // What a Push() gives back, in order.
+  struct GivenBack {
+    // Numbered as the others, and not queued.
+    RequestChain cancelled;
+    // There is no room for them.
+    RequestChain refused;
+  };
+  GivenBack Push(RequestChain chain);
 
   // Waits for the next batch; nothing once the source is closed and empty. `idle` is called,
   // without a lock, before the caller is put to sleep over an empty queue.

@@ -45,7 +45,7 @@ class BatchSourceTest : public ::testing::Test {
     request->state.arrival = clock_.Now();
     RequestChain chain;
     chain.Append(std::move(request));
-    EXPECT_TRUE(source().Push(std::move(chain)).empty());
+    EXPECT_TRUE(source().Push(std::move(chain)).refused.empty());
   }
   static std::string Ids(const RequestChain& chain) {
     std::string ids;
@@ -68,7 +68,7 @@ TEST_F(BatchSourceTest, WithoutDynamicBatchingEachRequestRunsAlone) {
   definition_.batching.dynamic = false;
   RequestChain chain;
   for (const char* id : {"a", "b", "c"}) chain.Append(Row(id));
-  EXPECT_TRUE(source().Push(std::move(chain)).empty());
+  EXPECT_TRUE(source().Push(std::move(chain)).refused.empty());
   EXPECT_EQ(source().waiting(), 3u);
   EXPECT_EQ(TakeIds(), "a");
   EXPECT_EQ(TakeIds(), "b");
@@ -105,7 +105,7 @@ TEST_F(BatchSourceTest, GivesBackWhatItHasNoRoomFor) {
   definition_.batching.max_queue_size = 2;
   RequestChain chain;
   for (const char* id : {"a", "b", "c", "d"}) chain.Append(Row(id));
-  const RequestChain refused = source().Push(std::move(chain));
+  const RequestChain refused = source().Push(std::move(chain)).refused;
   EXPECT_EQ(Ids(refused), "cd");
   EXPECT_FALSE(refused.front()->state.queued);
   EXPECT_EQ(TakeIds(), "ab");
@@ -119,7 +119,7 @@ TEST_F(BatchSourceTest, CloseServesTheRestAtOnceAndThenEnds) {
   source().Close();
   RequestChain late;
   late.Append(Row("b"));
-  EXPECT_EQ(Ids(source().Push(std::move(late))), "b");
+  EXPECT_EQ(Ids(source().Push(std::move(late)).refused), "b");
   EXPECT_EQ(TakeIds(), "a");
   EXPECT_EQ(TakeIds(), "closed");
 }
@@ -251,7 +251,7 @@ TEST_F(BatchSourceTest, LosesNothingUnderManyThreads) {
         Request& at = *request;
         RequestChain chain;
         chain.Append(std::move(request));
-        ASSERT_TRUE(source().Push(std::move(chain)).empty());
+        ASSERT_TRUE(source().Push(std::move(chain)).refused.empty());
         if (n % 7 == 0 && source().Remove(at)) ++removed;
       }
     });

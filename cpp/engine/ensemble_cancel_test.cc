@@ -104,6 +104,24 @@ TEST_F(EnsembleCancelTest, EveryStepThatRunsIsToldOfTheCancellation) {
   EXPECT_NE(answer->response.status.message().find("heard it"), std::string::npos);
 }
 
+// As when a client goes in the round of the event loop that brought its request.
+TEST_F(EnsembleCancelTest, ARequestThatIsCancelledBeforeItIsQueuedDoesNotWait) {
+  Puppet puppet(AddUp);
+  Serve(Definition("a", 8), puppet.Factory());
+  Serve(Ensemble("e", {Step("a", {{"IN", "IN"}}, {{"OUT", "OUT"}})}));
+  server_.Send("a", Row(0));
+  puppet.Begun(1);
+  for (const char* model : {"a", "e"}) {
+    Request* request = server_.Add(server_.Make(model, Row(1)));
+    request->Cancel();
+    server_.submitter.Flush();
+    EXPECT_EQ(server_.answers.Next()->response.status.code(), Code::kCancelled);
+  }
+  EXPECT_EQ(server_.Counts("a").failures[static_cast<size_t>(FailureReason::kCanceled)], 1u);
+  puppet.Allow(1);
+  EXPECT_TRUE(server_.answers.Next()->response.status.ok());
+}
+
 // As when a client goes while its steps end.
 TEST_F(EnsembleCancelTest, ACancellationMeetsStepsThatEnd) {
   ModelDefinition member = Definition("a", 8);

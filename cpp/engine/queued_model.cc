@@ -8,6 +8,11 @@
 #include "base/text.h"
 
 namespace despina {
+namespace {
+
+Status Cancelled() { return {Code::kCancelled, "the request was cancelled"}; }
+
+}  // namespace
 
 // Where the instances report, and wait until all have: one that fails stops the others.
 class QueuedModel::Startup {
@@ -97,7 +102,7 @@ void QueuedModel::DropCancelled(RequestChain& batch) {
     Request* next = each->state.next;
     if (each->cancelled()) {
       std::unique_ptr<Request> dropped = batch.Take(*each);
-      dropped->response.status = Status(Code::kCancelled, "the request was cancelled");
+      dropped->response.status = Cancelled();
       Finish(std::move(dropped), turn);
     }
     each = next;
@@ -111,7 +116,12 @@ ModelCounts QueuedModel::Counts() const {
 }
 
 void QueuedModel::Enqueue(RequestChain chain, Turn& turn) {
-  RequestChain refused = source_.Push(std::move(chain));
+  auto [cancelled, refused] = source_.Push(std::move(chain));
+  while (!cancelled.empty()) {
+    std::unique_ptr<Request> request = cancelled.TakeFirst();
+    request->response.status = Cancelled();
+    Finish(std::move(request), turn);
+  }
   while (!refused.empty()) {
     std::unique_ptr<Request> request = refused.TakeFirst();
     const std::string prefix = RequestIdPrefix(request->id);
@@ -128,7 +138,7 @@ void QueuedModel::Cancel(Request& request) {
     if (executor != nullptr) executor->Cancelled(request);
     return;
   }
-  removed->response.status = Status(Code::kCancelled, "the request was cancelled");
+  removed->response.status = Cancelled();
   Turn turn;
   Finish(std::move(removed), turn);
 }

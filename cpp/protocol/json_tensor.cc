@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "protocol/data_type_dispatch.h"
 #include "protocol/json_text.h"
 

@@ -1,12 +1,12 @@
 #include "protocol/json_text.h"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+
+#include "base/utf8.h"
 
 namespace despina::protocol {
 namespace {
@@ -71,8 +71,6 @@ char* WriteShortest(Float value, char* out) {
 }
 
 }  // namespace
-
-bool IsUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
 
 size_t EscapedSize(std::string_view text) {
   size_t size = 0;

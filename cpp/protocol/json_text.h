@@ -9,8 +9,6 @@
 
 namespace despina::protocol {
 
-bool IsUtf8(std::string_view text);
-
 // The text as a JSON string, without the quotes: its size, and its characters. Returns the end of
 // what it wrote.
 size_t EscapedSize(std::string_view text);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from harness.answering import backend
 
-from despina import Server
+from despina import DespinaError, Server
 from despina_sdk import BackendError, Batch, Code, DetachedRequest
 
 ROW = np.arange(5000, dtype=np.float32)[np.newaxis]
@@ -189,6 +190,46 @@ def test_a_detached_request_ends_with_its_answer(use: Callable[[DetachedRequest]
     with pytest.raises(BackendError, match="request 'a' has been answered before") as caught:
         later(use)
     assert caught.value.code is Code.FAILED_PRECONDITION
+
+
+@pytest.mark.parametrize("second", [ROW, "no array"], ids=["right", "wrong"])
+def test_a_model_that_goes_while_its_answer_is_made_is_left_alone(second: Any) -> None:
+    """As where a watchdog gives a request up that its author's code still works on."""
+    detached: list[DetachedRequest] = []
+    errors: list[BackendError] = []
+    inside, unloaded = threading.Event(), threading.Event()
+
+    class Slow:
+        def __array__(self, *arguments: Any, **options: Any) -> np.ndarray:
+            inside.set()
+            assert unloaded.wait(20)
+            return ROW
+
+    def answer(request: DetachedRequest) -> None:
+        try:
+            request.complete({"Y": Slow(), "Z": second})
+        except BackendError as error:
+            errors.append(error)
+
+    def execute(batch: Batch) -> None:
+        detached.append(batch.requests[0].detach())
+
+    with Server(models={"m": backend(execute)}) as server:
+        parts = server.stream("m", {"X": ROW}, request_id="a")
+        asking = threading.Thread(target=lambda: pytest.raises(DespinaError, list, parts))
+        asking.start()
+        while not detached:
+            time.sleep(0.001)
+        answering = threading.Thread(target=answer, args=detached)
+        answering.start()
+        assert inside.wait(20)
+        detached[0].fail(BackendError(Code.DEADLINE_EXCEEDED, "too late"))
+        asking.join(20)
+        server.unload("m")
+        gc.collect()
+    unloaded.set()
+    answering.join(20)
+    assert [error.message for error in errors] == ["request 'a' has been answered before"]
 
 
 def test_what_a_detached_request_has_shown_stays() -> None:

@@ -143,11 +143,19 @@ class Loader:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
             self._engine.load(definition, model, backend.capabilities)
+            self._watch((definition.name, version), model)
         except BaseException:
             _close(model, source.name)
             raise
-        self._readiness.watch((definition.name, version), model)
         return Loaded(definition, model, metrics)
+
+    def _watch(self, version: tuple[str, int], model: Model) -> None:
+        try:
+            self._readiness.watch(version, model)
+        except BaseException:
+            self._readiness.forget(version)
+            self._engine.unload(*version)
+            raise
 
     def _load_ensemble(
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from despina.errors import DespinaError, reason
@@ -47,10 +48,11 @@ class Readiness:
             return
         watched = _Watched(model)
         with self._lock:
-            self._watched[version] = watched
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="readiness", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="readiness", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._watched[version] = watched
         self._ask(version, watched)
 
     def forget(self, version: Version) -> None:
@@ -80,7 +82,11 @@ class Readiness:
         with watched.lock:
             if watched.model is None:
                 return
+            started = time.monotonic()
             why = _answer(version, watched.model)
+            if (took := time.monotonic() - started) > ASK_SECONDS:
+                text = "model '%s' version %d took %.1f s to say whether it can serve: others wait"
+                logger.warning(text, *version, took)
             if bool(why) != bool(watched.why):
                 self._set_ready(*version, not why)
                 if not why:
@@ -96,7 +102,7 @@ def _answer(version: Version, model: Model) -> str:
         model.check_ready()
     except (BackendError, DespinaError) as error:
         return reason(error) or "it does not say why"
-    except Exception as error:
+    except BaseException as error:  # SystemExit too: a model cannot end the thread so
         logger.debug("model '%s' version %d cannot say", *version, exc_info=True)
         return reason(error)
     return ""

@@ -162,18 +162,25 @@ class ReferenceModel {
       : max_rows_(static_cast<uint32_t>(definition.max_batch_size)),
         batching_(definition.batching) {}
 
-  // Requests that come together. What finds no room is refused once the others are in.
+  // Requests that come together. What was cancelled on its way is answered, and what finds no room
+  // refused, once the others are in.
   void Push(const std::vector<Asked>& requests, TimePoint now) {
     size_t taken = 0;
+    std::vector<Asked> dropped;
     for (const Asked& each : requests) {
       if (queue_.size() == batching_.max_queue_size) break;
       if (last_.kind != each.kind) ++last_.run;
       last_.kind = each.kind;
-      queue_.push_back(each);
-      queue_.back().run = last_.run;
       order_.push_back(each.id);
       ++taken;
+      if (cancelled(each.id)) {
+        dropped.push_back(each);
+        continue;
+      }
+      queue_.push_back(each);
+      queue_.back().run = last_.run;
     }
+    for (const Asked& each : dropped) Finish(each, Code::kCancelled, now);
     for (size_t i = taken; i < requests.size(); ++i) {
       CountFailure(requests[i], FailureReason::kRejected, now);
       answers_.push_back({requests[i].id, Code::kUnavailable});
@@ -192,7 +199,7 @@ class ReferenceModel {
   }
   bool cancelled(uint64_t id) const { return cancelled_.contains(id); }
 
-  // An instance asks for work. What was cancelled on its way into the queue is not run.
+  // An instance asks for work.
   Next TakeNext(TimePoint now) {
     while (!queue_.empty()) {
       const size_t take = HowMany(now);
@@ -201,10 +208,6 @@ class ReferenceModel {
       for (size_t i = 0; i < take; ++i) {
         Asked asked = queue_.front();
         queue_.pop_front();
-        if (cancelled(asked.id)) {
-          Finish(asked, Code::kCancelled, now);
-          continue;
-        }
         asked.begun = now;
         given_.insert(asked.id);
         batch.push_back(asked);
