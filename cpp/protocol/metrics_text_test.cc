@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -95,7 +95,7 @@ TEST(MetricsTextTest, GivesWhatBackendsCount) {
   };
   get("cups_total", MetricKind::kCounter, {}, {{"of", "tea"}})->Add(2.5);
   get("cups_total", MetricKind::kCounter, {}, {{"of", "milk"}})->Add(1e21);
-  get("heat", MetricKind::kGauge, {}, {})->Set(-INFINITY);
+  get("heat", MetricKind::kGauge, {}, {})->Set(-std::numeric_limits<double>::infinity());
   const auto sizes = get("sizes", MetricKind::kHistogram, {0.1, 2}, {});
   for (const double size : {0.1, 1.0, 5.0}) sizes->Observe(size);
   const std::string text = MetricsText({}, std::nullopt, registry);
