@@ -98,7 +98,8 @@ class Instance {
     const Input x = request.input<float>(0);
     if (x.size() > 0 && x[0] < 0) Fail(request);
     if (x.size() > 0 && x[0] < 0) return;
-    if (Is("HearsNoCancellation") && x[0] == 9) std::this_thread::sleep_for(milliseconds(1000));
+    const bool slow = Is("HearsNoCancellation") || Is("BlocksInACancellation");
+    if (slow && x[0] == 9) std::this_thread::sleep_for(milliseconds(1000));
     if (Is("ChokesOnOddBytes")) Choke(request);
     if (Is("NeverRecovers") && failed_) throw Error(DESPINA_INTERNAL, "has failed before");
     failed_ = true;
@@ -185,7 +186,7 @@ class Instance {
           0, {std::vector<float>(model_.scratch.begin(),
                                  model_.scratch.begin() + static_cast<std::ptrdiff_t>(x.size())),
               x.shape()});
-    } else if (Is("LeaksWhatIsRefused")) {
+    } else if (Is("LeaksWhatIsRefused") || Is("ReleasesNothing")) {
       Leak(request, x);
     } else {
       return false;
@@ -193,6 +194,7 @@ class Instance {
     return true;
   }
 
+  // What is given is released; what is refused is not.
   static void Leak(const despina::Request& request, const Input& x) {
     auto* values = std::make_unique<std::vector<float>>(x.begin(), x.end()).release();
     despina_tensor_owned owned{};
@@ -200,6 +202,7 @@ class Instance {
                     despina::FP32,  {DESPINA_DEVICE_CPU, 0}, x.size() * sizeof(float)};
     owned.owner = values;
     owned.release = [](despina_tensor_owned* self) {
+      if (Is("ReleasesNothing")) return;
       std::unique_ptr<std::vector<float>>(static_cast<std::vector<float>*>(self->owner));
     };
     const auto& raw = reinterpret_cast<despina_request* const&>(request);
@@ -229,6 +232,7 @@ using Plugin = despina::detail::Plugin<Model, Instance>;
 decltype(despina_backend_api::backend_create) create = nullptr;
 decltype(despina_backend_api::execute) execute = nullptr;
 
+void SleepWhenTold(despina_instance*, despina_request*) { SleepForEver(); }
 void ReturnUnanswered(despina_instance*, despina_batch*) {}
 void Throw(despina_instance*, despina_batch*) { throw std::runtime_error("crosses"); }
 
@@ -254,6 +258,7 @@ void Break(despina_backend_api& table) {
   create = table.backend_create;
   execute = table.execute;
   if (Is("LoadsOnce")) table.backend_create = CreateAnew;
+  if (Is("BlocksInACancellation")) table.request_cancelled = SleepWhenTold;
   if (Is("ReturnsUnanswered")) table.execute = ReturnUnanswered;
   if (Is("ThrowsAcrossTheInterface")) table.execute = Throw;
   if (Is("KeepsItsBatch")) table.execute = KeepTheBatch;
@@ -282,6 +287,7 @@ extern "C" __attribute__((visibility("default"))) int broken_use() { return Brok
 extern "C" __attribute__((visibility("default"))) despina_code despina_backend_entry(
     const despina_host_api* host, despina_backend_api* out, despina_error* error) {
   if (Is("CrashesInItsEntry")) std::abort();
+  if (Is("NeverLoads")) SleepForEver();
   const despina_code code = Plugin::Entry(host, out, error, Fault(), "");
   Break(*out);
   return code;

@@ -66,7 +66,7 @@ class Instance {
       first.give(0, Make(model_, values, x.shape()));
       throw despina::Error(DESPINA_NOT_FOUND, "failed after it has given");
     }
-    if (what == "forget") {
+    if (what == "forget" || what == "answer when cancelled") {
       const despina::Request detached = first.detach();
       detached.give(0, Make(model_, values, x.shape()));
       return;
@@ -92,6 +92,13 @@ class Instance {
   }
 
   void cancelled(despina::Request request) {
+    const auto wanted = request.parameter("do");
+    if (wanted && despina::View(wanted->value.as_text) == "answer when cancelled") {
+      const auto x = request.input<float>(0);
+      request.complete();
+      // What is told of a cancellation may look at its request to the end.
+      model_.sizes.observe(x[0] - request.input<float>(0)[0]);
+    }
     model_.level.add(static_cast<double>(request.rows()));
   }
 

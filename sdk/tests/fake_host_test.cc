@@ -69,6 +69,15 @@ int Run() {
   CHECK(left.detached && !left.Wait(std::chrono::milliseconds(1)));
   instance.Cancel(left);
   CHECK(State::Get().metrics["level"] == 8);
+
+  FakeRequest answered;
+  answered.parameters = {{"do", "answer when cancelled"}};
+  answered.inputs = one.inputs;
+  instance.Execute({&answered});
+  instance.Cancel(answered);
+  CHECK(answered.Wait() && answered.code == DESPINA_OK);
+  CHECK(State::Get().metrics["level"] == 8 && answered.lent.empty());
+  CHECK(State::Get().errors.size() == 1);
   left.outputs.clear();
   CHECK(State::Get().given == State::Get().released);
   CHECK(State::Get().metrics["made_total"] == State::Get().metrics["released_total"]);

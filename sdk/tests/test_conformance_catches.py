@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 BROKEN_BACKENDS = Path(__file__).parent / "broken_backends.py"
-SECONDS = 120
+SECONDS = 300
 
 CAUGHT_BY = {
     "AnswersTwice": "test_no_request_is_answered_twice",

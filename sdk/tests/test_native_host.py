@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +27,7 @@ from despina_sdk.testing.answers import Reason  # noqa: E402
 from despina_sdk.testing.fakes import FakeBatch, FakeRequest  # noqa: E402
 from despina_sdk.testing.host import Host, StarvedRequest  # noqa: E402
 from despina_sdk.testing.memory import Block, Input  # noqa: E402
-from despina_sdk.testing.native import LibraryError, backend_class, load  # noqa: E402
+from despina_sdk.testing.native import LibraryError, _copy, backend_class, load  # noqa: E402
 from despina_sdk.testing.native_table import HostTable, NoCompilerError  # noqa: E402
 from despina_sdk.testing.sanitizer import NoToolsError, SanitizedBuild, shortened  # noqa: E402
 from despina_sdk.testing.symbols import symbols_of  # noqa: E402
@@ -102,15 +107,12 @@ ONE, TWO = [rows(1)], [rows(1), rows(2, 3)]
 def test_what_a_backend_gives_is_released_once_and_what_is_refused_stays_its_own(
     host: Host,
     metrics: LocalMetrics,
-    library: Path,
     what: str,
     inputs: list[dict[str, Array]],
     made: int,
 ) -> None:
     run(host, what, *inputs)
     assert made_and_released(metrics) == (made, made)
-    counts = load(library.resolve()).counts
-    assert counts.given == counts.released
 
 
 def test_what_is_given_to_a_request_without_memory_is_released(
@@ -175,6 +177,19 @@ def test_a_cancellation_is_told_while_the_request_is_not_answered(
     assert metrics.value("level", of="water") == 7
 
 
+def test_who_is_told_of_a_cancellation_may_look_at_the_request_after_its_answer(
+    host: Host, metrics: LocalMetrics
+) -> None:
+    (worker,) = host.start(host.load())
+    request = worker.request(rows(1))
+    request._parameters = {"do": "answer when cancelled"}
+    worker._lane.result("execute", worker.start(FakeBatch([request])))
+    worker.cancel(request)
+    assert request.answered
+    assert not request.refusals
+    assert metrics.value("level", of="water") == 8
+
+
 def test_readiness_is_asked(host: Host) -> None:
     with pytest.raises(BackendError, match="not today"):
         host.load().check_ready()
@@ -209,11 +224,117 @@ def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
 
 
 def test_without_a_compiler_the_kit_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name, **options: None)
+    monkeypatch.delenv("CMAKE_GENERATOR", raising=False)
     with pytest.raises(NoCompilerError, match="no C compiler .* is installed"):
         HostTable()
-    with pytest.raises(NoToolsError, match=r"not installed: cmake, c\+\+"):
+    with pytest.raises(NoToolsError, match=r"not installed: cmake, c\+\+, ninja or make"):
         SanitizedBuild(HERE, HERE, "twice", "libdespina_twice.so")
+
+
+def test_a_folder_that_may_not_be_looked_into_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "around" / "package" / "libdespina_alone.so"
+    path.parent.mkdir(parents=True)
+    path.write_text("a library")
+    (path.parent.parent / "beside").touch()
+    own = tmp_path / "own"
+    own.mkdir()
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError("part of the test")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert _copy(path, own).read_text() == "a library"
+
+
+def test_a_refusal_is_kept_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    (tmp_path / "package").mkdir()
+    path = tmp_path / "package" / "libdespina_refused.so"
+    path.write_text("no library")
+    refusals = []
+    for _ in range(2):
+        with pytest.raises(LibraryError) as caught:
+            load(path)
+        refusals.append(caught.value)
+    assert refusals[0] is refusals[1]
+    assert not list(temporary.iterdir())
+
+
+def test_what_builds_is_looked_for_beside_python_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("CMAKE_GENERATOR", raising=False)
+    searched = []
+
+    def which(name: str, path: str) -> str | None:
+        searched.append(path)
+        return name if name in ("cmake", "c++") else None
+
+    monkeypatch.setattr(shutil, "which", which)
+    with pytest.raises(NoToolsError, match="not installed: ninja or make$"):
+        SanitizedBuild(HERE, HERE, "twice", "libdespina_twice.so")
+    assert set(searched) == {f"/nowhere:{Path(sys.executable).parent}"}
+
+
+def a_compiler(folder: Path, script: str) -> str:
+    path = folder / "cc"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo no space left >&2; exit 1", "does not work: no space left"),
+        ("exit 0", "makes cannot be used: .*by_value.so"),
+    ],
+)
+def test_a_compiler_that_does_not_work_is_the_kit_s_affair(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
+) -> None:
+    monkeypatch.setenv("CC", a_compiler(tmp_path, script))
+    with pytest.raises(NoCompilerError, match=message):
+        HostTable()
+    case = isolated.Case(library, {}, ModelSpec("counted", "1", Path("1")), rows(1), "cpu", 5.0)
+    outcome = isolated.run("try", case)
+    assert re.search(message, outcome.not_tried)
+    assert not outcome.death
+
+
+def test_what_cannot_be_pickled_as_it_is_reaches_the_other_process(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    none: MappingProxyType[str, Any] = MappingProxyType({})
+    spec = ModelSpec("counted", "1", Path("1"), config=none, parameters=none)
+    case = isolated.Case(library, none, spec, MappingProxyType(rows(1)), "cpu", 5.0)
+    assert isolated.run("try", case) == isolated.Outcome()
+    assert not list(tmp_path.iterdir()), "left behind"
+
+
+def test_the_server_is_not_asked_about_another_library(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = EntryPoint("counting", "fractions:Fraction", "despina.backends")
+    monkeypatch.setattr(isolated, "entry_points", lambda **_: [point])
+    with pytest.raises(isolated.NotTriedError, match="is 'fractions:Fraction', under test is '/"):
+        isolated._require_this_one("counting", library)
+    monkeypatch.setattr(isolated, "entry_points", lambda **_: [])
+    assert not isolated._require_this_one("counting", library)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(3, "status 3"), (-11, "SIGSEGV"), (-40, "signal 40")]
+)
+def test_every_ending_of_a_process_has_a_text(status: int, text: str) -> None:
+    assert isolated._ending(status) == text
 
 
 def test_a_build_that_fails_is_shown(tmp_path: Path) -> None:
@@ -249,7 +370,8 @@ def test_a_process_that_does_not_end_is_ended(
     monkeypatch.setattr(isolated, "START_SECONDS", 0.1)
     spec = ModelSpec("counted", "1", Path("counted/1"))
     case = isolated.Case(library, {}, spec, rows(1), "cpu", 0.0)
-    assert isolated.run("try", case) == isolated.Outcome("", False)
+    for task in ("try", "serve"):
+        assert isolated.run(task, case).stuck == "the process has not ended after 0.1 s"
 
 
 def test_a_report_is_shortened_to_what_helps() -> None:

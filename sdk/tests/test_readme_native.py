@@ -39,6 +39,8 @@ CMAKE = """
 cmake_minimum_required(VERSION 3.25)
 project(my_plugin LANGUAGES CXX)
 find_package(DespinaSDK REQUIRED CONFIG)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${CMAKE_SOURCE_DIR}/lib")
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY_DEBUG "${CMAKE_SOURCE_DIR}/lib")
 despina_add_backend(twice SOURCES src/twice.cc PACKAGE my_plugin)
 """
 
@@ -90,7 +92,11 @@ def test_the_build_for_the_sanitizers_leaves_the_author_s_library_where_it_is(
     project: Path, report: str
 ) -> None:
     link = os.readlink(project / "my_plugin" / "libdespina_twice.so")
-    assert Path(link).resolve() == (project / "build" / "libdespina_twice.so").resolve()
+    built = project / "lib" / "libdespina_twice.so"
+    assert Path(link).resolve() == built.resolve()
+    assert b"__asan_init" not in built.read_bytes()
+    (sanitized,) = (project / ".pytest_cache").rglob("libdespina_twice.so")
+    assert b"__asan_init" in sanitized.read_bytes()
 
 
 @pytest.mark.parametrize(

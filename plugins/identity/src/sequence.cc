@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <despina/backend.hpp>
+#include <exception>
+#include <new>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -92,6 +94,10 @@ class Instance {
         Advance(rows, row, end, sums);
       } catch (const despina::Error& error) {
         request.fail(error);
+      } catch (const std::bad_alloc&) {
+        request.fail({DESPINA_RESOURCE_EXHAUSTED, "out of memory"});
+      } catch (const std::exception& error) {
+        request.fail({DESPINA_INTERNAL, error.what()});
       }
       row = end;
     }

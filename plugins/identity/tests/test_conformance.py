@@ -44,7 +44,7 @@ class Repeated:
     """A model of the decoupled ones."""
 
     slow: ClassVar[dict[str, Array]] = elements([7] * 200, delay=5)
-    cancel_seconds = 0.2
+    cancel_seconds = 0.3
     fails_on: ClassVar[dict[str, Array]] = {**elements([1, 2]), "DELAY": np.array([], np.uint32)}
     expected_parts: ClassVar[Sequence[dict[str, Array]]] = (
         {"OUT": np.array([4], np.int32), "IDX": np.array([0], np.uint32)},

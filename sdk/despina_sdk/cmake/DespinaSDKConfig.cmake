@@ -1,6 +1,6 @@
 # find_package(DespinaSDK CONFIG): the headers of backends, and the way to build one.
 #
-# Found with -DDespinaSDK_DIR=$(python -m despina_sdk.cmake), or, where scikit-build-core builds
+# Found with "-DDespinaSDK_DIR=$(python -m despina_sdk.cmake)", or, where scikit-build-core builds
 # the backend, without a word.
 include_guard()
 
@@ -19,7 +19,8 @@ endif()
 # the package's sources, for editable installations.
 #
 # With -DDESPINA_SANITIZE=address,undefined (what -fsanitize takes) it is built for the sanitizers,
-# is put nowhere else, and there is the target despina_runner, which runs it: despina_sdk.testing.
+# lies in the folder despina of the build, whatever the project says of its libraries, and nowhere
+# else; beside it is the target despina_runner, which runs it: despina_sdk.testing.
 function(despina_add_backend name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "PACKAGE;VERSION" "SOURCES")
   if(NOT arg_SOURCES OR arg_UNPARSED_ARGUMENTS)
@@ -75,6 +76,15 @@ endfunction()
 
 function(despina_sanitize target)
   set(flags -fsanitize=${DESPINA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g)
-  target_compile_options(${target} PRIVATE ${flags})
+  target_compile_options(${target} PRIVATE ${flags} -O1)
   target_link_options(${target} PRIVATE ${flags})
+  # A project may name folders of its own, for all builds or for one kind of them: another build's
+  # library may lie there.
+  foreach(kind LIBRARY RUNTIME)
+    foreach(config "" ${CMAKE_BUILD_TYPE} ${CMAKE_CONFIGURATION_TYPES})
+      string(TOUPPER "${kind}_OUTPUT_DIRECTORY_${config}" property)
+      string(REGEX REPLACE "_$" "" property "${property}")
+      set_target_properties(${target} PROPERTIES ${property} "${CMAKE_BINARY_DIR}/despina")
+    endforeach()
+  endforeach()
 endfunction()

@@ -172,6 +172,21 @@ class Worker:
                 limit = f"{self._host.time_limit:g} s"
                 raise UnansweredError(f"'{each.id}' was detached and not answered in {limit}")
 
+    def cancel(self, request: FakeRequest) -> None:
+        """Has the client of a request go, of which the backend may be told.
+
+        Raises:
+            BlockedError: it does not return from that.
+        """
+        lane = Lane("canceller", self._host.time_limit)
+        try:
+            lane.call("the cancellation of a request", setattr, request, "cancelled", True)
+        except BlockedError:
+            self._lane.blocked = True  # for the host, which closes nothing that is stuck
+            raise
+        finally:
+            lane.close()
+
     def close(self) -> None:
         """Closes the instance, on its thread, and ends the thread."""
         instance, self._instance = self._instance, None

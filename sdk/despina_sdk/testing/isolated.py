@@ -14,11 +14,13 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 from despina_sdk.backend import ModelSpec
 from despina_sdk.metrics import LocalMetrics
+from despina_sdk.native import NativeBackend
 from despina_sdk.tensors import Array
 from despina_sdk.testing.host import Host
 from despina_sdk.testing.native import LibraryError, backend_class
@@ -31,6 +33,12 @@ CALLS = 8
 """Of the backend that a process may make, each with the time limit of the tests."""
 LINES = 20
 """Of what a process has written that are shown."""
+LOADED = "loaded"
+"""The file that a process makes when the library is loaded."""
+
+
+class NotTriedError(Exception):
+    """A task cannot be done here, for a reason that is not the library's."""
 
 
 @dataclass(frozen=True)
@@ -61,50 +69,83 @@ class Outcome:
     Attributes:
         death: what it died of, and what it wrote; empty if it did not die.
         thrown: whether an exception that left the library was the reason.
+        stuck: that it had to be ended, and its task did not get far enough for the tests to go on;
+            empty if not so.
+        not_tried: why its task was not done; empty if it was.
         result: what its task has given back.
     """
 
-    death: str
-    thrown: bool
+    death: str = ""
+    thrown: bool = False
+    stuck: str = ""
+    not_tried: str = ""
     result: Any = None
 
 
 def run(task: str, case: Case) -> Outcome:
     """Runs a task of ``TASKS`` in a process of its own.
 
-    One that does not end is ended, which is not its death: the tests see by themselves which call
-    does not return.
+    One that does not end is ended, which is not its death: once the library is loaded, the tests
+    see by themselves which call does not return.
     """
-    plain = replace(case.spec, metrics=LocalMetrics())
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="despina-") as name:
         folder = Path(name)
-        (folder / "case").write_bytes(pickle.dumps(replace(case, spec=plain)))
-        command = [sys.executable, "-m", "despina_sdk.testing.isolated", task, name]
-        # What is freed does not look as if it could still be used.
-        environment = {**os.environ, "MALLOC_PERTURB_": "85"}
+        (folder / "case").write_bytes(pickle.dumps(_plain(case)))
+        # As this process imports, not from the folder that it happens to be in.
+        command = [sys.executable, "-P", "-m", "despina_sdk.testing.isolated", task, name]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
+            "TMPDIR": name,  # the process ends without tidying up
+            "MALLOC_PERTURB_": "85",  # what is freed does not look as if it could still be used
+        }
         timeout = START_SECONDS + CALLS * case.time_limit
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=timeout, env=environment, check=False
             )
         except subprocess.TimeoutExpired:
-            return Outcome("", False)
-        written = done.stderr.decode(errors="replace").strip()
+            if (folder / LOADED).exists():
+                return Outcome()
+            return Outcome(stuck=f"the process has not ended after {timeout:g} s")
         if done.returncode == 0:
-            return Outcome("", False, pickle.loads((folder / "result").read_bytes()))
-    how = f"status {done.returncode}"
-    if done.returncode < 0:
-        how = signal.Signals(-done.returncode).name
-    text = "\n".join([f"the process ended with {how}", *written.splitlines()[-LINES:]])
+            not_tried, result = pickle.loads((folder / "result").read_bytes())
+            return Outcome(not_tried=not_tried, result=result)
+    written = done.stderr.decode(errors="replace").strip()
+    how = f"the process ended with {_ending(done.returncode)}"
+    text = "\n".join([how, *written.splitlines()[-LINES:]])
     return Outcome(text, re.search(r"terminate called .*throwing", written) is not None)
+
+
+def _plain(case: Case) -> Case:
+    """The same, of what can be pickled."""
+    spec = replace(
+        case.spec,
+        parameters=dict(case.spec.parameters),
+        config=dict(case.spec.config),
+        metrics=LocalMetrics(),
+    )
+    return replace(case, options=dict(case.options), spec=spec, sample=dict(case.sample))
+
+
+def _ending(status: int) -> str:
+    """How a process has ended, as one would say it."""
+    try:
+        return signal.Signals(-status).name
+    except ValueError:  # it has ended by itself, or with a signal that has no name
+        return f"status {status}" if status > 0 else f"signal {-status}"
 
 
 def try_sample(case: Case, folder: Path) -> None:
     """What the tests do first, in the same way."""
     try:
         tested = backend_class(case.library)
-    except (LibraryError, NoCompilerError):
+    except NoCompilerError as error:
+        raise NotTriedError(str(error)) from None
+    except LibraryError:
         return  # a test says so
+    finally:
+        (folder / LOADED).touch()
 
     def make_host() -> Host:
         return Host(tested, case.options, case.spec, device=case.device, time_limit=case.time_limit)
@@ -117,7 +158,8 @@ def serve_sample(case: Case, folder: Path) -> list[dict[str, Array]] | str:
     from despina import DespinaError, Server
 
     name = backend_class(case.library).name
-    _write_model(case, name, folder / "models")
+    installed = _require_this_one(name, case.library)
+    _write_model(case, name, folder / "models", installed)
     options = [f"{name},{key}={value}" for key, value in case.options.items()]
     try:
         with Server(folder / "models", backend_config=options) as server:
@@ -126,10 +168,24 @@ def serve_sample(case: Case, folder: Path) -> list[dict[str, Array]] | str:
         return str(error)
 
 
-def _write_model(case: Case, backend: str, repository: Path) -> None:
-    """Makes a repository of the one model."""
-    from importlib.metadata import entry_points
+def _require_this_one(backend: str, library: Path) -> bool:
+    """Whether an installed distribution offers the backend.
 
+    Raises:
+        NotTriedError: it is another file: the server would take that one.
+    """
+    for point in entry_points(group="despina.backends", name=backend):
+        named = point.load()
+        file = named.path().resolve() if isinstance(named, NativeBackend) else point.value
+        if file != library.resolve():
+            text = f"the server's backend '{backend}' is '{file}', under test is '{library}'"
+            raise NotTriedError(text)
+        return True
+    return False
+
+
+def _write_model(case: Case, backend: str, repository: Path, installed: bool) -> None:
+    """Makes a repository of the one model, with the library where it is not installed."""
     from despina.config.load import config_from_dict, config_to_text
 
     spec = case.spec
@@ -161,7 +217,7 @@ def _write_model(case: Case, backend: str, repository: Path) -> None:
         (folder / spec.version).symlink_to(spec.path.resolve())
     else:
         (folder / spec.version).mkdir()
-    if not entry_points(group="despina.backends", name=backend):
+    if not installed:
         (folder / f"libdespina_{backend}.so").symlink_to(case.library.resolve())
 
 
@@ -172,8 +228,12 @@ def main() -> None:
     """Runs the task, and ends without waiting for what is stuck."""
     folder = Path(sys.argv[2])
     case = pickle.loads((folder / "case").read_bytes())
-    result = TASKS[sys.argv[1]](case, folder)
-    (folder / "result").write_bytes(pickle.dumps(result))
+    not_tried, result = "", None
+    try:
+        result = TASKS[sys.argv[1]](case, folder)
+    except NotTriedError as error:
+        not_tried = str(error)
+    (folder / "result").write_bytes(pickle.dumps((not_tried, result)))
     sys.stdout.flush()
     os._exit(0)
 

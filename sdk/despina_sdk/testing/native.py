@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -28,7 +29,6 @@ from despina_sdk.testing.fakes import FakeRequest
 from despina_sdk.testing.native_requests import (
     MAX_RANK,
     BatchHandle,
-    Counts,
     RequestHandle,
     code_of,
 )
@@ -46,7 +46,6 @@ class Library:
         api: what it offers.
         name: of its backend.
         capabilities: that it declares.
-        counts: the tensors that it has given.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,25 +56,28 @@ class Library:
             NoCompilerError: as ``HostTable``.
         """
         self.table = _table()
-        self.counts = Counts()
+        self._folder = tempfile.TemporaryDirectory(prefix="despina-")
         try:
-            self._folder = tempfile.TemporaryDirectory(prefix="despina-")
-            own = _copy(path, Path(self._folder.name))
-            self._library = ctypes.CDLL(str(own), os.RTLD_NOW | os.RTLD_LOCAL)
-            entry = abi.Entry((abi.ENTRY, self._library))
-        except (OSError, AttributeError) as cause:
+            self.api = self._shake_hands(path)
+        except (OSError, AttributeError, LibraryError) as cause:
+            self._folder.cleanup()
             raise LibraryError(f"library '{path}': {cause}") from None
-        self.api = abi.BackendApi(struct_size=ctypes.sizeof(abi.BackendApi))
-        error = abi.Error()
-        if entry(self.table.api, self.api, error):
-            raise LibraryError(f"library '{path}': {error.message.decode(errors='replace')}")
-        if reason := _refusal(self.api):
-            raise LibraryError(f"library '{path}': {reason}")
         self.name = abi.decoded(self.api.name)
         self.capabilities = Capability.NONE
         for capability, bit in abi.CAPABILITIES.items():
             if self.api.capabilities & bit:
                 self.capabilities |= capability
+
+    def _shake_hands(self, path: Path) -> abi.BackendApi:
+        own = _copy(path, Path(self._folder.name))
+        self._library = ctypes.CDLL(str(own), os.RTLD_NOW | os.RTLD_LOCAL)
+        entry = abi.Entry((abi.ENTRY, self._library))
+        api, error = abi.BackendApi(struct_size=ctypes.sizeof(abi.BackendApi)), abi.Error()
+        if entry(self.table.api, api, error):
+            raise LibraryError(error.message.decode(errors="replace"))
+        if reason := _refusal(api):
+            raise LibraryError(reason)
+        return api
 
     def call(self, name: str, *arguments: Any) -> None:
         """Calls a function that gives a code.
@@ -106,13 +108,18 @@ def _copy(path: Path, folder: Path) -> Path:
     A server in the same process may have loaded that, and a backend knows one host only. What lies
     around the original is linked, for what it looks for relative to itself.
     """
-    package = folder / path.parent.name
+    package = folder / (path.parent.name or "package")
     package.mkdir()
-    for around, place in ((path.parent, package), (path.parent.parent, folder)):
-        for each in around.iterdir():
-            if each not in (path, path.parent):
-                (place / each.name).symlink_to(each)
+    _link(path.parent, package, path)
+    with suppress(OSError):  # it is another's folder: not all of it may be for us
+        _link(path.parent.parent, folder, path.parent)
     return Path(shutil.copy(path, package))
+
+
+def _link(around: Path, place: Path, itself: Path) -> None:
+    for each in around.iterdir():
+        if each != itself:
+            (place / each.name).symlink_to(each)
 
 
 def _refusal(api: abi.BackendApi) -> str:
@@ -141,14 +148,26 @@ def _table() -> HostTable:
     return HostTable()
 
 
-@cache
 def load(path: Path) -> Library:
     """The library in this file, loaded when it is first asked for.
 
     Raises:
         LibraryError: it is refused, and why.
+        NoCompilerError: as ``HostTable``.
     """
-    return Library(path)
+    loaded = _loaded(path)
+    if isinstance(loaded, LibraryError):
+        raise loaded
+    return loaded
+
+
+@cache
+def _loaded(path: Path) -> Library | LibraryError:
+    """Loads it once, whether it is taken or not."""
+    try:
+        return Library(path)
+    except LibraryError as refusal:
+        return refusal.with_traceback(None)
 
 
 class NativeBackendUnderTest(Backend):
@@ -285,7 +304,7 @@ class _NativeInstance(Instance):
                 forgotten.drop()
 
     def _lend(self, request: FakeRequest) -> RequestHandle:
-        return RequestHandle(request, self._signature, self._library.counts)
+        return RequestHandle(request, self._signature)
 
     def _add(self, each: Any) -> int:
         self._numbers.append(self._handles.add(each))

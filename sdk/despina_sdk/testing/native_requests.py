@@ -20,28 +20,13 @@ from despina_sdk.testing.memory import Block, Input, array_of
 MAX_RANK = 16
 
 
-class Counts:
-    """The tensors that a library has given.
-
-    Attributes:
-        given: taken over by the host.
-        released: of those, as nobody reads them any more.
-    """
-
-    def __init__(self) -> None:
-        """Nothing yet."""
-        self.given = self.released = 0
-
-
 class Given:
     """A tensor that a backend has given, until the last answer with it is read."""
 
-    def __init__(self, owned: abi.TensorOwned, counts: Counts) -> None:
+    def __init__(self, owned: abi.TensorOwned) -> None:
         """Takes it over."""
         self._owned = abi.TensorOwned.from_buffer_copy(owned)
-        self._counts = counts
         self._readers = 0
-        counts.given += 1
 
     def retain(self) -> None:
         """Someone more reads it."""
@@ -51,7 +36,6 @@ class Given:
         """Someone has read it; the last one releases it."""
         self._readers -= 1
         if self._readers <= 0:
-            self._counts.released += 1
             self._owned.release(ctypes.addressof(self._owned))
 
 
@@ -86,9 +70,9 @@ class RequestHandle:
         cancelling: how many calls of ``request_cancelled`` with it run.
     """
 
-    def __init__(self, request: FakeRequest, signature: Signature, counts: Counts) -> None:
+    def __init__(self, request: FakeRequest, signature: Signature) -> None:
         """Of one execution."""
-        self.request, self.signature, self.counts = request, signature, counts
+        self.request, self.signature = request, signature
         self.cancelling = 0
         self._detached: Any = None
         self._inputs: dict[int, Input] = {}
@@ -159,7 +143,7 @@ class RequestHandle:
         datatype, array = read_given(owned)
         self.writable()
         name = self._checked(index, datatype, array)
-        given = Given(owned, self.counts)
+        given = Given(owned)
         self.put(name, Output(array, given=given))
         if datatype == "BYTES":  # copied
             self._outputs[name].drop()
@@ -319,7 +303,7 @@ class BatchHandle:
         self.batch._require_alive()
         datatype, array = read_given(owned)
         parts = self._split(index, datatype, array)
-        given = Given(owned, self._requests[0].counts)
+        given = Given(owned)
         given.retain()  # while it is handed out
         for handle, name, part in parts:
             handle.put(name, Output(part, given=given if datatype != "BYTES" else None))

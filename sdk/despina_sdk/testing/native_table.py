@@ -35,6 +35,10 @@ class NoCompilerError(RuntimeError):
     """The kit needs a C compiler for native backends, and there is none."""
 
 
+class CompilerError(NoCompilerError):
+    """What the C compiler should have made for the kit is not there, or cannot be loaded."""
+
+
 class ModelMetrics:
     """What ``despina_metrics`` stands for: the metrics of one model.
 
@@ -68,7 +72,7 @@ class HostTable:
         """Makes it.
 
         Raises:
-            NoCompilerError: there is no C compiler.
+            NoCompilerError: there is no C compiler, or none that works.
         """
         self.handles = Handles()
         self._kept: list[Any] = []
@@ -345,15 +349,23 @@ def _compiled_by_value() -> ctypes.CDLL:
     """The functions of ``by_value.c``.
 
     Raises:
-        NoCompilerError: there is no C compiler.
+        NoCompilerError: there is no C compiler, or none that works.
     """
     names = (os.environ.get("CC", "cc"), "gcc", "clang")
     compiler = next(filter(None, map(shutil.which, names)), None)
     if compiler is None:
         raise NoCompilerError(f"no C compiler ({', '.join(names)}) is installed")
     source = Path(__file__).with_name("by_value.c")
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "by_value.so"
-        command = [compiler, "-std=c11", "-shared", "-fPIC", f"-I{include_folder()}"]
-        subprocess.run([*command, "-o", str(library), str(source)], check=True)
-        return ctypes.CDLL(str(library))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            library = Path(folder) / "by_value.so"
+            command = [compiler, "-std=c11", "-shared", "-fPIC", f"-I{include_folder()}"]
+            command += ["-o", str(library), str(source)]
+            subprocess.run(command, check=True, capture_output=True, text=True)
+            return ctypes.CDLL(str(library))
+    except subprocess.CalledProcessError as failure:
+        text = f"the C compiler '{compiler}' does not work: {failure.stderr.strip()}"
+        raise CompilerError(text) from None
+    except OSError as error:  # such as a folder of which nothing may be executed
+        text = f"what the C compiler '{compiler}' makes cannot be used: {error}"
+        raise CompilerError(text) from None

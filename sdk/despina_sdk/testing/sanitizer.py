@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -9,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +28,12 @@ SANITIZERS = "address,undefined"
 RUNNER = "despina_runner"
 JOBS = 2
 BUILD_SECONDS = 1800.0
-RUN_SECONDS = 300.0
+SLOWDOWN = 5.0
+"""Of code that the sanitizers watch: the answer to a request may take that much longer."""
+START_SECONDS = 60.0
+"""For a run itself."""
+CALLS = 30
+"""Of the backend in a run, each with the time limit of the tests."""
 REPORT_LINES = 40
 FRAMES = 8
 """Of each stack in a report."""
@@ -52,9 +60,13 @@ class SanitizedBuild:
             library: the file's name.
 
         Raises:
-            NoToolsError: there is no CMake or no compiler.
+            NoToolsError: there is no CMake, no compiler, or nothing that CMake builds with.
         """
-        missing = [tool for tool in ("cmake", "c++") if shutil.which(tool) is None]
+        # CMake and Ninja may be installed beside Python, by pip.
+        self._path = os.pathsep.join([os.environ.get("PATH", os.defpath), _beside_python()])
+        missing = [tool for tool in ("cmake", "c++") if not self._which(tool)]
+        if not any(map(self._which, ("ninja", "make"))) and "CMAKE_GENERATOR" not in os.environ:
+            missing.append("ninja or make")
         if missing:
             raise NoToolsError(f"not installed: {', '.join(missing)}")
         self._source, self._target, self._library = source.resolve(), target, library
@@ -62,18 +74,22 @@ class SanitizedBuild:
         self._folder = cache / key
 
     def make(self) -> None:
-        """Builds the backend and the runner.
+        """Builds the backend and the runner; one process at a time.
 
         Raises:
             AssertionError: it cannot be built; with the output.
         """
-        self._call(
-            ["cmake", "-S", str(self._source), "-B", str(self._folder)]
-            + ["-DCMAKE_BUILD_TYPE=Debug", f"-DDESPINA_SANITIZE={SANITIZERS}"]
-            + [f"-DDespinaSDK_DIR={cmake_folder()}"]
-        )
-        targets = ["--target", self._target, RUNNER]
-        self._call(["cmake", "--build", str(self._folder), "-j", str(JOBS), *targets])
+        configure = ["cmake", "-S", str(self._source), "-B", str(self._folder)]
+        configure += ["-DCMAKE_BUILD_TYPE=Debug", f"-DDESPINA_SANITIZE={SANITIZERS}"]
+        configure += [f"-DDespinaSDK_DIR={cmake_folder()}"]
+        build = ["cmake", "--build", str(self._folder), "-j", str(JOBS)]
+        build += ["--target", self._target, RUNNER]
+        with _locked(self._folder.with_suffix(".lock")):
+            configured = (self._folder / "CMakeCache.txt").exists()
+            if self._which("ninja") and "CMAKE_GENERATOR" not in os.environ and not configured:
+                configure += ["-G", "Ninja"]
+            self._call(configure)
+            self._call(build)
 
     def run(self, case: Case, signature: Signature, samples: Sequence[Tensors]) -> str:
         """Runs it with the samples.
@@ -87,32 +103,58 @@ class SanitizedBuild:
             What was found; empty if nothing was.
         """
         library, runner = self._built(self._library), self._built(RUNNER)
-        path = self._folder / f"{self._target}.case"
-        path.write_bytes(b"".join(_records(case, library, signature, samples)))
-        try:
-            done = subprocess.run(
-                [str(runner), str(path)],
-                capture_output=True,
-                timeout=RUN_SECONDS,
-                env={**os.environ, **ENVIRONMENT},
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"the runner has not ended after {RUN_SECONDS:g} s"
+        # What is loaded before the sanitizers' own library makes them give up.
+        environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"} | ENVIRONMENT
+        timeout = START_SECONDS + CALLS * case.time_limit
+        with tempfile.NamedTemporaryFile(prefix="despina-") as file:
+            file.write(b"".join(_records(case, library, signature, samples)))
+            file.flush()
+            try:
+                done = subprocess.run(
+                    [str(runner), file.name],
+                    capture_output=True,
+                    timeout=timeout,
+                    env=environment,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired:
+                return f"the runner has not ended after {timeout:g} s"
         written = (done.stdout + done.stderr).decode(errors="replace")
         return shortened(written) if done.returncode else ""
 
     def _built(self, name: str) -> Path:
-        found = next((path for path in self._folder.rglob(name) if path.is_file()), None)
-        assert found is not None, f"the build of '{self._source}' has made no '{name}'"
-        return found
+        # Where despina_add_backend() puts it: elsewhere there may be others of that name.
+        path = self._folder / "despina" / name
+        assert path.is_file(), f"the build of '{self._source}' has made no '{name}'"
+        return path
+
+    def _which(self, tool: str) -> str | None:
+        return shutil.which(tool, path=self._path)
 
     def _call(self, command: list[str]) -> None:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False
+            [self._which(command[0]) or command[0], *command[1:]],
+            capture_output=True,
+            text=True,
+            timeout=BUILD_SECONDS,
+            env={**os.environ, "PATH": self._path},
+            check=False,
         )
         text = (done.stdout + done.stderr)[-4000:]
         assert done.returncode == 0, f"{' '.join(command)}\n{text}"
+
+
+def _beside_python() -> str:
+    return str(Path(sys.executable).parent)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Waits for other processes that hold this file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def shortened(report: str) -> str:
@@ -145,6 +187,7 @@ def _records(
         "version": spec.version,
         "path": str(spec.path.resolve()),
         "config": json.dumps(dict(spec.config)),
+        "time_limit": str(int(1000 * SLOWDOWN * case.time_limit)),
         "max_batch_size": str(spec.max_batch_size),
         "decoupled": str(int(bool(policy.get("decoupled", signature.decoupled)))),
     }.items():

@@ -194,6 +194,7 @@ struct FakeRequest {
   std::condition_variable changed;
   bool answered = false;
   bool detached = false;
+  int cancelling = 0;                  // calls that tell the backend of its cancellation
   class Instance* instance = nullptr;  // while it is the backend's
   std::map<uint32_t, std::shared_ptr<detail::Lent>> lent;
   std::map<uint32_t, detail::Output> outputs;
@@ -276,13 +277,15 @@ class Instance {
   // Nobody waits for the answer any more. Any thread.
   void Cancel(FakeRequest& request) {
     request.cancelled = true;
+    if (!DESPINA_HAS(&model.api, request_cancelled)) return;
     {
       const std::lock_guard<std::mutex> lock(request.mutex);
       if (request.answered || request.instance == nullptr) return;
+      ++request.cancelling;
     }
-    if (DESPINA_HAS(&model.api, request_cancelled)) {
-      model.api.request_cancelled(handle, reinterpret_cast<despina_request*>(&request));
-    }
+    model.api.request_cancelled(handle, reinterpret_cast<despina_request*>(&request));
+    const std::lock_guard<std::mutex> lock(request.mutex);
+    if (--request.cancelling == 0 && request.answered) request.lent.clear();
   }
 
   Model& model;

@@ -151,7 +151,7 @@ inline void Complete(FakeRequest& request, despina_code code, std::string_view m
   if (code == DESPINA_OK) request.answer = std::move(outputs);
   request.code = code;
   request.message = message;
-  request.lent.clear();
+  if (request.cancelling == 0) request.lent.clear();
   request.instance = nullptr;
   request.answered = true;
   request.changed.notify_all();
@@ -276,7 +276,8 @@ inline void AddRequestFunctions(despina_host_api& table) {
     return Guarded(error, [&] {
       FakeRequest& request = At(handle);
       const std::lock_guard<std::mutex> lock(request.mutex);
-      RequireUnanswered(request, "an input is looked at");
+      // Who is told of a cancellation may look at the request, whoever answers it meanwhile.
+      if (request.cancelling == 0) RequireUnanswered(request, "an input is looked at");
       const auto sent = request.inputs.find(input);
       if (sent == request.inputs.end()) throw Error(DESPINA_NOT_FOUND, "it was left out");
       std::shared_ptr<Lent>& lent = request.lent[input];

@@ -28,6 +28,7 @@ using despina::testing::State;
 struct Sample {
   uint64_t rows = 1;
   std::map<uint32_t, Array> inputs;
+  std::chrono::milliseconds time_limit{};
 };
 
 struct Case {
@@ -35,6 +36,7 @@ struct Case {
   despina::testing::ModelDescription description;
   despina::testing::ModelDescription::Pairs options;
   std::vector<Sample> samples;
+  std::chrono::milliseconds time_limit{10000};  // of the samples that follow
 };
 
 // -- the file
@@ -93,13 +95,14 @@ void Add(const std::string& key, const std::string& value, Case& out) {
   if (key == "version") out.description.version = value;
   if (key == "path") out.description.path = value;
   if (key == "config") out.description.config = value;
+  if (key == "time_limit") out.time_limit = std::chrono::milliseconds(std::stoll(value));
   if (key == "max_batch_size") out.description.max_batch_size = std::stoi(value);
   if (key == "decoupled") out.description.decoupled = value == "1";
   if (key == "option") out.options.push_back(Halves(value));
   if (key == "parameter") out.description.parameters.push_back(Halves(value));
   if (key == "input") out.description.inputs.push_back(SpecOf(value));
   if (key == "output") out.description.outputs.push_back(SpecOf(value));
-  if (key == "request") out.samples.push_back({std::stoull(value), {}});
+  if (key == "request") out.samples.push_back({std::stoull(value), {}, out.time_limit});
   if (key == "tensor") AddTensor(value, out.samples.at(out.samples.size() - 1));
 }
 
@@ -126,7 +129,8 @@ Case ReadCase(const char* path) {
 // Requests of one execution, until all are answered.
 class Run {
  public:
-  explicit Run(const std::vector<const Sample*>& samples) {
+  explicit Run(const std::vector<const Sample*>& samples)
+      : time_limit_(samples.front()->time_limit) {
     for (const Sample* sample : samples) {
       FakeRequest& request = requests_.emplace_back();
       request.id = "request " + std::to_string(requests_.size());
@@ -142,12 +146,14 @@ class Run {
     for (FakeRequest& request : requests_) pointers.push_back(&request);
     instance.Execute(pointers);
     for (FakeRequest& request : requests_) {
-      if (!request.Wait()) throw std::runtime_error("'" + request.id + "' is not answered");
+      if (!request.Wait(time_limit_))
+        throw std::runtime_error("'" + request.id + "' is not answered");
     }
   }
 
  private:
   std::list<FakeRequest> requests_;
+  const std::chrono::milliseconds time_limit_;
 };
 
 // Each alone, and together as many as the model takes.
