@@ -21,6 +21,29 @@ using despina::testing::State;
 
 namespace {
 
+int Cancel(despina::testing::Instance& instance, const FakeRequest& like) {
+  FakeRequest left;
+  left.parameters = {{"do", "forget"}};
+  left.inputs = like.inputs;
+  instance.Execute({&left});
+  CHECK(left.detached && !left.Wait(std::chrono::milliseconds(1)));
+  instance.Cancel(left);
+  CHECK(State::Get().metrics["level"] == 8);
+
+  FakeRequest answered;
+  answered.parameters = {{"do", "answer when cancelled"}};
+  answered.inputs = like.inputs;
+  instance.Execute({&answered});
+  instance.Cancel(answered);
+  CHECK(answered.Wait() && answered.code == DESPINA_OK);
+  CHECK(State::Get().metrics["level"] == 8 && answered.lent.empty());
+  CHECK(State::Get().errors.size() == 1);
+  left.outputs.clear();
+  CHECK(State::Get().given == State::Get().released);
+  CHECK(State::Get().metrics["made_total"] == State::Get().metrics["released_total"]);
+  return 0;
+}
+
 int Run() {
   const despina::testing::Library library(despina_backend_entry);
   despina::testing::Backend backend(library);
@@ -62,26 +85,7 @@ int Run() {
   CHECK(wrong.code == DESPINA_INTERNAL);
   CHECK(State::Get().errors == std::vector<std::string>({"output 'Y': wrong number of rows"}));
 
-  FakeRequest left;
-  left.parameters = {{"do", "forget"}};
-  left.inputs = one.inputs;
-  instance.Execute({&left});
-  CHECK(left.detached && !left.Wait(std::chrono::milliseconds(1)));
-  instance.Cancel(left);
-  CHECK(State::Get().metrics["level"] == 8);
-
-  FakeRequest answered;
-  answered.parameters = {{"do", "answer when cancelled"}};
-  answered.inputs = one.inputs;
-  instance.Execute({&answered});
-  instance.Cancel(answered);
-  CHECK(answered.Wait() && answered.code == DESPINA_OK);
-  CHECK(State::Get().metrics["level"] == 8 && answered.lent.empty());
-  CHECK(State::Get().errors.size() == 1);
-  left.outputs.clear();
-  CHECK(State::Get().given == State::Get().released);
-  CHECK(State::Get().metrics["made_total"] == State::Get().metrics["released_total"]);
-  return 0;
+  return Cancel(instance, one);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ LAYERS: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     r"Python\.h|pybind11/.*|numpy/.*": {"bindings"},
     r"boost/beast.*": {"http"},
-    r"simdjson\.h": {"protocol"},
+    r"simdjson\.h": {"base", "protocol"},
     r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
     r"sys/eventfd\.h": {"net", "bindings"},
     r"dlfcn\.h|elf\.h|despina/.*": {"host"},
