@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from despina import Backend, BackendError, Code, DespinaError, Server, TensorSpec
-from despina_sdk import Batch, Instance, Model, ModelSpec, Placement, Signature
+from despina_sdk import Batch, Instance, LocalMetrics, Model, ModelSpec, Placement, Signature
 
 X, Y = TensorSpec("X", "FP32", (1,)), TensorSpec("Y", "FP32", (1,))
 SENT: list[Any] = []
@@ -127,6 +127,39 @@ def test_numbers_that_a_metric_does_not_take_are_refused(server: Server):
         cups.add(-1)
     with pytest.raises(ValueError, match="the metric cannot count nan"):
         spec.metrics.histogram("cup_litres", "How large they were", [0.1, 0.5]).observe(np.nan)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "bounds"),
+    [
+        ("", {}, []),
+        ("9lives", {}, []),
+        ("a b", {}, []),
+        ("nv_mine", {}, []),
+        ("despina_mine", {}, []),
+        ("sizes", {"le": "1"}, []),
+        ("sizes", {"model": "m"}, []),
+        ("sizes", {"__a": "b"}, []),
+        ("sizes", {"a:b": "c"}, []),
+        ("sizes", {}, [2, 1]),
+        ("sizes", {}, [1, 1]),
+        ("sizes", {}, [np.inf]),
+        ("sizes", {}, [np.nan]),
+        ("a:b_9", {"any": "\n"}, [-1, 0.5]),
+    ],
+)
+def test_a_test_without_a_server_refuses_what_the_server_refuses(
+    server: Server, name: str, labels: dict[str, str], bounds: list[float]
+):
+    outcomes: list[Code | None] = []
+    for metrics in (SENT[0][0].metrics, LocalMetrics()):
+        try:
+            metrics.histogram(name, "Sizes", bounds, labels)
+        except BackendError as error:
+            outcomes.append(error.code)
+        else:
+            outcomes.append(None)
+    assert outcomes[0] == outcomes[1]
 
 
 def test_a_name_has_one_kind_help_and_bounds(server: Server):

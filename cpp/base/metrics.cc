@@ -10,7 +10,6 @@
 namespace despina {
 namespace {
 
-constexpr size_t kMaxBounds = 1000;
 constexpr std::array<std::string_view, 2> kReservedPrefixes = {"nv_", "despina_"};
 constexpr std::array<std::string_view, 3> kReservedLabels = {"le", "model", "version"};
 // What the names of a histogram's lines end with.
@@ -47,9 +46,9 @@ Status CheckBounds(const std::string& name, const MetricFamily& family) {
   const bool finite =
       std::all_of(bounds.begin(), bounds.end(), [](double x) { return std::isfinite(x); });
   const auto unsorted = std::adjacent_find(bounds.begin(), bounds.end(), std::greater_equal<>());
-  if (finite && unsorted == bounds.end() && bounds.size() <= kMaxBounds) return Ok();
+  if (finite && unsorted == bounds.end() && bounds.size() <= kMaxMetricBounds) return Ok();
   return InvalidArgument(
-      Concat("metric '", name, "': bounds are finite, ascend, and are at most ", kMaxBounds));
+      Concat("metric '", name, "': bounds are finite, ascend, and are at most ", kMaxMetricBounds));
 }
 
 // A page with another text in it would be refused as a whole.
@@ -59,6 +58,10 @@ Status CheckText(const std::string& name, std::string_view of, std::string_view 
 }
 
 Status CheckLabels(const std::string& name, const MetricLabels& labels) {
+  if (labels.size() > kMaxMetricLabels) {
+    return InvalidArgument(Concat("metric '", name, "' has ", labels.size(), " labels, at most ",
+                                  kMaxMetricLabels, " are possible"));
+  }
   for (size_t i = 0; i < labels.size(); ++i) {
     const std::string& key = labels[i].first;
     if (!IsName(key, false) || key.starts_with("__")) {

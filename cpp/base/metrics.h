@@ -29,6 +29,10 @@ struct MetricFamily {
   friend bool operator==(const MetricFamily&, const MetricFamily&) = default;
 };
 
+// Of one series. The page has a line for each bound.
+inline constexpr size_t kMaxMetricBounds = 1000;
+inline constexpr size_t kMaxMetricLabels = 64;
+
 // Sorted by key.
 using MetricLabels = std::vector<std::pair<std::string, std::string>>;
 

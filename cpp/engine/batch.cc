@@ -132,8 +132,9 @@ Batch::~Batch() {
     CompleteUnanswered(
         Internal(Concat("model '", definition_.name, "' returned without answering the request")));
   }
-  sink_.CountExecution(rows_, TimesUntil(clock_.Now(), marks_), any_success_);
-  Deliver();
+  const TimePoint now = clock_.Now();
+  sink_.CountExecution(rows_, TimesUntil(now, marks_), any_success_);
+  DeliverAt(now);
 }
 
 ExecutionTimes Batch::TimesUntil(TimePoint now, const ComputeMarks& marks) const {
@@ -244,8 +245,9 @@ void Batch::CompleteUnanswered(const Status& status) {
   }
 }
 
-void Batch::Deliver() {
-  const TimePoint now = clock_.Now();
+void Batch::Deliver() { DeliverAt(clock_.Now()); }
+
+void Batch::DeliverAt(TimePoint now) {
   Turn turn;
   for (Slot& slot : slots_) {
     if (!slot.answered || !slot.request) continue;

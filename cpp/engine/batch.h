@@ -117,6 +117,7 @@ class Batch {
   Result<Tensor> Concatenate(uint32_t input) const;
   // What a request gets of an output, if it still wants any.
   void Give(Slot& slot, uint32_t output, Tensor tensor);
+  void DeliverAt(TimePoint now);
   // As the marks say, or else as the time that gathering and scattering took.
   ExecutionTimes TimesUntil(TimePoint now, const ComputeMarks& marks) const;
   ExecutionTimes TimesUntil(TimePoint now, const Request& request) const;

@@ -61,7 +61,7 @@ void EnsembleRun::Start(EnsembleOwner& owner, std::unique_ptr<Request> request, 
   std::unique_lock lock(run->mutex_);
   run->Advance(turn);
   // None of the steps can have ended: they are in the turn until it is flushed.
-  if (run->running_count_ > 0) return;
+  if (run->AnyRuns()) return;
   std::unique_ptr<Request> answer = run->TakeAnswer();
   lock.unlock();
   owner.Finish(std::move(answer), turn);
@@ -83,7 +83,6 @@ void EnsembleRun::Cancel() {
 
 void EnsembleRun::StepEnded(size_t index, std::unique_ptr<Request> answered, Turn& turn) {
   std::unique_lock lock(mutex_);
-  --running_count_;
   running_[index] = nullptr;
   const ExecutionTimes& times = answered->state.times;
   times_.queue += times.queue;
@@ -98,7 +97,7 @@ void EnsembleRun::StepEnded(size_t index, std::unique_ptr<Request> answered, Tur
   if (cancelling_ > 0) ended_.push_back(std::move(answered));
   answered.reset();
   Advance(turn);
-  if (running_count_ > 0) return;
+  if (AnyRuns()) return;
   std::unique_ptr<Request> answer = TakeAnswer();
   lock.unlock();
   // The run goes with the request.
@@ -136,6 +135,10 @@ bool EnsembleRun::Ready(size_t index) const {
   return true;
 }
 
+bool EnsembleRun::AnyRuns() const {
+  return std::ranges::any_of(running_, [](const Request* step) { return step != nullptr; });
+}
+
 Status EnsembleRun::Launch(size_t index, Turn& turn) {
   const EnsemblePlan::Step& step = plan_.steps[index];
   Result<ModelRef> member = owner_.FindMember(step.definition);
@@ -163,7 +166,6 @@ Status EnsembleRun::Launch(size_t index, Turn& turn) {
   }
   if (Status checked = request->model->Prepare(*request); !checked.ok()) return checked;
   running_[index] = request.get();
-  ++running_count_;
   turn.Add(std::move(request));
   return Ok();
 }

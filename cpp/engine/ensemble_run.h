@@ -60,6 +60,7 @@ class EnsembleRun final : public Steps {
   void KeepOutputs(size_t index, Request& answered);
   void Advance(Turn& turn);
   bool Ready(size_t index) const;
+  bool AnyRuns() const;
   Status Launch(size_t index, Turn& turn);
   void FailStep(size_t index, const Status& status);
   std::unique_ptr<Request> TakeAnswer();
@@ -78,7 +79,6 @@ class EnsembleRun final : public Steps {
   std::vector<bool> to_do_;
   // The requests of the steps that run, by step.
   std::vector<Request*> running_;
-  size_t running_count_ = 0;
   // While steps are being cancelled, those that end meanwhile are kept.
   size_t cancelling_ = 0;
   std::vector<std::unique_ptr<Request>> ended_;

@@ -13,10 +13,6 @@
 namespace despina::host {
 namespace {
 
-// So that a stray count is no allocation.
-constexpr size_t kMaxLabels = 64;
-constexpr size_t kMaxBounds = 4096;
-
 std::optional<MetricKind> KindOf(int32_t kind) {
   switch (kind) {
     case DESPINA_METRIC_COUNTER:
@@ -37,11 +33,14 @@ Result<std::shared_ptr<MetricSeries>> Make(ModelMetrics& metrics, const despina_
   };
   const std::optional<MetricKind> kind = KindOf(spec.kind);
   if (!kind) return refused("is of kind ", spec.kind, ", which there is not");
-  if (spec.label_count > kMaxLabels || (spec.label_count > 0 && spec.labels == nullptr)) {
-    return refused("has ", spec.label_count, " labels, at most ", kMaxLabels, " are possible");
+  // Before anything is made of them: a stray count is no allocation.
+  if (spec.label_count > kMaxMetricLabels || (spec.label_count > 0 && spec.labels == nullptr)) {
+    return refused("has ", spec.label_count, " labels, at most ", kMaxMetricLabels,
+                   " are possible");
   }
-  if (spec.bound_count > kMaxBounds || (spec.bound_count > 0 && spec.bounds == nullptr)) {
-    return refused("has ", spec.bound_count, " bounds, at most ", kMaxBounds, " are possible");
+  if (spec.bound_count > kMaxMetricBounds || (spec.bound_count > 0 && spec.bounds == nullptr)) {
+    return refused("has ", spec.bound_count, " bounds, at most ", kMaxMetricBounds,
+                   " are possible");
   }
   MetricLabels labels;
   for (const despina_pair& pair : std::span(spec.labels, spec.label_count)) {

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import inf
 from typing import Protocol
 
@@ -117,6 +119,21 @@ class Series:
         return (self._kind, self._help, self._bounds) == (kind, help, bounds)
 
 
+def _problem(name: str, bounds: tuple[float, ...], labels: Mapping[str, str]) -> str:
+    """Why the server would refuse it; nothing if it would not."""
+    if not re.fullmatch(r"[a-zA-Z_:][a-zA-Z0-9_:]*", name):
+        return "names are letters, digits, '_' and ':'"
+    if name.startswith(("nv_", "despina_")):
+        return "names that begin with 'nv_' or 'despina_' are the server's own"
+    for key in labels:
+        if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", key):
+            return f"'{key}' is no name of a label"
+        if key in ("le", "model", "version"):
+            return f"label '{key}' is the server's own"
+    ascending = all(one < other for one, other in pairwise((-inf, *bounds, inf)))
+    return "" if ascending else "bounds are finite and ascend"
+
+
 class LocalMetrics:
     """Metrics of a model that no server runs.
 
@@ -162,6 +179,8 @@ class LocalMetrics:
         bounds: tuple[float, ...],
         labels: Mapping[str, str] | None,
     ) -> Series:
+        if problem := _problem(name, bounds, labels or {}):
+            raise BackendError(Code.INVALID_ARGUMENT, f"metric '{name}': {problem}")
         for (other, _), series in self.series.items():
             if other == name and not series.is_a(kind, help, bounds):
                 text = f"metric '{name}' is there with another kind, help or other bounds"
