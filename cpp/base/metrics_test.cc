@@ -141,6 +141,9 @@ TEST_F(MetricsTest, LabelsThatThePageCannotHaveAreRefused) {
   EXPECT_EQ(Refusal("cups_total", kCups, {{"a", "x"}, {"a", "y"}}).message(),
             "metric 'cups_total' has label 'a' twice");
   EXPECT_TRUE(model_.Get("cups_total", kCups, {{"a", "any\n\"text\""}}).ok());
+  MetricLabels many;
+  for (size_t i = 0; i <= kMaxMetricLabels; ++i) many.emplace_back(Concat("l", i), "x");
+  EXPECT_EQ(Refusal("cups_total", kCups, many).code(), Code::kInvalidArgument);
 }
 
 TEST_F(MetricsTest, TextsThatAreNotUtf8AreRefused) {
