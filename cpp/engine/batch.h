@@ -17,11 +17,13 @@
 
 namespace despina {
 
-// Where answered requests go: counts them and gives them back.
+// Where answered requests go: counts them and gives them back. `now` is when that happened: who
+// answers has read the clock, which costs as much as all the counting.
 class ExecutionSink {
  public:
-  virtual void Finish(std::unique_ptr<Request> request, Turn& turn) = 0;
-  virtual void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) = 0;
+  virtual void Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) = 0;
+  virtual void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
+                              TimePoint now) = 0;
 
  protected:
   ~ExecutionSink() = default;

@@ -30,10 +30,11 @@ class NoMemory final : public Allocator {
 
 class BatchTest : public ::testing::Test, public ExecutionSink {
  protected:
-  void Finish(std::unique_ptr<Request> request, Turn&) override {
+  void Finish(std::unique_ptr<Request> request, TimePoint, Turn&) override {
     finished_.push_back(std::move(request));
   }
-  void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) override {
+  void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
+                      TimePoint) override {
     EXPECT_FALSE(counted_);
     counted_ = {rows, times, any_success};
   }

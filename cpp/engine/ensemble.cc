@@ -49,11 +49,12 @@ void EnsembleModel::Cancel(Request& request) {
 }
 
 void EnsembleModel::Finish(std::unique_ptr<Request> request, Turn& turn) {
-  const Duration whole = clock().Now() - request->state.arrival;
+  const TimePoint now = clock().Now();
+  const Duration whole = now - request->state.arrival;
   const Code code = request->response.status.code();
   const uint32_t rows = request->state.rows;
   if (code == Code::kOk) {
-    statistics().CountExecution(rows, request->state.times, true);
+    statistics().CountExecution(rows, request->state.times, true, now);
     statistics().CountSuccess(whole, rows, request->state.times);
   } else {
     statistics().CountFailure(

@@ -32,7 +32,7 @@ class Model {
   bool ready() const { return ready_; }
   void SetReady(bool ready) { ready_ = ready; }
 
-  virtual ModelCounts Counts() const { return statistics_.Read(); }
+  virtual ModelCounts Counts() const { return statistics_.Read(clock_.Now()); }
 
   // Checks a request against the signature, counts its rows and gives the inputs the shapes that
   // the backend sees. INVALID_ARGUMENT in the protocol's words; then nothing has changed.

@@ -8,12 +8,6 @@
 #include "base/text.h"
 
 namespace despina {
-namespace {
-
-Status Cancelled() { return {Code::kCancelled, "the request was cancelled"}; }
-
-}  // namespace
-
 // Where the instances report, and wait until all have: one that fails stops the others.
 class QueuedModel::Startup {
  public:
@@ -101,9 +95,7 @@ void QueuedModel::DropCancelled(RequestChain& batch) {
   for (Request* each = batch.front(); each != nullptr;) {
     Request* next = each->state.next;
     if (each->cancelled()) {
-      std::unique_ptr<Request> dropped = batch.Take(*each);
-      dropped->response.status = Cancelled();
-      Finish(std::move(dropped), turn);
+      FinishCancelled(batch.Take(*each), turn);
     }
     each = next;
   }
@@ -118,9 +110,7 @@ ModelCounts QueuedModel::Counts() const {
 void QueuedModel::Enqueue(RequestChain chain, Turn& turn) {
   auto [cancelled, refused] = source_.Push(std::move(chain));
   while (!cancelled.empty()) {
-    std::unique_ptr<Request> request = cancelled.TakeFirst();
-    request->response.status = Cancelled();
-    Finish(std::move(request), turn);
+    FinishCancelled(cancelled.TakeFirst(), turn);
   }
   while (!refused.empty()) {
     std::unique_ptr<Request> request = refused.TakeFirst();
@@ -138,14 +128,18 @@ void QueuedModel::Cancel(Request& request) {
     if (executor != nullptr) executor->Cancelled(request);
     return;
   }
-  removed->response.status = Cancelled();
   Turn turn;
-  Finish(std::move(removed), turn);
+  FinishCancelled(std::move(removed), turn);
 }
 
-void QueuedModel::Finish(std::unique_ptr<Request> request, Turn& turn) {
+void QueuedModel::FinishCancelled(std::unique_ptr<Request> request, Turn& turn) {
+  request->response.status = {Code::kCancelled, "the request was cancelled"};
+  Finish(std::move(request), clock().Now(), turn);
+}
+
+void QueuedModel::Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) {
   const RequestState& state = request->state;
-  const Duration whole = clock().Now() - state.arrival;
+  const Duration whole = now - state.arrival;
   switch (request->response.status.code()) {
     case Code::kOk:
       statistics().CountSuccess(whole, state.rows, state.times);
@@ -166,8 +160,9 @@ void QueuedModel::GiveBack(std::unique_ptr<Request> request, Turn& turn) {
   completion->OnComplete(std::move(request), turn);
 }
 
-void QueuedModel::CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) {
-  statistics().CountExecution(rows, times, any_success);
+void QueuedModel::CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
+                                 TimePoint now) {
+  statistics().CountExecution(rows, times, any_success, now);
 }
 
 void QueuedModel::Stop() {

@@ -39,8 +39,10 @@ class QueuedModel final : public Model, private ExecutionSink {
   void RunBatches(Executor& executor);
   void DropCancelled(RequestChain& batch);
 
-  void Finish(std::unique_ptr<Request> request, Turn& turn) override;
-  void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) override;
+  void Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) override;
+  void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
+                      TimePoint now) override;
+  void FinishCancelled(std::unique_ptr<Request> request, Turn& turn);
   void GiveBack(std::unique_ptr<Request> request, Turn& turn);
 
   std::unique_ptr<ExecutorFactory> factory_;

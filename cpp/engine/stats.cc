@@ -6,9 +6,9 @@
 namespace despina {
 namespace {
 
-uint64_t MillisecondsSinceEpoch() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+uint64_t MillisecondsSinceEpoch(Duration ago) {
+  const auto then = std::chrono::system_clock::now().time_since_epoch() - ago;
+  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(then).count());
 }
 
 }  // namespace
@@ -37,11 +37,11 @@ void ModelStatistics::CountFailure(Duration whole, FailureReason reason) {
   ++counts_.failures[static_cast<size_t>(reason)];
 }
 
-void ModelStatistics::CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success) {
-  const uint64_t now = MillisecondsSinceEpoch();
+void ModelStatistics::CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
+                                     TimePoint now) {
   std::lock_guard lock(mutex_);
   ++counts_.execution_count;
-  counts_.last_inference_ms = now;
+  last_execution_ = now;
   if (!any_success) return;
   BatchCounts& batch = counts_.batches[rows];
   batch.compute_input.Add(times.compute_input);
@@ -49,9 +49,11 @@ void ModelStatistics::CountExecution(uint32_t rows, const ExecutionTimes& times,
   batch.compute_output.Add(times.compute_output);
 }
 
-ModelCounts ModelStatistics::Read() const {
+ModelCounts ModelStatistics::Read(TimePoint now) const {
   std::lock_guard lock(mutex_);
-  return counts_;
+  ModelCounts counts = counts_;
+  if (last_execution_) counts.last_inference_ms = MillisecondsSinceEpoch(now - *last_execution_);
+  return counts;
 }
 
 }  // namespace despina

@@ -79,14 +79,16 @@ class ModelStatistics {
  public:
   void CountSuccess(Duration whole, uint32_t rows, const ExecutionTimes& times);
   void CountFailure(Duration whole, FailureReason reason);
-  void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success);
+  void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success, TimePoint now);
 
   // `pending` is filled in by the model.
-  ModelCounts Read() const;
+  ModelCounts Read(TimePoint now) const;
 
  private:
   mutable std::mutex mutex_;
-  ModelCounts counts_;  // guarded by mutex_
+  // Guarded by mutex_; the last execution is told in the calendar's time when it is read.
+  ModelCounts counts_;
+  std::optional<TimePoint> last_execution_;
 };
 
 }  // namespace despina
