@@ -155,7 +155,7 @@ Status Model::Prepare(Request& request) const {
     if (!request.inputs[i]) continue;
     Tensor& sent = *request.inputs[i];
     const Shape before = sent.shape;
-    const Status status = PrepareInput(i, sent, rows);
+    Status status = PrepareInput(i, sent, rows);
     if (!status.ok()) {
       for (auto& [tensor, shape] : reshaped) tensor->shape = shape;
       return status;
