@@ -80,7 +80,7 @@ def measured(batch: int, seconds: str) -> Profile:
             "--tool=callgrind",
             f"--callgrind-out-file={out}",
             str(BENCH),
-            f"--benchmark_filter=SubmitExecuteComplete/{batch}/",
+            f"--benchmark_filter=SubmitExecuteComplete/batch:{batch}/one_core:1/",
             f"--benchmark_min_time={seconds}",
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
