@@ -14,7 +14,7 @@ from despina.errors import ConfigError, DespinaError
 from despina_sdk import Backend, BackendError, Code, TensorSpec, batch_function
 
 if TYPE_CHECKING:
-    from despina.lifecycle.manager import ModelStatus
+    from despina.lifecycle.state import ModelStatus
     from despina.server import Server
 
 try:

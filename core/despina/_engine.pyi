@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -222,6 +222,14 @@ class ResponseStream:
         """
         The next part; None after the last one, Ellipsis while there is none.
         """
+class LoadedModel:
+    """
+    A version of a model that the engine runs.
+    """
+    def set_ready(self, ready: bool) -> None:
+        """
+        What the readiness route answers while it takes requests.
+        """
 class Engine:
     """
     The models of a server.
@@ -244,7 +252,7 @@ class Engine:
         """
         Requests inside any model.
         """
-    def load(self, definition: ModelDefinition, model: typing.Any, capabilities: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
+    def load(self, definition: ModelDefinition, model: typing.Any, capabilities: typing.SupportsInt | typing.SupportsIndex = 0) -> LoadedModel:
         """
         Starts a model's instances, or an ensemble (then without a model).
         """
@@ -252,7 +260,7 @@ class Engine:
         """
         Figures of the buffer pool.
         """
-    def publish(self, *, known: collections.abc.Sequence[str], serving: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex]], ready: bool, live: bool = True, exiting: bool = False) -> None:
+    def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], ready: bool, live: bool = True, exiting: bool = False) -> None:
         """
         The state of the server, all at once.
         """
@@ -264,10 +272,6 @@ class Engine:
         """
         Starts the metrics endpoint.
         """
-    def set_ready(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, ready: bool) -> None:
-        """
-        What the readiness route answers of a version that takes requests.
-        """
     def statistics(self, name: str | None = None, version: typing.SupportsInt | typing.SupportsIndex | None = None) -> str:
         """
         The statistics extension's JSON text.
@@ -276,7 +280,7 @@ class Engine:
         """
         Runs one request; its answer may come in parts.
         """
-    def unload(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
+    def unload(self, model: LoadedModel, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
         """
         Waits until its requests are answered, then ends its instances. False at the timeout.
         """

@@ -13,9 +13,9 @@ from typing import Any
 from despina.engine import Engine, HttpOptions, HttpServer
 from despina.errors import DespinaError
 from despina.lifecycle.loader import Loader
-from despina.lifecycle.manager import Manager, ModelStatus
+from despina.lifecycle.manager import Manager
 from despina.lifecycle.readiness import Readiness
-from despina.lifecycle.state import State
+from despina.lifecycle.state import ModelStatus, State
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, check_options
 from despina.repository.catalog import Catalog
@@ -69,7 +69,7 @@ class Runtime:
         self.catalog.refresh()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
-        self.readiness = Readiness(self.engine.set_ready)
+        self.readiness = Readiness()
         loader = Loader(
             self.engine,
             self.registry,

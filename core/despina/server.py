@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from despina.engine.streams import parts, parts_async
 from despina.errors import DespinaError
-from despina.lifecycle.manager import ModelStatus
+from despina.lifecycle.state import ModelStatus
 from despina.runtime import Runtime, failures
 from despina.settings import resolve
 from despina_sdk import Array, ArrayLike, Backend, Code

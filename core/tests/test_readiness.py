@@ -41,19 +41,23 @@ class Silent(Moody):
     check_ready = Model.check_ready
 
 
+def ignore(ready: bool) -> None:
+    """Of no interest."""
+
+
 @pytest.fixture
-def answers() -> list[tuple[str, int, bool]]:
+def answers() -> list[bool]:
     return []
 
 
 @pytest.fixture
-def readiness(answers: list[tuple[str, int, bool]]) -> Readiness:
-    return Readiness(lambda *answer: answers.append(answer))
+def readiness() -> Readiness:
+    return Readiness()
 
 
-def test_only_changes_are_passed_on(readiness: Readiness, answers: list[object]):
+def test_only_changes_are_passed_on(readiness: Readiness, answers: list[bool]):
     model = Moody()
-    readiness.watch(("m", 1), model)
+    readiness.watch("m", model, answers.append)
     readiness.ask()
     assert answers == []
     model.error = BackendError(Code.UNAVAILABLE, "it is tired")
@@ -62,22 +66,22 @@ def test_only_changes_are_passed_on(readiness: Readiness, answers: list[object])
     model.error = None
     readiness.ask()
     readiness.ask()
-    assert answers == [("m", 1, False), ("m", 1, True)]
+    assert answers == [False, True]
 
 
 def test_a_model_that_cannot_serve_is_never_shown_as_one_that_can(
-    readiness: Readiness, answers: list[object]
+    readiness: Readiness, answers: list[bool]
 ):
     model = Moody()
     model.error = BackendError(Code.UNAVAILABLE, "it is tired")
-    readiness.watch(("m", 1), model)
-    assert answers == [("m", 1, False)]
+    readiness.watch("m", model, answers.append)
+    assert answers == [False]
 
 
 def test_each_new_reason_is_logged_once(readiness: Readiness, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     model = Moody()
-    readiness.watch(("m", 1), model)
+    readiness.watch("model 'm' version 1", model, ignore)
     for error in (BackendError(Code.UNAVAILABLE, "tired"), ValueError("hungry"), KeyError(), None):
         model.error = error
         readiness.ask()
@@ -97,14 +101,14 @@ class SpeechlessError(Exception):
 
 @pytest.mark.parametrize("error", [SystemExit(3), SpeechlessError(), KeyboardInterrupt()])
 def test_whatever_a_model_raises_others_are_asked_on(
-    readiness: Readiness, answers: list[object], error: BaseException
+    readiness: Readiness, answers: list[bool], error: BaseException
 ):
     model, other = Moody(), Moody()
-    readiness.watch(("m", 1), model)
-    readiness.watch(("other", 1), other)
+    readiness.watch("m", model, answers.append)
+    readiness.watch("other", other, answers.append)
     model.error = error
     readiness.ask()
-    assert answers == [("m", 1, False)]
+    assert answers == [False]
     assert (model.asked, other.asked) == (2, 2)
 
 
@@ -131,18 +135,18 @@ def test_a_model_that_cannot_be_watched_is_not_loaded(monkeypatch: pytest.Monkey
         assert server.models()[0].state == "READY"
 
 
-def test_a_model_that_does_not_say_is_not_asked(readiness: Readiness, answers: list[object]):
+def test_a_model_that_does_not_say_is_not_asked(readiness: Readiness, answers: list[bool]):
     model = Silent()
-    readiness.watch(("m", 1), model)
+    assert readiness.watch("m", model, answers.append) is None
     readiness.ask()
     assert model.asked == 0
 
 
 def test_a_model_that_is_gone_is_not_asked(readiness: Readiness):
     model = Moody()
-    readiness.watch(("m", 1), model)
-    readiness.forget(("m", 1))
-    readiness.forget(("m", 1))
+    watch = readiness.watch("m", model, ignore)
+    assert watch
+    readiness.forget(watch)
     readiness.ask()
     assert model.asked == 1
 
@@ -157,11 +161,11 @@ def test_a_model_is_not_closed_while_it_is_asked(readiness: Readiness):
                 assert leave.wait(10)
             super().check_ready()
 
-    readiness.watch(("m", 1), Slow())
+    watch = readiness.watch("m", Slow(), ignore)
     asking = threading.Thread(target=readiness.ask)
     asking.start()
     assert inside.wait(10)
-    forgetting = threading.Thread(target=readiness.forget, args=[("m", 1)])
+    forgetting = threading.Thread(target=readiness.forget, args=[watch])
     forgetting.start()
     forgetting.join(0.05)
     assert forgetting.is_alive()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from despina import Backend, BackendError, Code, DespinaError, ModelStatus, Server, TensorSpec
+from despina.engine import LoadedModel
 from despina_sdk import Batch, Instance, Model, ModelSpec, Placement, Signature
 
 ROW = TensorSpec("X", "FP32", (4,)), TensorSpec("Y", "FP32", (4,))
@@ -415,8 +416,8 @@ def test_a_model_whose_unload_fails_is_closed_and_says_why(monkeypatch):
         engine = server._runtime.engine
         unload = engine.unload
 
-        def fail(name: str, version: int, timeout: float | None = None) -> bool:
-            unload(name, version, timeout)
+        def fail(model: LoadedModel, timeout: float | None = None) -> bool:
+            unload(model, timeout)
             raise DespinaError(Code.INTERNAL, "stuck")
 
         monkeypatch.setattr(engine, "unload", fail)

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -78,7 +79,8 @@ class PythonEngine {
   PythonEngine(const PythonEngine&) = delete;
   PythonEngine& operator=(const PythonEngine&) = delete;
 
-  void Load(const ModelDefinition& definition, const py::object& model, uint64_t capabilities) {
+  std::shared_ptr<Model> Load(const ModelDefinition& definition, const py::object& model,
+                              uint64_t capabilities) {
     std::unique_ptr<ExecutorFactory> factory = NativeFactoryOf(model);
     if (factory == nullptr && !model.is_none()) {
       factory = MakePythonExecutorFactory(
@@ -89,28 +91,33 @@ class PythonEngine {
           Concat("model '", definition.name, "' has neither steps nor something that runs it")));
     }
     const py::gil_scoped_release release;
-    ThrowUnlessOk(engine_.Load(definition, std::move(factory)));
+    Result<std::shared_ptr<Model>> loaded = engine_.Load(definition, std::move(factory));
+    ThrowUnlessOk(loaded.status());
+    return *std::move(loaded);
   }
 
-  void Publish(std::vector<std::string> known, std::vector<Engine::Version> serving, bool ready,
-               bool live, bool exiting) {
+  // Name, version, state and reason.
+  using Row = std::tuple<std::string, std::optional<int64_t>, std::string, std::string>;
+
+  void Publish(const std::vector<Row>& rows, std::vector<std::shared_ptr<Model>> serving,
+               bool ready, bool live, bool exiting) {
     const py::gil_scoped_release release;
-    ThrowUnlessOk(engine_.Publish({.known = std::move(known),
+    std::vector<IndexRow> index;
+    index.reserve(rows.size());
+    for (const auto& [name, version, state, reason] : rows) {
+      index.push_back({.name = name, .version = version, .state = state, .reason = reason});
+    }
+    ThrowUnlessOk(engine_.Publish({.index = std::move(index),
                                    .serving = std::move(serving),
                                    .live = live,
                                    .ready = ready,
                                    .exiting = exiting}));
   }
 
-  void SetReady(const std::string& name, int64_t version, bool ready) {
-    const py::gil_scoped_release release;
-    engine_.SetReady({name, version}, ready);
-  }
-
-  bool Unload(const std::string& name, int64_t version, std::optional<double> timeout) {
+  bool Unload(const std::shared_ptr<Model>& model, std::optional<double> timeout) {
     const py::gil_scoped_release release;
     const std::optional<Duration> limit = timeout ? std::optional(Seconds(*timeout)) : std::nullopt;
-    Status status = engine_.Unload({name, version}, limit);
+    Status status = engine_.Unload(model, limit);
     if (status.code() == Code::kDeadlineExceeded) return false;
     ThrowUnlessOk(status);
     return true;
@@ -242,6 +249,13 @@ std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string addre
   return engine.Serve(std::move(options));
 }
 
+void BindModels(py::module_& module) {
+  py::class_<Model, std::shared_ptr<Model>>(module, "LoadedModel",
+                                            "A version of a model that the engine runs.")
+      .def("set_ready", &Model::SetReady, py::arg("ready"),
+           "What the readiness route answers while it takes requests.");
+}
+
 void BindServing(py::class_<PythonEngine>& engine) {
   engine
       .def("serve_http", &ServeHttp, py::kw_only(), py::arg("address"), py::arg("port"),
@@ -270,6 +284,7 @@ void BindEngine(py::module_& module) {
            "The next part; None after the last one, Ellipsis while there is none.")
       .def("fileno", &ResponseStream::Descriptor, "Readable when poll() may have something.")
       .def("close", &ResponseStream::Close, "Cancels the request unless it has ended.");
+  BindModels(module);
   py::class_<PythonEngine> engine(module, "Engine", "The models of a server.");
   engine
       .def(py::init<size_t>(), py::kw_only(),
@@ -277,13 +292,10 @@ void BindEngine(py::module_& module) {
       .def("load", &PythonEngine::Load, py::arg("definition"), py::arg("model"),
            py::arg("capabilities") = 0,
            "Starts a model's instances, or an ensemble (then without a model).")
-      .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("known"), py::arg("serving"),
+      .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("index"), py::arg("serving"),
            py::arg("ready"), py::arg("live") = true, py::arg("exiting") = false,
            "The state of the server, all at once.")
-      .def("set_ready", &PythonEngine::SetReady, py::arg("name"), py::arg("version"),
-           py::arg("ready"), "What the readiness route answers of a version that takes requests.")
-      .def("unload", &PythonEngine::Unload, py::arg("name"), py::arg("version"),
-           py::arg("timeout") = py::none(),
+      .def("unload", &PythonEngine::Unload, py::arg("model"), py::arg("timeout") = py::none(),
            "Waits until its requests are answered, then ends its instances. False at the timeout.")
       .def("infer", &PythonEngine::Infer, py::arg("model"), py::arg("inputs"), py::kw_only(),
            py::arg("version") = py::none(), py::arg("outputs") = py::none(),

@@ -12,8 +12,8 @@
 namespace despina {
 namespace {
 
-std::string Named(const Engine::Version& version) {
-  return Concat("model '", version.first, "' version ", version.second);
+std::string Named(const Model& model) {
+  return Concat("model '", model.definition().name, "' version ", model.definition().version);
 }
 
 }  // namespace
@@ -21,40 +21,29 @@ std::string Named(const Engine::Version& version) {
 Engine::Engine(Allocator& allocator, Clock& clock)
     : allocator_(allocator), clock_(clock), snapshot_(std::make_shared<const Snapshot>()) {}
 
-void Engine::SetReady(const Version& version, bool ready) {
-  if (const std::shared_ptr<Model> model = Loaded(version)) model->SetReady(ready);
-}
-
-std::shared_ptr<Model> Engine::Loaded(const Version& version) const {
+bool Engine::Loaded(const std::shared_ptr<Model>& model) const {
   std::lock_guard lock(mutex_);
-  const auto found = loaded_.find(version);
-  return found == loaded_.end() ? nullptr : found->second;
+  return loaded_.contains(model);
 }
 
 std::vector<std::shared_ptr<Model>> Engine::AllLoaded() const {
   std::lock_guard lock(mutex_);
-  std::vector<std::shared_ptr<Model>> models;
-  models.reserve(loaded_.size());
-  for (const auto& [version, model] : loaded_) models.push_back(model);
-  return models;
+  return {loaded_.begin(), loaded_.end()};
 }
 
-Status Engine::Load(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory) {
-  const Version version{definition.name, definition.version};
-  if (Loaded(version)) {
-    return {Code::kAlreadyExists, Named(version) + " is loaded already"};
-  }
+Result<std::shared_ptr<Model>> Engine::Load(ModelDefinition definition,
+                                            std::unique_ptr<ExecutorFactory> factory) {
   const bool ensemble = definition.is_ensemble();
   Result<std::shared_ptr<Model>> model =
       ensemble ? EnsembleModel::Make(std::move(definition), snapshot_, clock_)
                : QueuedModel::Start(std::move(definition), std::move(factory), allocator_, clock_);
-  if (!model.ok()) return model.status();
+  if (!model.ok()) return model;
   std::lock_guard lock(mutex_);
-  // Somebody may have loaded it meanwhile, or closed the engine. `model` then ends its instances
-  // after the lock is left.
+  // Somebody may have closed the engine meanwhile. `model` then ends its instances after the lock
+  // is left.
   if (closed_) return Unavailable("the server is shutting down");
-  if (loaded_.try_emplace(version, *model).second) return Ok();
-  return {Code::kAlreadyExists, Named(version) + " is loaded already"};
+  loaded_.insert(*model);
+  return model;
 }
 
 Status Engine::Publish(const Publication& publication) {
@@ -62,31 +51,29 @@ Status Engine::Publish(const Publication& publication) {
   next->live = publication.live;
   next->ready = publication.ready;
   next->exiting = publication.exiting;
-  for (const std::string& name : publication.known) next->models[name];
-  for (const Version& version : publication.serving) {
-    std::shared_ptr<Model> model = Loaded(version);
-    if (!model) return NotFound(Named(version) + " is not loaded");
-    next->models[version.first].versions[version.second] = std::move(model);
+  next->index = publication.index;
+  for (const IndexRow& row : publication.index) next->models[row.name];
+  for (const std::shared_ptr<Model>& model : publication.serving) {
+    if (!Loaded(model)) return NotFound(Named(*model) + " is not loaded");
+    const ModelDefinition& definition = model->definition();
+    next->models[definition.name].versions[definition.version] = model;
   }
   snapshot_.Publish(std::move(next));
   return Ok();
 }
 
-Status Engine::Unload(const Version& version, std::optional<Duration> timeout) {
-  const std::shared_ptr<Model> model = Loaded(version);
-  if (!model) return NotFound(Named(version) + " is not loaded");
+Status Engine::Unload(const std::shared_ptr<Model>& model, std::optional<Duration> timeout) {
+  if (!Loaded(model)) return NotFound(Named(*model) + " is not loaded");
   model->gate().Close();
   if (!timeout) {
     model->gate().WaitUntilEmpty();
   } else if (!model->gate().WaitUntilEmpty(clock_, Later(clock_.Now(), *timeout))) {
     return {Code::kDeadlineExceeded,
-            Concat(Named(version), " still works on ", model->gate().inside(), " requests")};
+            Concat(Named(*model), " still works on ", model->gate().inside(), " requests")};
   }
   model->Stop();
   std::lock_guard lock(mutex_);
-  // Unless somebody else was faster, and perhaps has loaded another one.
-  const auto found = loaded_.find(version);
-  if (found != loaded_.end() && found->second == model) loaded_.erase(found);
+  loaded_.erase(model);
   return Ok();
 }
 
@@ -107,7 +94,7 @@ bool Engine::WaitIdle(Duration timeout) const {
 
 void Engine::Close() {
   snapshot_.Publish(std::make_shared<const Snapshot>(
-      Snapshot{.models = {}, .live = false, .ready = false, .exiting = true}));
+      Snapshot{.models = {}, .index = {}, .live = false, .ready = false, .exiting = true}));
   {
     std::lock_guard lock(mutex_);
     closed_ = true;
@@ -117,7 +104,7 @@ void Engine::Close() {
       models, [](const auto& model) { return model->definition().is_ensemble(); });
   for (const auto& model : models) {
     // Failing means that somebody else has unloaded it.
-    static_cast<void>(Unload({model->definition().name, model->definition().version}, {}));
+    static_cast<void>(Unload(model, {}));
   }
 }
 

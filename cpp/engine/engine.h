@@ -2,12 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
-#include <utility>
+#include <set>
 #include <vector>
 
 #include "base/clock.h"
@@ -24,14 +22,12 @@ namespace despina {
 // the way of a request.
 class Engine {
  public:
-  using Version = std::pair<std::string, int64_t>;
-
   // What the control plane says the state of the server is.
   struct Publication {
-    // Names that are known, also those that do not take requests.
-    std::vector<std::string> known;
-    // Those that take requests; each must have been loaded.
-    std::vector<Version> serving;
+    // What is known, also what does not take requests.
+    std::vector<IndexRow> index;
+    // Those that take requests: loaded, and one of each version.
+    std::vector<std::shared_ptr<Model>> serving;
     bool live = true;
     bool ready = false;
     bool exiting = false;
@@ -43,14 +39,15 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Starts a model's instances, or makes an ensemble (then without a factory). On failure nothing
-  // stays. It takes requests once it is published. UNAVAILABLE after Close().
-  Status Load(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory);
+  // stays. It takes requests once it is published; what is published of the same version meanwhile
+  // goes on. UNAVAILABLE after Close().
+  Result<std::shared_ptr<Model>> Load(ModelDefinition definition,
+                                      std::unique_ptr<ExecutorFactory> factory);
+  // On failure what was published before stays. NOT_FOUND: a model is not loaded.
   Status Publish(const Publication& publication);
-  // What Model::ready() says of a version from now on; nothing happens where it is not loaded.
-  void SetReady(const Version& version, bool ready);
   // Waits until the requests of a model that is not published any more are answered, then ends its
-  // instances. DEADLINE_EXCEEDED: they are not, and the model stays.
-  Status Unload(const Version& version, std::optional<Duration> timeout);
+  // instances. DEADLINE_EXCEEDED: they are not, and the model stays. NOT_FOUND: it has ended.
+  Status Unload(const std::shared_ptr<Model>& model, std::optional<Duration> timeout);
 
   const Published<Snapshot>& snapshot() const { return snapshot_; }
   Allocator& allocator() const { return allocator_; }
@@ -64,7 +61,7 @@ class Engine {
   void Close();
 
  private:
-  std::shared_ptr<Model> Loaded(const Version& version) const;
+  bool Loaded(const std::shared_ptr<Model>& model) const;
   std::vector<std::shared_ptr<Model>> AllLoaded() const;
 
   Allocator& allocator_;
@@ -73,7 +70,7 @@ class Engine {
 
   mutable std::mutex mutex_;
   // Guarded by mutex_ from here on.
-  std::map<Version, std::shared_ptr<Model>> loaded_;
+  std::set<std::shared_ptr<Model>> loaded_;
   bool closed_ = false;
 };
 

@@ -39,6 +39,15 @@ class EngineTest : public ::testing::Test {
     return found.status().message();
   }
   Engine& engine() { return server_.engine; }
+  std::shared_ptr<Model> Loaded(int64_t version) {
+    Result<std::shared_ptr<Model>> model = engine().Load(Version(version), Executing(Identity));
+    EXPECT_TRUE(model.ok()) << model.status().message();
+    return *std::move(model);
+  }
+  // Nothing but this model takes requests.
+  void Publish(const std::shared_ptr<Model>& model) {
+    ASSERT_TRUE(engine().Publish({.index = {}, .serving = {model}}).ok());
+  }
 
   ManualClock clock_;
   Server server_{clock_};
@@ -55,7 +64,10 @@ TEST_F(EngineTest, ServesTheHighestVersionUnlessOneIsAskedFor) {
 
 TEST_F(EngineTest, SaysInTheProtocolsWordsWhatIsNotThere) {
   ASSERT_TRUE(server_.Serve(Version(1), Executing(Identity)).ok());
-  ASSERT_TRUE(engine().Publish({.known = {"failed"}, .serving = {{"m", 1}}, .ready = true}).ok());
+  ASSERT_TRUE(
+      engine()
+          .Publish({.index = {{.name = "failed"}}, .serving = server_.serving, .ready = true})
+          .ok());
   EXPECT_EQ(Missing("x", std::nullopt), "Request for unknown model: 'x' is not found");
   EXPECT_EQ(Missing("x", 3), "Request for unknown model: 'x' is not found");
   EXPECT_EQ(Missing("m", 7), "Request for unknown model: 'm' version 7 is not found");
@@ -66,52 +78,34 @@ TEST_F(EngineTest, SaysInTheProtocolsWordsWhatIsNotThere) {
 
 TEST_F(EngineTest, PublishesTheStateOfTheServer) {
   EXPECT_FALSE(server_.submitter.snapshot().ready);
-  ASSERT_TRUE(engine().Publish({.known = {"m"}, .serving = {}, .ready = true}).ok());
+  ASSERT_TRUE(engine().Publish({.index = {{.name = "m"}}, .serving = {}, .ready = true}).ok());
   EXPECT_TRUE(server_.submitter.snapshot().ready);
   EXPECT_TRUE(server_.submitter.snapshot().live);
   EXPECT_EQ(server_.submitter.snapshot().models.count("m"), 1u);
+  EXPECT_EQ(server_.submitter.snapshot().index.size(), 1u);
 }
 
 TEST_F(EngineTest, PublishesOnlyWhatIsLoadedAndThenNothing) {
   ASSERT_TRUE(server_.Serve(Version(1), Executing(Identity)).ok());
-  const Status status = engine().Publish({.known = {}, .serving = {{"m", 2}}});
+  const std::shared_ptr<Model> gone = Loaded(2);
+  ASSERT_TRUE(engine().Unload(gone, std::nullopt).ok());
+  const Status status = engine().Publish({.index = {}, .serving = {gone}});
   EXPECT_EQ(status.code(), Code::kNotFound);
   EXPECT_EQ(status.message(), "model 'm' version 2 is not loaded");
   EXPECT_TRUE(server_.submitter.Find("m", 1).ok());
 }
 
 TEST_F(EngineTest, AModelTakesRequestsOnlyOnceItIsPublished) {
-  ASSERT_TRUE(engine().Load(Version(1), Executing(Identity)).ok());
+  Loaded(1);
   EXPECT_EQ(Missing("m", std::nullopt), "Request for unknown model: 'm' is not found");
 }
 
 TEST_F(EngineTest, TakesNothingNewWhileItShutsDown) {
   ASSERT_TRUE(server_.Serve(Version(1), Executing(Identity)).ok());
-  ASSERT_TRUE(engine().Publish({.known = {}, .serving = {{"m", 1}}, .exiting = true}).ok());
+  ASSERT_TRUE(engine().Publish({.index = {}, .serving = server_.serving, .exiting = true}).ok());
   const Result<ModelRef> refused = server_.submitter.Find("m", std::nullopt);
   EXPECT_EQ(refused.status().code(), Code::kUnavailable);
   EXPECT_EQ(refused.status().message(), "the server is shutting down");
-}
-
-TEST_F(EngineTest, LoadsAVersionOnce) {
-  ASSERT_TRUE(engine().Load(Version(1), Executing(Identity)).ok());
-  const Status again = engine().Load(Version(1), Executing(Identity));
-  EXPECT_EQ(again.code(), Code::kAlreadyExists);
-  EXPECT_EQ(again.message(), "model 'm' version 1 is loaded already");
-}
-
-TEST_F(EngineTest, OfLoadsAtOneTimeOneWins) {
-  std::atomic<int> loaded{0};
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 4; ++i) {
-    threads.emplace_back([&] {
-      const Status status = engine().Load(Version(1), Executing(Identity));
-      if (status.ok()) ++loaded;
-      EXPECT_TRUE(status.ok() || status.code() == Code::kAlreadyExists);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(loaded, 1);
 }
 
 TEST_F(EngineTest, UnloadWaitsForRequestsInFlight) {
@@ -121,50 +115,63 @@ TEST_F(EngineTest, UnloadWaitsForRequestsInFlight) {
   puppet.Begun(1);
   EXPECT_EQ(engine().inflight(), 1u);
   ASSERT_TRUE(engine().Publish({}).ok());
-  const Status late = engine().Unload({"m", 1}, seconds(0));
+  const Status late = engine().Unload(server_.serving[0], seconds(0));
   EXPECT_EQ(late.code(), Code::kDeadlineExceeded);
   EXPECT_EQ(late.message(), "model 'm' version 1 still works on 1 requests");
   std::atomic<bool> given_up{false};
   std::thread mover([&] {
     while (!given_up) clock_.Advance(seconds(1));
   });
-  EXPECT_EQ(engine().Unload({"m", 1}, seconds(5)).code(), Code::kDeadlineExceeded);
+  EXPECT_EQ(engine().Unload(server_.serving[0], seconds(5)).code(), Code::kDeadlineExceeded);
   given_up = true;
   mover.join();
 
-  std::thread unloading([this] { EXPECT_TRUE(engine().Unload({"m", 1}, Duration::max()).ok()); });
+  std::thread unloading(
+      [this] { EXPECT_TRUE(engine().Unload(server_.serving[0], Duration::max()).ok()); });
   puppet.Allow(1);
   EXPECT_TRUE(server_.answers.Next()->response.status.ok());
   unloading.join();
-  EXPECT_EQ(engine().Unload({"m", 1}, std::nullopt).message(), "model 'm' version 1 is not loaded");
+  EXPECT_EQ(engine().Unload(server_.serving[0], std::nullopt).message(),
+            "model 'm' version 1 is not loaded");
 }
 
-TEST_F(EngineTest, AnUnloadedVersionCanBeLoadedAgain) {
-  for (int round = 0; round < 3; ++round) {
-    ASSERT_TRUE(engine().Load(Version(1), Executing(Identity)).ok());
-    ASSERT_TRUE(engine().Unload({"m", 1}, std::nullopt).ok());
-  }
+// The old one answers what it has, the new one takes what comes.
+TEST_F(EngineTest, AVersionIsReplacedWhileItWorks) {
+  Puppet puppet;
+  ASSERT_TRUE(server_.Serve(Version(1), puppet.Factory()).ok());
+  const std::shared_ptr<Model> old = server_.serving[0];
+  server_.Send("m", Floats({1, 1}, {1}));
+  puppet.Begun(1);
+  const std::shared_ptr<Model> replacement = Loaded(1);
+  Publish(replacement);
+  std::thread unloading([&] { EXPECT_TRUE(engine().Unload(old, std::nullopt).ok()); });
+  server_.Send("m", Floats({1, 1}, {2}));
+  EXPECT_EQ(testing::FloatsOf(server_.answers.Next()->response.outputs[0].tensor)[0], 2);
+  EXPECT_EQ(replacement->Counts().success.count, 1u);
+  puppet.Allow(1);
+  EXPECT_EQ(testing::FloatsOf(server_.answers.Next()->response.outputs[0].tensor)[0], 1);
+  unloading.join();
 }
 
 TEST_F(EngineTest, UnloadsOfOneModelAtOneTimeAreHarmless) {
   for (int round = 0; round < 20; ++round) {
-    ASSERT_TRUE(engine().Load(Version(1), Executing(Identity)).ok());
+    const std::shared_ptr<Model> model = Loaded(1);
     std::vector<std::thread> threads;
     for (int i = 0; i < 3; ++i) {
-      threads.emplace_back([this] {
-        const Status status = engine().Unload({"m", 1}, std::nullopt);
+      threads.emplace_back([&] {
+        const Status status = engine().Unload(model, std::nullopt);
         EXPECT_TRUE(status.ok() || status.code() == Code::kNotFound);
       });
     }
     for (std::thread& thread : threads) thread.join();
-    EXPECT_EQ(engine().Unload({"m", 1}, std::nullopt).code(), Code::kNotFound);
+    EXPECT_EQ(engine().Unload(model, std::nullopt).code(), Code::kNotFound);
   }
 }
 
-// A version that takes the place of another one is found at any moment.
-TEST_F(EngineTest, ReplacingAVersionTurnsNobodyAway) {
-  ASSERT_TRUE(engine().Load(Version(1), Executing(Identity)).ok());
-  ASSERT_TRUE(engine().Publish({.known = {}, .serving = {{"m", 1}}}).ok());
+// What takes the place of a model is found at any moment, be it another version or the same.
+TEST_F(EngineTest, ReplacingAModelTurnsNobodyAway) {
+  std::shared_ptr<Model> served = Loaded(1);
+  Publish(served);
   std::atomic<bool> done{false};
   std::vector<std::thread> clients;
   for (int i = 0; i < 3; ++i) {
@@ -176,10 +183,11 @@ TEST_F(EngineTest, ReplacingAVersionTurnsNobodyAway) {
       }
     });
   }
-  for (int64_t version = 2; version < 20; ++version) {
-    ASSERT_TRUE(engine().Load(Version(version), Executing(Identity)).ok());
-    ASSERT_TRUE(engine().Publish({.known = {}, .serving = {{"m", version}}}).ok());
-    ASSERT_TRUE(engine().Unload({"m", version - 1}, std::nullopt).ok());
+  for (int64_t round = 2; round < 20; ++round) {
+    const std::shared_ptr<Model> next = Loaded(round / 2);
+    Publish(next);
+    ASSERT_TRUE(engine().Unload(served, std::nullopt).ok());
+    served = next;
   }
   done = true;
   for (std::thread& client : clients) client.join();
@@ -209,7 +217,7 @@ TEST_F(EngineTest, AModelThatIsLoadedWhenTheServerHasClosedIsStoppedAgain) {
   const std::weak_ptr<int> alive = held;
   auto factory = std::make_unique<SlowFactory>(begun, go_on, std::move(held));
   Status status;
-  std::thread loading([&] { status = engine().Load(Version(1), std::move(factory)); });
+  std::thread loading([&] { status = engine().Load(Version(1), std::move(factory)).status(); });
   begun.wait();
   engine().Close();
   go_on.count_down();
@@ -217,7 +225,6 @@ TEST_F(EngineTest, AModelThatIsLoadedWhenTheServerHasClosedIsStoppedAgain) {
   EXPECT_EQ(status.code(), Code::kUnavailable);
   EXPECT_EQ(status.message(), "the server is shutting down");
   EXPECT_TRUE(alive.expired());
-  EXPECT_EQ(engine().Unload({"m", 1}, std::nullopt).code(), Code::kNotFound);
 }
 
 TEST_F(EngineTest, WaitsUntilNoRequestIsInside) {

@@ -47,7 +47,7 @@ TEST(EnsemblePlan, IsMadeWhenTheEnsembleIsLoaded) {
   Engine engine(testing::Memory());
   ModelDefinition definition = testing::Definition("e", 8);
   definition.steps = {Step("a", {{"IN", "GHOST"}}, {{"OUT", "OUT"}})};
-  const Status status = engine.Load(std::move(definition), nullptr);
+  const Status status = engine.Load(std::move(definition), nullptr).status();
   EXPECT_EQ(status.code(), Code::kInvalidArgument);
   EXPECT_EQ(status.message(), "ensemble 'e': nothing produces tensor 'GHOST'");
 }

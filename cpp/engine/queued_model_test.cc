@@ -155,7 +155,7 @@ TEST_F(QueuedModelTest, AnInstanceThatFailsEndsTheOthersAndIsNamed) {
   testing::AddInstance(definition);
   testing::AddInstance(definition);
   const Status failed =
-      server_.engine.Load(definition, std::make_unique<WatchedFactory>(notes, "m_1"));
+      server_.engine.Load(definition, std::make_unique<WatchedFactory>(notes, "m_1")).status();
   EXPECT_EQ(failed.code(), Code::kNotFound);
   EXPECT_EQ(failed.message(), "instance 'm_1': no such file");
   EXPECT_EQ(notes.made, 2);
@@ -165,10 +165,11 @@ TEST_F(QueuedModelTest, AnInstanceThatFailsEndsTheOthersAndIsNamed) {
 
 TEST_F(QueuedModelTest, WithoutInstancesOrAnExecutorThereIsNoModel) {
   ModelDefinition definition = Definition("m");
-  EXPECT_EQ(server_.engine.Load(definition, nullptr).message(),
+  EXPECT_EQ(server_.engine.Load(definition, nullptr).status().message(),
             "model 'm' has nothing that runs it");
   definition.instances.clear();
-  EXPECT_EQ(server_.engine.Load(definition, Executing(Identity)).code(), Code::kInvalidArgument);
+  EXPECT_EQ(server_.engine.Load(definition, Executing(Identity)).status().code(),
+            Code::kInvalidArgument);
 }
 
 // In a process of its own, which has room for some of the threads' stacks.
@@ -182,7 +183,7 @@ TEST(QueuedModelDeathTest, AThreadThatCannotBeMadeFailsTheLoad) {
     Engine engine(testing::Memory());
     ModelDefinition definition = Definition("m");
     for (int i = 0; i < 200; ++i) testing::AddInstance(definition);
-    const Status status = engine.Load(std::move(definition), Executing(Identity));
+    const Status status = engine.Load(std::move(definition), Executing(Identity)).status();
     std::fputs(status.message().c_str(), stderr);
     std::_Exit(status.code() == Code::kResourceExhausted ? 0 : 1);
   };
@@ -331,12 +332,12 @@ TEST_F(QueuedModelTest, CanGoWhileItsLastAnswerIsGiven) {
     ModelDefinition definition = Definition("m", 4);
     definition.batching.preserve_ordering = round % 2 == 0;
     std::vector<std::thread> answering;
-    const Status loaded = engine.Load(
+    const auto loaded = engine.Load(
         std::move(definition), Executing([&](Batch& batch) {
           answering.emplace_back([later = batch.Detach(0)]() mutable { later.Complete(Ok()); });
         }));
     ASSERT_TRUE(loaded.ok());
-    ASSERT_TRUE(engine.Publish({.known = {}, .serving = {{"m", 1}}}).ok());
+    ASSERT_TRUE(engine.Publish({.index = {}, .serving = {*loaded}}).ok());
     {
       auto request = std::make_unique<Request>(*submitter.Find("m", std::nullopt));
       request->inputs[0] = Row(1);
@@ -346,7 +347,7 @@ TEST_F(QueuedModelTest, CanGoWhileItsLastAnswerIsGiven) {
     }
     ASSERT_TRUE(engine.Publish({}).ok());
     EXPECT_FALSE(submitter.Find("m", std::nullopt).ok());  // lets go of the old snapshot
-    ASSERT_TRUE(engine.Unload({"m", 1}, std::nullopt).ok());
+    ASSERT_TRUE(engine.Unload(*loaded, std::nullopt).ok());
     for (std::thread& each : answering) each.join();
   }
 }

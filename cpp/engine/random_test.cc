@@ -61,9 +61,9 @@ class Play final : public Clock, public Completion {
 
   // What went wrong. Then the engine is not to be trusted to come down: leave it where it is.
   std::string Run() {
-    const Status loaded = engine_.Load(definition_, std::make_unique<Factory>(*this));
-    if (!loaded.ok()) return loaded.message();
-    if (!engine_.Publish({.known = {}, .serving = {{"m", 1}}}).ok()) return "not published";
+    const auto loaded = engine_.Load(definition_, std::make_unique<Factory>(*this));
+    if (!loaded.ok()) return loaded.status().message();
+    if (!engine_.Publish({.index = {}, .serving = {*loaded}}).ok()) return "not published";
     published_.count_down();
     if (!ended_.try_acquire_for(std::chrono::minutes(2))) return Described("it hangs");
     return wrong_;

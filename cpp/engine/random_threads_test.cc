@@ -321,21 +321,22 @@ uint64_t Failures(const ModelCounts& counts, FailureReason reason) {
 
 class RandomTrafficOnThreads : public ::testing::Test {
  protected:
+  using Version = std::pair<std::string, int64_t>;
+
   void Load(ModelDefinition definition) {
-    const Engine::Version version{definition.name, definition.version};
+    const Version version{definition.name, definition.version};
     auto factory = definition.is_ensemble() ? nullptr : backend_.Factory(done_[definition.name]);
-    const Status loaded = engine_.Load(std::move(definition), std::move(factory));
-    ASSERT_TRUE(loaded.ok()) << loaded.message();
+    const auto loaded = engine_.Load(std::move(definition), std::move(factory));
+    ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+    models_[version] = *loaded;
   }
   // "first" in these versions, and the others. Keeps the models for their counts.
   void Publish(const std::vector<int64_t>& versions) {
-    std::vector<Engine::Version> serving = {{"direct", 1}, {"second", 1}, {"chain", 1}};
-    for (const int64_t version : versions) serving.emplace_back("first", version);
-    const Status published = engine_.Publish({.known = {"first"}, .serving = serving});
+    std::vector<std::shared_ptr<Model>> serving;
+    for (const char* name : {"direct", "second", "chain"}) serving.push_back(models_[{name, 1}]);
+    for (const int64_t version : versions) serving.push_back(models_[{"first", version}]);
+    const Status published = engine_.Publish({.index = {{.name = "first"}}, .serving = serving});
     ASSERT_TRUE(published.ok()) << published.message();
-    for (const auto& [name, version] : serving) {
-      models_[{name, version}] = engine_.snapshot().Get()->Find(name, version);
-    }
   }
   // The new version comes before the old one goes, or the old one goes first.
   void Reload(int64_t old, bool gap) {
@@ -350,7 +351,7 @@ class RandomTrafficOnThreads : public ::testing::Test {
     if (!gap) Unload(old);
   }
   void Unload(int64_t version) {
-    const Status unloaded = engine_.Unload({"first", version}, std::nullopt);
+    const Status unloaded = engine_.Unload(models_[{"first", version}], std::nullopt);
     ASSERT_TRUE(unloaded.ok()) << unloaded.message();
   }
   uint64_t Sum(std::string_view name, auto of) const {
@@ -396,7 +397,7 @@ class RandomTrafficOnThreads : public ::testing::Test {
 
   Engine engine_{testing::Memory()};
   std::map<std::string, Done> done_;
-  std::map<Engine::Version, std::shared_ptr<Model>> models_;
+  std::map<Version, std::shared_ptr<Model>> models_;
   std::vector<std::unique_ptr<Client>> clients_;
   Backend backend_;
 };

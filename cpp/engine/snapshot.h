@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/published.h"
 #include "base/status.h"
@@ -17,6 +18,15 @@ namespace despina {
 
 class Model;
 class ModelRef;
+
+// A row of the repository index: a version of a model, and how it is.
+struct IndexRow {
+  std::string name{};
+  // Nothing for a model that could not be read.
+  std::optional<int64_t> version{};
+  std::string state{};
+  std::string reason{};
+};
 
 // Never changed once it is published.
 struct Snapshot {
@@ -30,6 +40,8 @@ struct Snapshot {
   };
 
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> models;
+  // By name and version.
+  std::vector<IndexRow> index;
   // What /v2/health answers.
   bool live = true;
   bool ready = false;

@@ -208,11 +208,10 @@ struct Server {
 
   // Loads a model and lets everything that is loaded take requests.
   Status Serve(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory) {
-    const Engine::Version version{definition.name, definition.version};
-    Status loaded = engine.Load(std::move(definition), std::move(factory));
-    if (!loaded.ok()) return loaded;
-    serving.push_back(version);
-    return engine.Publish({.known = {}, .serving = serving, .ready = true});
+    Result<std::shared_ptr<Model>> loaded = engine.Load(std::move(definition), std::move(factory));
+    if (!loaded.ok()) return loaded.status();
+    serving.push_back(*std::move(loaded));
+    return engine.Publish({.index = {}, .serving = serving, .ready = true});
   }
   // A request with its first input, not yet submitted.
   std::unique_ptr<Request> Make(std::string_view model, std::optional<Tensor> input) {
@@ -241,7 +240,7 @@ struct Server {
   Answers answers;
   Engine engine;
   Submitter submitter;
-  std::vector<Engine::Version> serving;
+  std::vector<std::shared_ptr<Model>> serving;
 };
 
 }  // namespace despina::testing

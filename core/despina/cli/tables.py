@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from despina.lifecycle.manager import ModelStatus
+from despina.lifecycle.state import ModelStatus
 from despina.plugins.registry import BackendRow
 from despina.text import escaped
 

@@ -13,6 +13,9 @@ from despina.engine.native import NativeModel, translated
 from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
+LoadedModel = _engine.LoadedModel
+"""A version that the engine runs; ``set_ready(bool)`` sets what its readiness route answers."""
+
 log = _engine.log
 """``log(level, text, file, line)``; levels as in ``enable_log``."""
 
@@ -92,7 +95,7 @@ class Engine:
         definition: Definition,
         model: Model | None,
         capabilities: Capability = Capability.NONE,
-    ) -> None:
+    ) -> LoadedModel:
         """Starts the instances of a version; it takes requests once it is published.
 
         Args:
@@ -105,13 +108,13 @@ class Engine:
         """
         with translated():
             runs = model.handle if isinstance(model, NativeModel) else model
-            self._engine.load(_definition(definition), runs, capabilities.value)
+            return self._engine.load(_definition(definition), runs, capabilities.value)
 
     def publish(
         self,
         *,
-        known: Sequence[str],
-        serving: Sequence[tuple[str, int]],
+        index: Sequence[tuple[str, int | None, str, str]],
+        serving: Sequence[LoadedModel],
         ready: bool,
         live: bool = True,
         exiting: bool = False,
@@ -119,32 +122,28 @@ class Engine:
         """Sets what is answered from now on.
 
         Args:
-            known: names of models, also of those that are not served.
-            serving: versions that take requests.
+            index: name, version, state and reason of what is known, also if it is not served;
+                no version for a model that could not be read.
+            serving: what ``load`` gave, of the versions that take requests.
             ready, live, exiting: of the server.
         """
         with translated():
             self._engine.publish(
-                known=known, serving=serving, ready=ready, live=live, exiting=exiting
+                index=index, serving=serving, ready=ready, live=live, exiting=exiting
             )
 
     def metrics(self, name: str, version: int) -> _engine.ModelMetrics:
         """Makes a version's own metrics, until it is closed."""
         return _engine.ModelMetrics(model=name, version=str(version))
 
-    def set_ready(self, name: str, version: int, ready: bool) -> None:
-        """Sets what the readiness route answers of a version that takes requests."""
-        with translated():
-            self._engine.set_ready(name, version, ready)
-
-    def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
+    def unload(self, model: LoadedModel, timeout: float | None = None) -> bool:
         """Waits for the requests of a version that is not published any more, and stops it.
 
         Returns:
             Whether it ended within ``timeout`` seconds. If not, it stays.
         """
         with translated():
-            return self._engine.unload(name, version, timeout)
+            return self._engine.unload(model, timeout)
 
     def infer(
         self,

@@ -16,8 +16,9 @@ from despina.config.problem import Problem, refuse
 from despina.config.tensors import tensor_specs
 from despina.config.to_json import config_to_dict
 from despina.config.validate import validate
+from despina.engine import LoadedModel
 from despina.errors import DespinaError, reason
-from despina.lifecycle.readiness import Readiness
+from despina.lifecycle.readiness import Readiness, Watch
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, foreign_library
 from despina.repository.catalog import Source
@@ -41,14 +42,14 @@ class ModelEngine(Protocol):
         definition: Definition,
         model: Model | None,
         capabilities: Capability = Capability.NONE,
-    ) -> None:
+    ) -> LoadedModel:
         """Starts the instances; the model takes requests once it is published."""
 
     def publish(
         self,
         *,
-        known: Sequence[str],
-        serving: Sequence[tuple[str, int]],
+        index: Sequence[tuple[str, int | None, str, str]],
+        serving: Sequence[LoadedModel],
         ready: bool,
         live: bool = True,
         exiting: bool = False,
@@ -58,7 +59,7 @@ class ModelEngine(Protocol):
     def metrics(self, name: str, version: int) -> ModelMetrics:
         """Makes a version's own metrics."""
 
-    def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
+    def unload(self, model: LoadedModel, timeout: float | None = None) -> bool:
         """Waits for the requests of a model that is not published any more, and stops it."""
 
     def collect(self) -> None:
@@ -67,11 +68,21 @@ class ModelEngine(Protocol):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A version that the engine runs; an ensemble has no model of its own."""
+    """A version that was loaded, with all that has to be let go of when it is unloaded.
+
+    Attributes:
+        definition: of the version.
+        running: the engine's.
+        model: the backend's; an ensemble has none, nor what follows.
+        metrics: its own.
+        watch: of a model that says whether it can serve.
+    """
 
     definition: Definition
+    running: LoadedModel
     model: Model | None = None
     metrics: ModelMetrics | None = None
+    watch: Watch | None = None
 
 
 class Loader:
@@ -122,13 +133,13 @@ class Loader:
 
     def unload(self, loaded: Loaded) -> None:
         """Waits for the requests of a version, and lets go of it."""
-        name, version = loaded.definition.name, loaded.definition.version
-        self._readiness.forget((name, version))
+        if loaded.watch is not None:
+            self._readiness.forget(loaded.watch)
         try:
-            self._engine.unload(name, version)
+            self._engine.unload(loaded.running)
         finally:
             if loaded.model is not None:
-                _close(loaded.model, name)
+                _close(loaded.model, loaded.definition.name)
             if loaded.metrics is not None:
                 loaded.metrics.close()
 
@@ -142,19 +153,19 @@ class Loader:
         try:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
-            self._engine.load(definition, model, backend.capabilities)
-            self._watch((definition.name, version), model)
+            running = self._engine.load(definition, model, backend.capabilities)
+            watch = self._watch(definition, running, model)
         except BaseException:
             _close(model, source.name)
             raise
-        return Loaded(definition, model, metrics)
+        return Loaded(definition, running, model, metrics, watch)
 
-    def _watch(self, version: tuple[str, int], model: Model) -> None:
+    def _watch(self, definition: Definition, running: LoadedModel, model: Model) -> Watch | None:
+        label = f"model '{definition.name}' version {definition.version}"
         try:
-            self._readiness.watch(version, model)
+            return self._readiness.watch(label, model, running.set_ready)
         except BaseException:
-            self._readiness.forget(version)
-            self._engine.unload(*version)
+            self._engine.unload(running)
             raise
 
     def _load_ensemble(
@@ -162,8 +173,7 @@ class Loader:
     ) -> Loaded:
         definition = define(source.config, version, source.folder, source.origin)
         refuse(source.name, source.origin, check_tensors(definition, models))
-        self._engine.load(definition, None)
-        return Loaded(definition)
+        return Loaded(definition, self._engine.load(definition, None))
 
     def _spec(
         self, config: ModelConfig, source: Source, version: int, metrics: Metrics

@@ -19,7 +19,7 @@ from despina.errors import DespinaError, reason
 from despina.lifecycle.loader import Loaded, Loader, ModelEngine
 from despina.lifecycle.plan import make_plan
 from despina.lifecycle.policy import Fail, Key, Load, Unload, Wanted, next_actions
-from despina.lifecycle.state import UNLOADED, State, Status, check_transition
+from despina.lifecycle.state import UNLOADED, ModelStatus, State, Status, check_transition
 from despina.lifecycle.workers import Workers
 from despina.plugins.hooks import Hooks
 from despina.repository.catalog import Catalog, Source
@@ -30,23 +30,6 @@ logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 1.0
 """How often the engine is asked to release what front ends are done with."""
-
-
-@dataclass(frozen=True)
-class ModelStatus:
-    """A row of the repository index.
-
-    Attributes:
-        name: of the model.
-        version: its number; 0 when the model could not be read.
-        state: UNKNOWN, LOADING, READY, UNLOADING or UNAVAILABLE.
-        reason: why it is UNAVAILABLE.
-    """
-
-    name: str
-    version: int
-    state: str
-    reason: str = ""
 
 
 @dataclass
@@ -427,17 +410,19 @@ class Manager:
     def _publish(self) -> None:
         """Tells the engine, then those who ask: a model that is READY to them can be used."""
         ready = self._is_ready()
-        self._engine.publish(
-            known=sorted(self._models),
-            serving=[(key.name, key.version) for key, each in self._all() if each.status.ready],
-            ready=ready,
-            exiting=self._exiting,
-        )
-        self._ready = ready
-        self._rows = tuple(
+        rows = tuple(
             ModelStatus(key.name, key.version, each.status.state.value, each.status.reason)
             for key, each in sorted(self._all(), key=lambda item: item[0])
         )
+        self._engine.publish(
+            index=[(row.name, row.version or None, row.state, row.reason) for row in rows],
+            serving=[
+                each.loaded.running for _, each in self._all() if each.status.ready and each.loaded
+            ],
+            ready=ready,
+            exiting=self._exiting,
+        )
+        self._ready, self._rows = ready, rows
 
     def _is_ready(self) -> bool:
         if not self._open or self._exiting:

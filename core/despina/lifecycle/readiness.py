@@ -14,61 +14,88 @@ logger = logging.getLogger(__name__)
 
 ASK_SECONDS = 1.0
 
-Version = tuple[str, int]
 
+class Watch:
+    """A model that is asked, and what it said last."""
 
-class _Watched:
-    """A model, and what it said last."""
-
-    def __init__(self, model: Model) -> None:
-        self.model: Model | None = model
-        self.why = ""
+    def __init__(self, label: str, model: Model, set_ready: Callable[[bool], None]) -> None:
+        """Takes the model, what logs call it, and who is told when the answer has changed."""
+        self._label, self._set_ready = label, set_ready
+        self._model: Model | None = model
+        self._why = ""
         # Held while the model is asked, so that it is not closed meanwhile.
-        self.lock = threading.Lock()
+        self._lock = threading.Lock()
+
+    def ask(self) -> None:
+        """Asks it once."""
+        with self._lock:
+            if self._model is None:
+                return
+            started = time.monotonic()
+            why = _answer(self._label, self._model)
+            if (took := time.monotonic() - started) > ASK_SECONDS:
+                text = "%s took %.1f s to say whether it can serve: others wait"
+                logger.warning(text, self._label, took)
+            if bool(why) != bool(self._why):
+                self._set_ready(not why)
+                if not why:
+                    logger.info("%s can serve again", self._label)
+            if why and why != self._why:
+                logger.warning("%s cannot serve: %s", self._label, why)
+            self._why = why
+
+    def end(self) -> None:
+        """Lets go of the model; waits for a call that is under way."""
+        with self._lock:
+            self._model = None
 
 
 class Readiness:
     """Asks on a thread of its own: no front end waits for a backend's code. Any thread."""
 
-    def __init__(self, set_ready: Callable[[str, int, bool], None]) -> None:
-        """Begins when there is a model to ask.
-
-        Args:
-            set_ready: called with name, version and answer, when it has changed.
-        """
-        self._set_ready = set_ready
+    def __init__(self) -> None:
+        """Begins when there is a model to ask."""
         self._lock = threading.Lock()
-        self._watched: dict[Version, _Watched] = {}
+        self._watches: list[Watch] = []
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
 
-    def watch(self, version: Version, model: Model) -> None:
-        """Asks a model from now on, the first time before this returns."""
+    def watch(self, label: str, model: Model, set_ready: Callable[[bool], None]) -> Watch | None:
+        """Asks a model from now on, the first time before this returns.
+
+        Args:
+            label: what logs call it.
+            model: the model.
+            set_ready: called with the answer when it has changed; at first a model is ready.
+
+        Returns:
+            What ``forget`` takes; ``None`` for a model that has nothing to say.
+        """
         if type(model).check_ready is Model.check_ready:
-            return
-        watched = _Watched(model)
+            return None
+        watch = Watch(label, model, set_ready)
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="readiness", daemon=True)
                 thread.start()
                 self._thread = thread
-            self._watched[version] = watched
-        self._ask(version, watched)
+        watch.ask()
+        with self._lock:
+            self._watches.append(watch)
+        return watch
 
-    def forget(self, version: Version) -> None:
+    def forget(self, watch: Watch) -> None:
         """Does not ask a model any more; waits for a call that is under way."""
         with self._lock:
-            watched = self._watched.pop(version, None)
-        if watched is not None:
-            with watched.lock:
-                watched.model = None
+            self._watches.remove(watch)
+        watch.end()
 
     def ask(self) -> None:
         """Asks all models once."""
         with self._lock:
-            all_watched = list(self._watched.items())
-        for version, watched in all_watched:
-            self._ask(version, watched)
+            watches = list(self._watches)
+        for watch in watches:
+            watch.ask()
 
     def stop(self) -> None:
         """Ends the thread; does not wait for it."""
@@ -78,31 +105,14 @@ class Readiness:
         while not self._stopped.wait(ASK_SECONDS):
             self.ask()
 
-    def _ask(self, version: Version, watched: _Watched) -> None:
-        with watched.lock:
-            if watched.model is None:
-                return
-            started = time.monotonic()
-            why = _answer(version, watched.model)
-            if (took := time.monotonic() - started) > ASK_SECONDS:
-                text = "model '%s' version %d took %.1f s to say whether it can serve: others wait"
-                logger.warning(text, *version, took)
-            if bool(why) != bool(watched.why):
-                self._set_ready(*version, not why)
-                if not why:
-                    logger.info("model '%s' version %d can serve again", *version)
-            if why and why != watched.why:
-                logger.warning("model '%s' version %d cannot serve: %s", *version, why)
-            watched.why = why
 
-
-def _answer(version: Version, model: Model) -> str:
+def _answer(label: str, model: Model) -> str:
     """Why it cannot serve; nothing when it can."""
     try:
         model.check_ready()
     except (BackendError, DespinaError) as error:
         return reason(error) or "it does not say why"
     except BaseException as error:  # SystemExit too: a model cannot end the thread so
-        logger.debug("model '%s' version %d cannot say", *version, exc_info=True)
+        logger.debug("%s cannot say", label, exc_info=True)
         return reason(error)
     return ""

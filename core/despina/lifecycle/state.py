@@ -72,3 +72,20 @@ class Status:
     def busy(self) -> bool:
         """Whether something of it is, or may be, in the engine."""
         return self.state in (State.LOADING, State.READY, State.UNLOADING)
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """A row of the repository index.
+
+    Attributes:
+        name: of the model.
+        version: its number; 0 when the model could not be read.
+        state: UNKNOWN, LOADING, READY, UNLOADING or UNAVAILABLE.
+        reason: why it is UNAVAILABLE.
+    """
+
+    name: str
+    version: int
+    state: str
+    reason: str = ""
