@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['Batch', 'ControlCall', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -222,6 +222,33 @@ class ResponseStream:
         """
         The next part; None after the last one, Ellipsis while there is none.
         """
+class ControlCall:
+    """
+    A request that changes something. Any thread.
+    """
+    def answer(self, json: str = '') -> bool:
+        """
+        Answers 200; whether that came first.
+        """
+    def fail(self, code: typing.SupportsInt | typing.SupportsIndex, message: str) -> bool:
+        """
+        Answers with an error; whether that came first.
+        """
+    @property
+    def body(self) -> bytes:
+        """
+        Of the request.
+        """
+    @property
+    def model(self) -> str:
+        """
+        That the path names, or nothing.
+        """
+    @property
+    def operation(self) -> str:
+        """
+        Of the route.
+        """
 class LoadedModel:
     """
     A version of a model that the engine runs.
@@ -239,6 +266,10 @@ class Engine:
     def close(self) -> None:
         """
         Stops the front ends, then unloads all models.
+        """
+    def close_control(self) -> None:
+        """
+        Refuses such requests from now on, and those that wait.
         """
     def collect(self) -> None:
         """
@@ -259,6 +290,10 @@ class Engine:
     def memory(self) -> dict[str, int]:
         """
         Figures of the buffer pool.
+        """
+    def next_control_call(self) -> ControlCall:
+        """
+        Waits for the next request that changes something; None once that is closed.
         """
     def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], ready: bool, live: bool = True, exiting: bool = False) -> None:
         """

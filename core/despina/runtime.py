@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from despina.control.http import Call, ControlThread, Operation, json_object, member
+from despina.control.repository import Repository
 from despina.engine import Engine, HttpOptions, HttpServer
 from despina.errors import DespinaError
 from despina.lifecycle.loader import Loader
@@ -69,6 +71,7 @@ class Runtime:
         self.catalog.refresh()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
+        self.control: ControlThread | None = None
         self.readiness = Readiness()
         loader = Loader(
             self.engine,
@@ -101,6 +104,7 @@ class Runtime:
             DespinaError: UNAVAILABLE: one cannot listen where it is told to.
         """
         settings, lines = self.settings, []
+        self.control = ControlThread(self.engine.next_control_call, self._operations())
         if settings.allow_http:
             with _listening("HTTP", settings.http_address, settings.http_port, "--http-port"):
                 server = self.engine.serve_http(http_options(settings, server_version))
@@ -114,6 +118,20 @@ class Runtime:
             lines.append(f"Started Metrics Service at {address}:{server.port}")
         return lines
 
+    def _operations(self) -> dict[str, Operation]:
+        """By their names in the routes."""
+        explicit = self.settings.model_control_mode == "explicit"
+        repository = Repository(self.manager, explicit=explicit)
+
+        def parameters(call: Call) -> Mapping[str, Any]:
+            found: Mapping[str, Any] = member(json_object(call.body), "parameters", dict, {})
+            return found
+
+        return {
+            "model_load": lambda call: repository.load(call.model, parameters(call)),
+            "model_unload": lambda call: repository.unload(call.model, parameters(call)),
+        }
+
     def finish(self, timeout: float) -> bool:
         """Finishes what was accepted, unloads all models, and ends everything.
 
@@ -125,6 +143,7 @@ class Runtime:
         """
         deadline = time.monotonic() + timeout
         self.manager.drain()
+        self.engine.close_control()
         for front_end in self.front_ends:
             front_end.stop_accepting()
         if not self.engine.wait_idle(timeout):
@@ -132,6 +151,8 @@ class Runtime:
         sent = [front_end.close(_left(deadline)) for front_end in self.front_ends]
         if not all(sent) or not self.manager.stop(_left(deadline)):
             return False
+        if self.control is not None:
+            self.control.join()
         self.readiness.stop()
         self.hooks.shutdown()
         self.registry.close()

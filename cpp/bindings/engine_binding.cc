@@ -190,8 +190,8 @@ class PythonEngine {
     std::shared_ptr<HttpServer> server;
     {
       const py::gil_scoped_release release;
-      Result<std::unique_ptr<http::Server>> started =
-          http::Server::Start(std::move(options), engine_.snapshot(), *pool_, engine_.clock());
+      Result<std::unique_ptr<http::Server>> started = http::Server::Start(
+          std::move(options), engine_.snapshot(), control_, *pool_, engine_.clock());
       if (!started.ok()) throw EngineError(started.status());
       server = std::make_shared<HttpServer>(*std::move(started), engine_.clock());
       if (closed_) server->Close(0);
@@ -200,11 +200,21 @@ class PythonEngine {
     return server;
   }
 
+  std::shared_ptr<http::ControlCall> NextControlCall() {
+    const py::gil_scoped_release release;
+    return control_.Take();
+  }
+  void CloseControl() {
+    const py::gil_scoped_release release;
+    control_.Close();
+  }
+
   void Close() {
     if (closed_.exchange(true)) return;
     const auto servers = servers_;
     {
       const py::gil_scoped_release release;
+      control_.Close();
       for (const auto& server : servers) server->Close(0);
       engine_.Close();
     }
@@ -215,6 +225,7 @@ class PythonEngine {
   // In this order: what comes later uses what comes before.
   std::unique_ptr<BufferPool> pool_;
   Engine engine_;
+  http::ControlQueue control_;
   std::vector<std::shared_ptr<HttpServer>> servers_;
   std::atomic<bool> closed_{false};
 };
@@ -247,6 +258,30 @@ std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string addre
   options.address = std::move(address);
   options.port = port;
   return engine.Serve(std::move(options));
+}
+
+void BindControl(py::module_& module) {
+  using http::ControlCall;
+  py::class_<ControlCall, std::shared_ptr<ControlCall>>(
+      module, "ControlCall", "A request that changes something. Any thread.")
+      .def_property_readonly("operation", &ControlCall::operation, "Of the route.")
+      .def_property_readonly("model", &ControlCall::model, "That the path names, or nothing.")
+      .def_property_readonly(
+          "body",
+          [](const ControlCall& call) {
+            const auto bytes = call.body().bytes();
+            return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+          },
+          "Of the request.")
+      .def("answer", &ControlCall::Answer, py::arg("json") = "",
+           py::call_guard<py::gil_scoped_release>(), "Answers 200; whether that came first.")
+      .def(
+          "fail",
+          [](ControlCall& call, int code, std::string message) {
+            const py::gil_scoped_release release;
+            return call.Fail(Status(static_cast<Code>(code), std::move(message)));
+          },
+          py::arg("code"), py::arg("message"), "Answers with an error; whether that came first.");
 }
 
 void BindModels(py::module_& module) {
@@ -284,6 +319,7 @@ void BindEngine(py::module_& module) {
            "The next part; None after the last one, Ellipsis while there is none.")
       .def("fileno", &ResponseStream::Descriptor, "Readable when poll() may have something.")
       .def("close", &ResponseStream::Close, "Cancels the request unless it has ended.");
+  BindControl(module);
   BindModels(module);
   py::class_<PythonEngine> engine(module, "Engine", "The models of a server.");
   engine
@@ -315,6 +351,10 @@ void BindEngine(py::module_& module) {
       .def(
           "collect", [](PythonEngine&) { DropReleased(); },
           "Lets go of results that nobody needs any more.")
+      .def("next_control_call", &PythonEngine::NextControlCall,
+           "Waits for the next request that changes something; None once that is closed.")
+      .def("close_control", &PythonEngine::CloseControl,
+           "Refuses such requests from now on, and those that wait.")
       .def("close", &PythonEngine::Close, "Stops the front ends, then unloads all models.");
   BindServing(engine);
 }

@@ -1,11 +1,14 @@
 #include "http/reads.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/text.h"
 #include "protocol/error_map.h"
+#include "protocol/json_value.h"
 #include "protocol/metadata_json.h"
 #include "protocol/metrics_text.h"
 #include "protocol/stats_json.h"
@@ -95,7 +98,29 @@ Answer Metrics(const Snapshot& snapshot, const Allocator& allocator) {
   return answer;
 }
 
+// Whether only versions that take requests are asked for.
+Result<bool> OnlyReady(const Slice& body) {
+  if (body.empty()) return false;
+  protocol::JsonParser parser;
+  const Result<protocol::JsonObject> object = parser.Parse(body);
+  if (!object.ok()) return object.status();
+  constexpr std::array<std::string_view, 1> kNames = {"ready"};
+  std::array<std::optional<protocol::JsonValue>, 1> values;
+  const Status found = protocol::FindMembers(*object, kNames, values);
+  if (!found.ok()) return found;
+  return values[0] ? protocol::AsBool("ready", *values[0]) : Result<bool>(false);
+}
+
 }  // namespace
+
+Answer AnswerIndex(const Snapshot& snapshot, const Slice& body) {
+  const Result<bool> only_ready = OnlyReady(body);
+  if (!only_ready.ok()) {
+    return ErrorAnswer(protocol::HttpStatus(only_ready.status().code()),
+                       only_ready.status().message());
+  }
+  return JsonAnswer(protocol::RepositoryIndexJson(snapshot.index, *only_ready));
+}
 
 Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
                   const Allocator& allocator) {

@@ -7,6 +7,7 @@
 #include "http/message.h"
 #include "http/routes.h"
 #include "memory/allocator.h"
+#include "memory/buffer.h"
 
 namespace despina::http {
 
@@ -15,8 +16,11 @@ struct ServerIdentity {
   std::string version;
 };
 
-// Precondition: the endpoint is not kInfer.
+// Precondition: the endpoint is one that only asks, and takes no body.
 Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
                   const Allocator& allocator);
+
+// The repository's index: of all versions, or with {"ready":true} of those that take requests.
+Answer AnswerIndex(const Snapshot& snapshot, const Slice& body);
 
 }  // namespace despina::http

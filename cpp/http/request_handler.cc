@@ -47,12 +47,21 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
     answer.fields = match_.route->method == Method::kPost ? "Allow: POST\r\n" : "Allow: GET\r\n";
     return {.answer = std::move(answer)};
   }
-  if (match_.route->endpoint == Endpoint::kInfer) return DecideOnInfer(head);
-  return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity,
-                               service_.allocator)};
+  switch (match_.route->endpoint) {
+    case Endpoint::kInfer:
+      return DecideOnInfer(head);
+    case Endpoint::kNamedRepository:
+      return {.answer = ErrorAnswer(501, "'repository_name' specification is not supported")};
+    case Endpoint::kControl:
+    case Endpoint::kRepositoryIndex:
+      return DecideOnBody(head);
+    default:
+      return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity,
+                                   service_.allocator)};
+  }
 }
 
-Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
+Handler::Decision RequestHandler::DecideOnBody(const Head& head) {
   if (service_.submitter.snapshot().exiting) {
     return {.answer = ErrorAnswer(503, "the server is shutting down and takes no new requests")};
   }
@@ -62,6 +71,12 @@ Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
     answer.fields = "Accept-Encoding: identity\r\n";
     return {.answer = std::move(answer)};
   }
+  return {};
+}
+
+Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
+  Decision decision = DecideOnBody(head);
+  if (decision.answer) return decision;
   // The size of a chunked body is not known yet.
   const uint64_t body_size =
       head.chunked ? std::numeric_limits<uint64_t>::max() : head.content_length.value_or(0);
@@ -71,8 +86,22 @@ Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
 }
 
 void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
-  const Status status = Infer(session, head, body);
-  if (!status.ok()) session.Respond(StatusAnswer(status));
+  switch (match_.route->endpoint) {
+    case Endpoint::kControl:
+      return Control(session, std::move(body));
+    case Endpoint::kRepositoryIndex:
+      return session.Respond(AnswerIndex(service_.submitter.snapshot(), body));
+    default:
+      const Status status = Infer(session, head, body);
+      if (!status.ok()) session.Respond(StatusAnswer(status));
+  }
+}
+
+void RequestHandler::Control(Session& session, Slice body) {
+  const auto call =
+      std::make_shared<ControlCall>(match_, std::move(body), session.shared_from_this(), mailbox_);
+  const Status status = service_.control.Push(call);
+  if (!status.ok()) call->Fail(status);
 }
 
 Status RequestHandler::Infer(Session& session, const Head& head, const Slice& body) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/submit.h"
+#include "http/control.h"
 #include "http/mailbox.h"
 #include "http/message.h"
 #include "http/reads.h"
@@ -22,6 +23,8 @@ struct Service {
   const ServerIdentity& identity;
   std::span<const Route> routes;
   Allocator& allocator;
+  // Where requests go that change something.
+  ControlQueue& control;
   Submitter submitter;
   // Flushes the submitter.
   net::EndOfTurn end_of_turn;
@@ -42,7 +45,10 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   void OnDelivered() override;
 
   // Whether the body is worth reading.
+  Decision DecideOnBody(const Head& head);
   Decision DecideOnInfer(const Head& head);
+  // Hands the request to the control plane.
+  void Control(Session& session, Slice body);
   // Nothing when the request is on its way; the answer when it failed.
   Status Infer(Session& session, const Head& head, const Slice& body);
 

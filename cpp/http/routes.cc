@@ -11,31 +11,49 @@ constexpr Method kPost = Method::kPost;
 
 // The busiest first.
 constexpr std::array kInferenceRoutes = {
-    Route{Endpoint::kInfer, kPost, "/v2/models/{model}/infer", "Run inference"},
-    Route{Endpoint::kInfer, kPost, "/v2/models/{model}/versions/{version}/infer", "Run inference"},
-    Route{Endpoint::kServerLive, kGet, "/v2/health/live", "Whether the server runs"},
-    Route{Endpoint::kServerReady, kGet, "/v2/health/ready", "Whether the server takes requests"},
-    Route{Endpoint::kServerMetadata, kGet, "/v2", "Name, version and extensions of the server"},
-    Route{Endpoint::kAllStatistics, kGet, "/v2/models/stats", "Statistics of all models"},
-    Route{Endpoint::kModelReady, kGet, "/v2/models/{model}/ready",
+    Route{Endpoint::kInfer, kPost, "/v2/models/{model}/infer", "infer", "Run inference"},
+    Route{Endpoint::kInfer, kPost, "/v2/models/{model}/versions/{version}/infer", "infer",
+          "Run inference"},
+    Route{Endpoint::kServerLive, kGet, "/v2/health/live", "server_live", "Whether the server runs"},
+    Route{Endpoint::kServerReady, kGet, "/v2/health/ready", "server_ready",
+          "Whether the server takes requests"},
+    Route{Endpoint::kServerMetadata, kGet, "/v2", "server_metadata",
+          "Name, version and extensions of the server"},
+    Route{Endpoint::kAllStatistics, kGet, "/v2/models/stats", "all_statistics",
+          "Statistics of all models"},
+    Route{Endpoint::kModelReady, kGet, "/v2/models/{model}/ready", "model_ready",
           "Whether the model takes requests"},
-    Route{Endpoint::kModelReady, kGet, "/v2/models/{model}/versions/{version}/ready",
+    Route{Endpoint::kModelReady, kGet, "/v2/models/{model}/versions/{version}/ready", "model_ready",
           "Whether the model takes requests"},
-    Route{Endpoint::kModelConfiguration, kGet, "/v2/models/{model}/config",
+    Route{Endpoint::kModelConfiguration, kGet, "/v2/models/{model}/config", "model_configuration",
           "Configuration of the model"},
     Route{Endpoint::kModelConfiguration, kGet, "/v2/models/{model}/versions/{version}/config",
-          "Configuration of the model"},
-    Route{Endpoint::kModelStatistics, kGet, "/v2/models/{model}/stats", "Statistics of the model"},
-    Route{Endpoint::kModelStatistics, kGet, "/v2/models/{model}/versions/{version}/stats",
+          "model_configuration", "Configuration of the model"},
+    Route{Endpoint::kModelStatistics, kGet, "/v2/models/{model}/stats", "model_statistics",
           "Statistics of the model"},
-    Route{Endpoint::kModelMetadata, kGet, "/v2/models/{model}", "Inputs and outputs of the model"},
-    Route{Endpoint::kModelMetadata, kGet, "/v2/models/{model}/versions/{version}",
+    Route{Endpoint::kModelStatistics, kGet, "/v2/models/{model}/versions/{version}/stats",
+          "model_statistics", "Statistics of the model"},
+    Route{Endpoint::kModelMetadata, kGet, "/v2/models/{model}", "model_metadata",
           "Inputs and outputs of the model"},
+    Route{Endpoint::kModelMetadata, kGet, "/v2/models/{model}/versions/{version}", "model_metadata",
+          "Inputs and outputs of the model"},
+    Route{Endpoint::kRepositoryIndex, kPost, "/v2/repository/index", "repository_index",
+          "Models of the repositories, and how they are"},
+    Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/index",
+          "named_repository_index", "Refused: repositories have no names"},
+    Route{Endpoint::kControl, kPost, "/v2/repository/models/{model}/load", "model_load",
+          "Load a model, or what has changed of it"},
+    Route{Endpoint::kControl, kPost, "/v2/repository/models/{model}/unload", "model_unload",
+          "Unload a model"},
+    Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/models/{model}/load",
+          "named_repository_model_load", "Refused: repositories have no names"},
+    Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/models/{model}/unload",
+          "named_repository_model_unload", "Refused: repositories have no names"},
 };
 
 constexpr std::array kMetricsRoutes = {
-    Route{Endpoint::kMetrics, kGet, "/metrics", "Metrics in Prometheus' text format"},
-    Route{Endpoint::kMetrics, kGet, "/metrics/", "Metrics in Prometheus' text format"},
+    Route{Endpoint::kMetrics, kGet, "/metrics", "metrics", "Metrics in Prometheus' text format"},
+    Route{Endpoint::kMetrics, kGet, "/metrics/", "metrics", "Metrics in Prometheus' text format"},
 };
 
 // A version's number; nothing unless it is digits that make one.
@@ -67,6 +85,8 @@ bool Matches(std::string_view pattern, std::string_view path, RouteMatch& match)
     if (value.empty()) return false;
     if (name == "{model}") {
       match.model = value;
+    } else if (name == "{repository}") {
+      match.repository = value;
     } else {
       match.version = ParseVersion(value);
       if (!match.version) return false;

@@ -20,14 +20,21 @@ enum class Endpoint : uint8_t {
   kModelReady,
   kModelConfiguration,
   kModelStatistics,
+  kRepositoryIndex,
+  // Of one of several repositories, which have no names here.
+  kNamedRepository,
+  // The control plane's: see ControlCall.
+  kControl,
   kMetrics,
 };
 
 struct Route {
   Endpoint endpoint;
   Method method;
-  // {model} is one segment, as it was sent; {version} is digits.
+  // {model} and {repository} are one segment each, as it was sent; {version} is digits.
   std::string_view path;
+  // Unlike any other's that does something else.
+  std::string_view operation;
   std::string_view summary;
 };
 
@@ -40,8 +47,9 @@ struct RouteMatch {
   const Route* route = nullptr;
   // Whether the route has the method asked for.
   bool method_allowed = false;
-  std::string_view model;
-  std::optional<int64_t> version;
+  std::string_view model{};
+  std::string_view repository{};
+  std::optional<int64_t> version{};
 };
 
 // Views in the result are views of `path`.

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <string>
+#include <utility>
 
 namespace despina::http {
 namespace {
@@ -37,8 +39,11 @@ TEST(RoutesTest, PrefersTheLiteralPath) {
 TEST(RoutesTest, KnowsEveryRouteOfItsTable) {
   for (const Route& route : InferenceRoutes()) {
     std::string path(route.path);
-    if (const size_t at = path.find("{model}"); at != std::string::npos) path.replace(at, 7, "m");
-    if (const size_t at = path.find("{version}"); at != std::string::npos) path.replace(at, 9, "3");
+    for (const auto& [name, value] :
+         {std::pair("{model}", "m"), std::pair("{version}", "3"), std::pair("{repository}", "r")}) {
+      const size_t at = path.find(name);
+      if (at != std::string::npos) path.replace(at, std::strlen(name), value);
+    }
     const RouteMatch match = Find(path, route.method);
     ASSERT_NE(match.route, nullptr) << path;
     EXPECT_EQ(match.route->endpoint, route.endpoint) << path;

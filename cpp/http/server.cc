@@ -75,7 +75,7 @@ struct Shared {
 class Worker {
  public:
   Worker(Shared& shared, net::Descriptor listening, const Published<Snapshot>& snapshot,
-         Allocator& allocator)
+         ControlQueue& control, Allocator& allocator)
       : shared_(shared),
         loop_(std::make_shared<net::Loop>()),
         mailbox_(std::make_shared<Mailbox>(loop_)),
@@ -83,6 +83,7 @@ class Worker {
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
                  .allocator = allocator,
+                 .control = control,
                  .submitter = Submitter(snapshot),
                  .end_of_turn{*loop_, [this] { service_.submitter.Flush(); }}},
         connections_(*loop_, [this] { shared_.CountClosed(); }),
@@ -170,7 +171,8 @@ class Server::Impl {
 };
 
 Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<Snapshot>& snapshot,
-                                              Allocator& allocator, Clock& clock) {
+                                              ControlQueue& control, Allocator& allocator,
+                                              Clock& clock) {
   const std::string_view role = RoleName(options.role);
   const std::string prefix = Concat("failed to start ", role, " service: ");
   const std::string thread_name = Concat(role, "-");
@@ -183,8 +185,8 @@ Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<S
   impl->port = sockets->front().port;
   try {
     for (net::ListeningSocket& each : *sockets) {
-      impl->workers.push_back(
-          std::make_unique<Worker>(impl->shared, std::move(each.descriptor), snapshot, allocator));
+      impl->workers.push_back(std::make_unique<Worker>(impl->shared, std::move(each.descriptor),
+                                                       snapshot, control, allocator));
     }
   } catch (const std::system_error& error) {
     return Status(Code::kResourceExhausted, Concat(prefix, "event loop: ", error.what()));

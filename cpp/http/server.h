@@ -10,6 +10,7 @@
 #include "base/published.h"
 #include "base/status.h"
 #include "engine/submit.h"
+#include "http/control.h"
 #include "memory/allocator.h"
 
 namespace despina::http {
@@ -52,10 +53,11 @@ class Server {
   explicit Server(std::unique_ptr<Impl> impl);
   // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start HTTP service: ..."
   // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
-  // cannot be made. The snapshot, the allocator and the clock must outlive the server; the
-  // allocator also the requests that Close() left behind.
+  // cannot be made. The snapshot, the queue, the allocator and the clock must outlive the server;
+  // the allocator also the requests that Close() left behind.
   static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
-                                               Allocator& allocator, Clock& clock);
+                                               ControlQueue& control, Allocator& allocator,
+                                               Clock& clock);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
   // Closes without waiting.

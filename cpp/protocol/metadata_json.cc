@@ -35,7 +35,8 @@ void AppendTensors(std::string& out, const std::vector<TensorDefinition>& tensor
 std::string ServerMetadataJson(std::string_view name, std::string_view version) {
   return Concat(R"({"name":)", Quoted(name), R"(,"version":)", Quoted(version),
                 R"(,"extensions":["classification","model_configuration","binary_tensor_data",)",
-                R"("parameters","statistics"]})");
+                R"#("model_repository","model_repository(unload_dependents)","parameters",)#",
+                R"("statistics"]})");
 }
 
 std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int64_t> versions) {
@@ -48,6 +49,21 @@ std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int6
   out += R"(],"outputs":[)";
   AppendTensors(out, model.outputs, model.batching_axis());
   out += "]}";
+  return out;
+}
+
+std::string RepositoryIndexJson(std::span<const IndexRow> rows, bool only_ready) {
+  std::string out = "[";
+  for (const IndexRow& row : rows) {
+    if (only_ready && row.state != "READY") continue;
+    if (out.size() > 1) out += ',';
+    out += Concat(R"({"name":)", Quoted(row.name));
+    if (row.version) out += Concat(R"(,"version":")", *row.version, '"');
+    out += Concat(R"(,"state":)", Quoted(row.state));
+    if (!row.reason.empty()) out += Concat(R"(,"reason":)", Quoted(row.reason));
+    out += '}';
+  }
+  out += ']';
   return out;
 }
 

@@ -13,7 +13,8 @@ namespace {
 TEST(MetadataJsonTest, DescribesTheServer) {
   EXPECT_EQ(ServerMetadataJson("despina", "0.1.0"),
             R"({"name":"despina","version":"0.1.0","extensions":["classification",)"
-            R"("model_configuration","binary_tensor_data","parameters","statistics"]})");
+            R"#("model_configuration","binary_tensor_data","model_repository",)#"
+            R"#("model_repository(unload_dependents)","parameters","statistics"]})#");
 }
 
 TEST(MetadataJsonTest, ShowsTheBatchAxisOfAModelThatHasOne) {
@@ -33,6 +34,19 @@ TEST(MetadataJsonTest, ShowsDimsAloneOtherwise) {
   EXPECT_EQ(ModelMetadataJson(model, {}),
             R"({"name":"m","versions":[],"platform":"","inputs":[)"
             R"({"name":"IN0","datatype":"INT8","shape":[2]}],"outputs":[]})");
+}
+
+TEST(RepositoryIndexJson, LeavesOutWhatARowDoesNotHave) {
+  const std::vector<IndexRow> rows = {
+      {.name = "a\"b", .version = 3, .state = "READY", .reason = ""},
+      {.name = "lost", .version = std::nullopt, .state = "UNAVAILABLE", .reason = "no file"},
+      {.name = "m", .version = 1, .state = "UNAVAILABLE", .reason = "unloaded"}};
+  EXPECT_EQ(RepositoryIndexJson(rows, false),
+            R"([{"name":"a\"b","version":"3","state":"READY"},)"
+            R"({"name":"lost","state":"UNAVAILABLE","reason":"no file"},)"
+            R"({"name":"m","version":"1","state":"UNAVAILABLE","reason":"unloaded"}])");
+  EXPECT_EQ(RepositoryIndexJson(rows, true), R"([{"name":"a\"b","version":"3","state":"READY"}])");
+  EXPECT_EQ(RepositoryIndexJson({}, false), "[]");
 }
 
 }  // namespace

@@ -219,6 +219,14 @@ class Engine:
         with translated():
             self._engine.collect()
 
+    def next_control_call(self) -> _engine.ControlCall | None:
+        """Waits for the next request that changes something; ``None`` once that has ended."""
+        return self._engine.next_control_call()
+
+    def close_control(self) -> None:
+        """Refuses such requests from now on, and those that wait."""
+        self._engine.close_control()
+
     def serve_http(self, options: HttpOptions) -> HttpServer:
         """Starts the HTTP front end.
 

@@ -309,6 +309,9 @@ class Manager:
     def _set_exiting(self) -> None:
         self._exiting = True
         self._publish()
+        for waiter in self._waiters:  # what they wait for may never come
+            waiter.future.set_exception(_shutting_down())
+        self._waiters.clear()
 
     def _begin_stop(self) -> None:
         self._exiting = self._stopping = True
