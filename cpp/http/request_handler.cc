@@ -20,7 +20,7 @@ Answer EncodeAnswer(const Request& request, const protocol::OutputPreferences& p
                     Allocator& allocator) {
   if (!request.response.status.ok()) return StatusAnswer(request.response.status);
   Result<protocol::EncodedResponse> encoded =
-      protocol::EncodeInfer(request, preferences, allocator);
+      protocol::EncodeInfer(request, request.response, preferences, allocator);
   if (!encoded.ok()) return StatusAnswer(encoded.status());
   Answer answer;
   answer.content_type = encoded->content_type();

@@ -216,6 +216,8 @@ Status Parser::ParseInput(const JsonValue& value) {
 Result<Slice> Parser::ParseData(std::string_view input, const DataSource& source,
                                 const Tensor& tensor) {
   if (source.json) {
+    const Status array = AsArray("data", *source.json).status();
+    if (!array.ok()) return array;
     return DecodeJsonTensor(input, *source.json, tensor.datatype, tensor.shape, allocator_);
   }
   return binary_.Take(input, tensor.datatype, *source.binary_size, allocator_);

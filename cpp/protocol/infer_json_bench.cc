@@ -34,7 +34,8 @@ std::unique_ptr<Request> AnswerOf(TestModel& model, size_t count) {
 
 // A response's outputs have the form of a request's inputs.
 Slice JsonBody(TestModel& model, size_t count) {
-  const EncodedResponse encoded = *EncodeInfer(*AnswerOf(model, count), {}, TestPool());
+  const auto answer = AnswerOf(model, count);
+  const EncodedResponse encoded = *EncodeInfer(*answer, answer->response, {}, TestPool());
   std::string json = TextOf(encoded.json);
   json.replace(json.find("outputs"), 7, "inputs");
   json.replace(json.find("OUT0"), 4, "IN0");
@@ -73,7 +74,7 @@ void Encode(benchmark::State& state, bool binary) {
   const auto request = AnswerOf(model, static_cast<size_t>(state.range(0)));
   const OutputPreferences preferences{.listed = {}, .binary_by_default = binary};
   while (state.KeepRunning()) {
-    benchmark::DoNotOptimize(EncodeInfer(*request, preferences, TestPool()));
+    benchmark::DoNotOptimize(EncodeInfer(*request, request->response, preferences, TestPool()));
   }
 }
 BENCHMARK_CAPTURE(Encode, Json, false)->Arg(16)->Arg(150528);

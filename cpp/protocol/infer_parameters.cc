@@ -58,6 +58,8 @@ Result<Parameter> Custom(std::string_view name, const JsonValue& value) {
   }
 }
 
+}  // namespace
+
 Status ParseParameter(std::string_view name, const JsonValue& value, InferParameters& out) {
   if (name.starts_with("triton_")) {
     return InvalidArgument(
@@ -77,8 +79,6 @@ Status ParseParameter(std::string_view name, const JsonValue& value, InferParame
   out.custom.push_back(*std::move(custom));
   return Ok();
 }
-
-}  // namespace
 
 Status ParseParameters(const JsonValue& value, InferParameters& out) {
   const Result<JsonObject> object = AsObject("parameters", value);

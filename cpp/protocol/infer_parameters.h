@@ -1,6 +1,7 @@
 // The parameters of an inference request.
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -16,8 +17,10 @@ struct InferParameters {
   bool binary_data_output = false;
 };
 
-// Reserved names are checked and kept out of the custom ones; those of sequences, priorities and
-// timeouts have no effect on a model without them. INVALID_ARGUMENT.
+// Adds one parameter. Reserved names are checked and kept out of the custom ones; those of
+// sequences, priorities and timeouts have no effect on a model without them. INVALID_ARGUMENT.
+Status ParseParameter(std::string_view name, const JsonValue& value, InferParameters& out);
+// Adds the members of an object. INVALID_ARGUMENT, also for a name that is there twice.
 Status ParseParameters(const JsonValue& value, InferParameters& out);
 
 }  // namespace despina::protocol

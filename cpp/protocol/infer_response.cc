@@ -19,23 +19,6 @@
 namespace despina::protocol {
 namespace {
 
-Status AppendParameterValue(const Parameter& parameter, TextBuffer& text) {
-  if (const auto* number = std::get_if<double>(&parameter.value)) {
-    if (!std::isfinite(*number)) {
-      return Internal(
-          Concat("response parameter '", parameter.name, "' is not finite, which JSON lacks"));
-    }
-    text.Append(Number(*number));
-  } else if (const auto* truth = std::get_if<bool>(&parameter.value)) {
-    text.Append(*truth ? "true" : "false");
-  } else if (const auto* integer = std::get_if<int64_t>(&parameter.value)) {
-    text.Append(*integer);
-  } else {
-    text.Append(Quoted(std::get<std::string>(parameter.value)));
-  }
-  return Ok();
-}
-
 Status AppendParameters(const std::vector<Parameter>& parameters, TextBuffer& text) {
   if (parameters.empty()) return Ok();
   text.Append(R"(,"parameters":{)");
@@ -73,12 +56,12 @@ Status AppendOutput(std::string_view name, const Tensor& tensor, bool binary, Te
   return Ok();
 }
 
-Status AppendOutputs(const Request& request, const OutputPreferences& preferences,
-                     Allocator& allocator, TextBuffer& text, std::vector<Slice>& tensors) {
-  const ModelDefinition& model = request.model->definition();
+Status AppendOutputs(const ModelDefinition& model, const Response& response,
+                     const OutputPreferences& preferences, Allocator& allocator, TextBuffer& text,
+                     std::vector<Slice>& tensors) {
   std::string_view separator;
   text.Append(R"(,"outputs":[)");
-  for (const OutputTensor& output : request.response.outputs) {
+  for (const OutputTensor& output : response.outputs) {
     const std::optional<OutputPreference> preference = PreferenceFor(output.index, preferences);
     if (!preference) continue;
     const TensorDefinition& definition = model.outputs[output.index];
@@ -101,22 +84,39 @@ Status AppendOutputs(const Request& request, const OutputPreferences& preference
 
 }  // namespace
 
+Status AppendParameterValue(const Parameter& parameter, TextBuffer& text) {
+  if (const auto* number = std::get_if<double>(&parameter.value)) {
+    if (!std::isfinite(*number)) {
+      return Internal(
+          Concat("response parameter '", parameter.name, "' is not finite, which JSON lacks"));
+    }
+    text.Append(Number(*number));
+  } else if (const auto* truth = std::get_if<bool>(&parameter.value)) {
+    text.Append(*truth ? "true" : "false");
+  } else if (const auto* integer = std::get_if<int64_t>(&parameter.value)) {
+    text.Append(*integer);
+  } else {
+    text.Append(Quoted(std::get<std::string>(parameter.value)));
+  }
+  return Ok();
+}
+
 uint64_t EncodedResponse::size() const {
   return std::accumulate(tensors.begin(), tensors.end(), uint64_t{json.size()},
                          [](uint64_t sum, const Slice& tensor) { return sum + tensor.size(); });
 }
 
-Result<EncodedResponse> EncodeInfer(const Request& request, const OutputPreferences& preferences,
-                                    Allocator& allocator) {
+Result<EncodedResponse> EncodeInfer(const Request& request, const Response& response,
+                                    const OutputPreferences& preferences, Allocator& allocator) {
   const ModelDefinition& model = request.model->definition();
   TextBuffer text(allocator);
   text.Append('{');
   if (!request.id.empty()) text.Append(R"("id":)", Quoted(request.id), ',');
   text.Append(R"("model_name":)", Quoted(model.name), R"(,"model_version":")", model.version, '"');
-  Status status = AppendParameters(request.response.parameters, text);
+  Status status = AppendParameters(response.parameters, text);
   if (!status.ok()) return status;
   EncodedResponse encoded;
-  status = AppendOutputs(request, preferences, allocator, text, encoded.tensors);
+  status = AppendOutputs(model, response, preferences, allocator, text, encoded.tensors);
   if (!status.ok()) return status;
   Result<Slice> json = text.Take();
   if (!json.ok()) return json.status();

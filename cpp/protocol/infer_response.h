@@ -10,6 +10,7 @@
 #include "memory/allocator.h"
 #include "memory/buffer.h"
 #include "protocol/infer_json.h"
+#include "protocol/text_buffer.h"
 
 namespace despina::protocol {
 
@@ -28,13 +29,16 @@ struct EncodedResponse {
   uint64_t size() const;
 };
 
-// Writes the response of a request that succeeded: its outputs in the order of the definition,
+// Writes a response to a request, or a part of one: its outputs in the order of the definition,
 // those that `preferences` lists or all. Precondition: the response's status is OK.
 //
 // INVALID_ARGUMENT where an output cannot have the form asked for: FP16, BF16, a float that is not
 // finite or a string that is not UTF-8 as JSON, classes of a datatype that has none.
 // RESOURCE_EXHAUSTED when `allocator` has no memory.
-Result<EncodedResponse> EncodeInfer(const Request& request, const OutputPreferences& preferences,
-                                    Allocator& allocator);
+Result<EncodedResponse> EncodeInfer(const Request& request, const Response& response,
+                                    const OutputPreferences& preferences, Allocator& allocator);
+
+// A piece of a JSON text: the parameter's value. INTERNAL where it is no finite number.
+Status AppendParameterValue(const Parameter& parameter, TextBuffer& text);
 
 }  // namespace despina::protocol

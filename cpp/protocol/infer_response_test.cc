@@ -32,7 +32,8 @@ class InferResponseTest : public ::testing::Test {
   // The JSON data of one output.
   Result<std::string> Data(DataType datatype, Shape shape, std::string_view data) {
     const auto request = RequestWith(datatype, shape, data);
-    const Result<EncodedResponse> encoded = EncodeInfer(*request, {}, TestPool());
+    const Result<EncodedResponse> encoded =
+        EncodeInfer(*request, request->response, {}, TestPool());
     if (!encoded.ok()) return encoded.status();
     EXPECT_FALSE(encoded->binary());
     const std::string text = TextOf(encoded->json);
@@ -54,7 +55,7 @@ TEST_F(InferResponseTest, WritesIdParametersAndOutputs) {
       {.name = "d", .value = 2.0},
       {.name = "s", .value = std::string("x\\")},
   };
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, {}, TestPool());
+  const Result<EncodedResponse> encoded = EncodeInfer(*request, request->response, {}, TestPool());
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(TextOf(encoded->json),
             R"({"id":"a\"\n","model_name":"m","model_version":"1",)"
@@ -69,7 +70,8 @@ TEST_F(InferResponseTest, SendsBinaryOutputsBehindTheJsonWithoutCopies) {
   request->response.outputs.push_back(
       {.index = 1,
        .tensor = {.datatype = DataType::kBytes, .shape = {1}, .data = SliceOf(StringsOf({"x"}))}});
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, Binary(), TestPool());
+  const Result<EncodedResponse> encoded =
+      EncodeInfer(*request, request->response, Binary(), TestPool());
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(TextOf(encoded->json),
             Concat(kHead, R"({"name":"OUT0","datatype":"UINT8","shape":[3],)",
@@ -85,7 +87,8 @@ TEST_F(InferResponseTest, SendsBinaryOutputsBehindTheJsonWithoutCopies) {
 
 TEST_F(InferResponseTest, IsPlainJsonWhenBinaryOutputsHaveNoBytes) {
   const auto request = RequestWith(DataType::kFp32, {0, 4}, "");
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, Binary(), TestPool());
+  const Result<EncodedResponse> encoded =
+      EncodeInfer(*request, request->response, Binary(), TestPool());
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(TextOf(encoded->json),
             Concat(kHead, R"({"name":"OUT0","datatype":"FP32","shape":[0,4],)",
@@ -100,7 +103,8 @@ TEST_F(InferResponseTest, GivesListedOutputsAsJsonUnlessTheySayBinary) {
   const OutputPreferences preferences{
       .listed = {{.index = 1, .binary = true}, {.index = 0, .binary = false}},
       .binary_by_default = true};
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, preferences, TestPool());
+  const Result<EncodedResponse> encoded =
+      EncodeInfer(*request, request->response, preferences, TestPool());
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(TextOf(encoded->json),
             Concat(kHead, R"({"name":"OUT0","datatype":"UINT8","shape":[1],"data":[7]},)",
@@ -112,7 +116,8 @@ TEST_F(InferResponseTest, LeavesOutOutputsThatWereNotAskedFor) {
   auto request = RequestWith(DataType::kUint8, {1}, "\7");
   request->response.outputs.push_back({.index = 1, .tensor = request->response.outputs[0].tensor});
   const OutputPreferences preferences{.listed = {{.index = 1}}};
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, preferences, TestPool());
+  const Result<EncodedResponse> encoded =
+      EncodeInfer(*request, request->response, preferences, TestPool());
   ASSERT_TRUE(encoded.ok()) << encoded.status().message();
   EXPECT_EQ(TextOf(encoded->json),
             Concat(kHead, R"({"name":"OUT1","datatype":"UINT8","shape":[1],"data":[7]}]})"));
@@ -178,7 +183,7 @@ TEST_F(InferResponseTest, RefusesDataThatJsonCannotCarry) {
     EXPECT_EQ(data.status().code(), Code::kInvalidArgument);
     EXPECT_EQ(data.status().message().substr(0, each.text.size()), each.text);
     const auto request = RequestWith(each.datatype, {1}, each.bytes);
-    EXPECT_TRUE(EncodeInfer(*request, Binary(), TestPool()).ok());
+    EXPECT_TRUE(EncodeInfer(*request, request->response, Binary(), TestPool()).ok());
   }
 }
 
@@ -204,7 +209,7 @@ TEST_F(InferResponseTest, BlamesTheBackendForDataThatDoesNotMatchItsShape) {
 TEST_F(InferResponseTest, RefusesParametersThatAreNotFinite) {
   const auto request = NewRequest();
   request->response.parameters = {{.name = "d", .value = std::numeric_limits<double>::quiet_NaN()}};
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, {}, TestPool());
+  const Result<EncodedResponse> encoded = EncodeInfer(*request, request->response, {}, TestPool());
   ASSERT_FALSE(encoded.ok());
   EXPECT_EQ(encoded.status().message(), "response parameter 'd' is not finite, which JSON lacks");
 }
@@ -212,12 +217,14 @@ TEST_F(InferResponseTest, RefusesParametersThatAreNotFinite) {
 TEST_F(InferResponseTest, AnswersWithClassesInTheFormAskedFor) {
   const auto request = RequestWith(DataType::kFp32, {3}, BytesOf<float>({1, 3, 2}));
   OutputPreferences preferences{.listed = {{.index = 0, .binary = false, .classification = 2}}};
-  const Result<EncodedResponse> json = EncodeInfer(*request, preferences, TestPool());
+  const Result<EncodedResponse> json =
+      EncodeInfer(*request, request->response, preferences, TestPool());
   ASSERT_TRUE(json.ok()) << json.status().message();
   EXPECT_EQ(TextOf(json->json), Concat(kHead, R"({"name":"OUT0","datatype":"BYTES","shape":[2],)",
                                        R"("data":["3.000000:1","2.000000:2"]}]})"));
   preferences.listed[0].binary = true;
-  const Result<EncodedResponse> binary = EncodeInfer(*request, preferences, TestPool());
+  const Result<EncodedResponse> binary =
+      EncodeInfer(*request, request->response, preferences, TestPool());
   ASSERT_TRUE(binary.ok()) << binary.status().message();
   ASSERT_EQ(binary->tensors.size(), 1U);
   EXPECT_EQ(TextOf(binary->tensors[0]), StringsOf({"3.000000:1", "2.000000:2"}));
@@ -226,7 +233,8 @@ TEST_F(InferResponseTest, AnswersWithClassesInTheFormAskedFor) {
 TEST_F(InferResponseTest, SaysWhenClassesCannotBeGiven) {
   const auto request = RequestWith(DataType::kBool, {1}, "\1");
   const OutputPreferences preferences{.listed = {{.index = 0, .classification = 1}}};
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, preferences, TestPool());
+  const Result<EncodedResponse> encoded =
+      EncodeInfer(*request, request->response, preferences, TestPool());
   ASSERT_FALSE(encoded.ok());
   EXPECT_EQ(encoded.status().code(), Code::kInvalidArgument);
 }
@@ -234,7 +242,7 @@ TEST_F(InferResponseTest, SaysWhenClassesCannotBeGiven) {
 TEST_F(InferResponseTest, SaysWhenThereIsNoMemory) {
   ExhaustedAllocator exhausted;
   const auto request = RequestWith(DataType::kInt8, {1}, "a");
-  const Result<EncodedResponse> encoded = EncodeInfer(*request, {}, exhausted);
+  const Result<EncodedResponse> encoded = EncodeInfer(*request, request->response, {}, exhausted);
   ASSERT_FALSE(encoded.ok());
   EXPECT_EQ(encoded.status().code(), Code::kResourceExhausted);
 }

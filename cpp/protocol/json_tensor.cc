@@ -26,15 +26,6 @@ using BytesLength = uint32_t;
 // What is wrong with an element; a text is made of it once, at the end.
 enum class Fault { kNone, kCount, kType, kRange };
 
-// Nested arrays are no deeper than the parser lets them be.
-uint64_t CountElements(const JsonArray& array) {
-  uint64_t count = 0;
-  for (const JsonValue element : array) {
-    count += element.is_array() ? CountElements(element.get_array().value_unsafe()) : 1;
-  }
-  return count;
-}
-
 Fault FaultOf(simdjson::error_code error) {
   return error == simdjson::NUMBER_OUT_OF_RANGE ? Fault::kRange : Fault::kType;
 }
@@ -61,51 +52,57 @@ Fault ReadElement(const JsonValue& element, Float& out) {
   return std::isinf(out) ? Fault::kRange : Fault::kNone;
 }
 
-// Fills `rest` from the front.
-template <class Element>
-Fault ReadElements(const JsonArray& array, std::span<std::byte>& rest) {
+// Calls `visit` for each element, those of inner arrays too, until one is at fault. Nested arrays
+// are no deeper than the parser lets them be.
+template <class Visit>
+Fault VisitElements(const JsonArray& array, Visit& visit) {
   for (const JsonValue element : array) {
-    if (element.is_array()) {
-      const Fault fault = ReadElements<Element>(element.get_array().value_unsafe(), rest);
-      if (fault != Fault::kNone) return fault;
-      continue;
-    }
-    Element value{};
-    if (const Fault fault = ReadElement(element, value); fault != Fault::kNone) return fault;
-    std::memcpy(rest.data(), &value, sizeof value);
-    rest = rest.subspan(sizeof value);
+    const Fault fault = element.is_array()
+                            ? VisitElements(element.get_array().value_unsafe(), visit)
+                            : visit(element);
+    if (fault != Fault::kNone) return fault;
   }
   return Fault::kNone;
+}
+
+// A value that is no array is its only element.
+template <class Visit>
+Fault VisitElements(const JsonValue& value, Visit visit) {
+  return value.is_array() ? VisitElements(value.get_array().value_unsafe(), visit) : visit(value);
+}
+
+// Fills `rest` from the front. Precondition: it has room for all elements.
+template <class Element>
+Fault ReadElements(const JsonValue& value, std::span<std::byte> rest) {
+  return VisitElements(value, [&rest](const JsonValue& element) {
+    Element read{};
+    if (const Fault fault = ReadElement(element, read); fault != Fault::kNone) return fault;
+    std::memcpy(rest.data(), &read, sizeof read);
+    rest = rest.subspan(sizeof read);
+    return Fault::kNone;
+  });
 }
 
 // The size of strings in wire form.
-Fault MeasureStrings(const JsonArray& array, uint64_t& size) {
-  for (const JsonValue element : array) {
-    if (element.is_array()) {
-      const Fault fault = MeasureStrings(element.get_array().value_unsafe(), size);
-      if (fault != Fault::kNone) return fault;
-      continue;
-    }
+Fault MeasureStrings(const JsonValue& value, uint64_t& size) {
+  return VisitElements(value, [&size](const JsonValue& element) {
     std::string_view text;
     if (element.get(text)) return Fault::kType;
     size += sizeof(BytesLength) + text.size();
-  }
-  return Fault::kNone;
+    return Fault::kNone;
+  });
 }
 
 // Precondition: all elements are strings, and `rest` has room for them.
-void ReadStrings(const JsonArray& array, std::span<std::byte>& rest) {
-  for (const JsonValue element : array) {
-    if (element.is_array()) {
-      ReadStrings(element.get_array().value_unsafe(), rest);
-      continue;
-    }
+void ReadStrings(const JsonValue& value, std::span<std::byte> rest) {
+  VisitElements(value, [&rest](const JsonValue& element) {
     const std::string_view text = element.get_string().value_unsafe();
     const auto length = static_cast<BytesLength>(text.size());
     std::memcpy(rest.data(), &length, sizeof length);
     std::memcpy(rest.data() + sizeof length, text.data(), text.size());
     rest = rest.subspan(sizeof length + text.size());
-  }
+    return Fault::kNone;
+  });
 }
 
 std::string_view Access(DataType datatype) {
@@ -241,6 +238,15 @@ Status AppendStrings(std::string_view output, const Tensor& tensor, TextBuffer& 
 
 }  // namespace
 
+uint64_t CountElements(const JsonValue& value) {
+  uint64_t count = 0;
+  VisitElements(value, [&count](const JsonValue&) {
+    ++count;
+    return Fault::kNone;
+  });
+  return count;
+}
+
 Result<Slice> DecodeJsonTensor(std::string_view input, const JsonValue& data, DataType datatype,
                                const Shape& shape, Allocator& allocator) {
   if (datatype == DataType::kFp16 || datatype == DataType::kBf16) {
@@ -249,25 +255,23 @@ Result<Slice> DecodeJsonTensor(std::string_view input, const JsonValue& data, Da
                                   "format for input ",
                                   input));
   }
-  Result<JsonArray> array = AsArray("data", data);
-  if (!array.ok()) return array.status();
-  if (CountElements(*array) != ElementCount(shape)) {
+  if (CountElements(data) != ElementCount(shape)) {
     return FaultStatus(Fault::kCount, input, datatype);
   }
   // Bounded by the document: every element of the count above stands in it.
   uint64_t size = ByteSize(datatype, shape).value_or(0);
   Fault fault = Fault::kNone;
-  if (datatype == DataType::kBytes) fault = MeasureStrings(*array, size);
+  if (datatype == DataType::kBytes) fault = MeasureStrings(data, size);
   if (fault != Fault::kNone) return FaultStatus(fault, input, datatype);
   Result<Buffer> buffer = allocator.Allocate(size);
   if (!buffer.ok()) return buffer.status();
-  std::span<std::byte> rest = buffer->writable();
+  const std::span<std::byte> room = buffer->writable();
   if (datatype == DataType::kBytes) {
-    ReadStrings(*array, rest);
+    ReadStrings(data, room);
   } else if (datatype == DataType::kBool) {
-    fault = ReadElements<bool>(*array, rest);
+    fault = ReadElements<bool>(data, room);
   } else {
-    const auto read = [&]<class Element>() { return ReadElements<Element>(*array, rest); };
+    const auto read = [&]<class Element>() { return ReadElements<Element>(data, room); };
     fault = WithNumberType(datatype, read).value_or(Fault::kType);
   }
   if (fault != Fault::kNone) return FaultStatus(fault, input, datatype);
@@ -275,6 +279,13 @@ Result<Slice> DecodeJsonTensor(std::string_view input, const JsonValue& data, Da
 }
 
 Status AppendJsonTensor(std::string_view output, const Tensor& tensor, TextBuffer& text) {
+  text.Append('[');
+  Status status = AppendJsonElements(output, tensor, text);
+  text.Append(']');
+  return status;
+}
+
+Status AppendJsonElements(std::string_view output, const Tensor& tensor, TextBuffer& text) {
   const DataType datatype = tensor.datatype;
   if (datatype == DataType::kFp16 || datatype == DataType::kBf16) {
     return InvalidArgument(Concat("sending ", DataTypeName(datatype),
@@ -285,7 +296,6 @@ Status AppendJsonTensor(std::string_view output, const Tensor& tensor, TextBuffe
   if (datatype != DataType::kBytes && ByteSize(datatype, tensor.shape) != tensor.data.size()) {
     return Malformed(output, tensor);
   }
-  text.Append('[');
   if (datatype == DataType::kBytes) {
     if (Status status = AppendStrings(output, tensor, text); !status.ok()) return status;
   } else if (datatype == DataType::kBool) {
@@ -300,7 +310,6 @@ Status AppendJsonTensor(std::string_view output, const Tensor& tensor, TextBuffe
                                     "the binary data format for it"));
     }
   }
-  text.Append(']');
   return Ok();
 }
 
