@@ -61,7 +61,14 @@ Answer ErrorAnswer(int status, std::string_view message) {
   return answer;
 }
 
-void WriteHead(const Answer& answer, Persistence persistence, std::string& out) {
+std::string ChunkHead(size_t size) {
+  char digits[16];
+  std::string out(digits, std::to_chars(digits, digits + sizeof digits, size, 16).ptr);
+  out += "\r\n";
+  return out;
+}
+
+void WriteHead(const Answer& answer, Persistence persistence, Framing framing, std::string& out) {
   out.assign("HTTP/1.1 ");
   AppendNumber(out, static_cast<uint64_t>(answer.status));
   out += ' ';
@@ -72,8 +79,12 @@ void WriteHead(const Answer& answer, Persistence persistence, std::string& out) 
     out += "\r\nInference-Header-Content-Length: ";
     AppendNumber(out, *answer.json_size);
   }
-  out += "\r\nContent-Length: ";
-  AppendNumber(out, answer.body_size());
+  if (framing == Framing::kSize) {
+    out += "\r\nContent-Length: ";
+    AppendNumber(out, answer.body_size());
+  } else if (framing == Framing::kChunks) {
+    out += "\r\nTransfer-Encoding: chunked";
+  }
   out += "\r\n";
   out += answer.fields;
   if (persistence == Persistence::kSayClose) out += "Connection: close\r\n";

@@ -31,6 +31,8 @@ struct Head {
   std::string content_encoding;
   // Inference-Header-Content-Length
   std::optional<std::string> json_size;
+  // Accept names text/event-stream.
+  bool accepts_events = false;
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };
@@ -54,8 +56,13 @@ Answer ErrorAnswer(int status, std::string_view message);
 
 // How the head of an answer ends the exchange.
 enum class Persistence : uint8_t { kImplied, kSayKeepAlive, kSayClose };
+// How the client learns where the body ends.
+enum class Framing : uint8_t { kSize, kChunks, kClose };
+
+// What stands before a chunk of so many bytes; a line end follows it.
+std::string ChunkHead(size_t size);
 
 // Replaces `out` by the status line and the fields, up to the empty line. Its memory is reused.
-void WriteHead(const Answer& answer, Persistence persistence, std::string& out);
+void WriteHead(const Answer& answer, Persistence persistence, Framing framing, std::string& out);
 
 }  // namespace despina::http

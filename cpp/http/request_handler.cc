@@ -1,11 +1,13 @@
 #include "http/request_handler.h"
 
+#include <algorithm>
 #include <limits>
 #include <string>
 #include <utility>
 
 #include "base/text.h"
 #include "protocol/error_map.h"
+#include "protocol/generate.h"
 #include "protocol/infer_binary.h"
 #include "protocol/infer_response.h"
 
@@ -52,6 +54,8 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
       return DecideOnInfer(head);
     case Endpoint::kNamedRepository:
       return {.answer = ErrorAnswer(501, "'repository_name' specification is not supported")};
+    case Endpoint::kGenerate:
+    case Endpoint::kGenerateStream:
     case Endpoint::kControl:
     case Endpoint::kRepositoryIndex:
       return DecideOnBody(head);
@@ -86,15 +90,23 @@ Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
 }
 
 void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
+  stream_.reset();
+  Status status;
   switch (match_.route->endpoint) {
     case Endpoint::kControl:
       return Control(session, std::move(body));
     case Endpoint::kRepositoryIndex:
       return session.Respond(AnswerIndex(service_.submitter.snapshot(), body));
+    case Endpoint::kGenerate:
+      status = Generate(session, body, StreamForm::kGenerate);
+      break;
+    case Endpoint::kGenerateStream:
+      status = Generate(session, body, StreamForm::kGenerateEvents);
+      break;
     default:
-      const Status status = Infer(session, head, body);
-      if (!status.ok()) session.Respond(StatusAnswer(status));
+      status = Infer(session, head, body);
   }
+  if (!status.ok()) session.Respond(StatusAnswer(status));
 }
 
 void RequestHandler::Control(Session& session, Slice body) {
@@ -109,13 +121,17 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   if (!json_size.ok()) return json_size.status();
   Result<ModelRef> model = service_.submitter.Find(match_.model, match_.version);
   if (!model.ok()) return model.status();
-  if ((*model)->definition().decoupled) {
+  if ((*model)->definition().decoupled && !head.accepts_events) {
     return {Code::kUnimplemented,
             "HTTP end point doesn't support models with decoupled transaction policy"};
   }
   Result<protocol::InferRequest> infer =
       protocol::ParseInfer(*std::move(model), body, *json_size, service_.allocator);
   if (!infer.ok()) return infer.status();
+  if (head.accepts_events) {
+    return Stream(session, StreamForm::kInferEvents, std::move(infer->request),
+                  std::move(infer->preferences));
+  }
 
   Request* request = infer->request.get();
   request->completion = this;
@@ -128,8 +144,32 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   return Ok();
 }
 
+Status RequestHandler::Generate(Session& session, const Slice& body, StreamForm form) {
+  Result<ModelRef> model = service_.submitter.Find(match_.model, match_.version);
+  if (!model.ok()) return model.status();
+  Result<std::unique_ptr<Request>> request =
+      protocol::ParseGenerate(*std::move(model), body, service_.allocator);
+  if (!request.ok()) return request.status();
+  return Stream(session, form, *std::move(request), {});
+}
+
+Status RequestHandler::Stream(Session& session, StreamForm form, std::unique_ptr<Request> request,
+                              protocol::OutputPreferences preferences) {
+  const bool binary = preferences.binary_by_default ||
+                      std::ranges::any_of(preferences.listed, &protocol::OutputPreference::binary);
+  if (binary) return InvalidArgument("events hold JSON: outputs cannot be binary in them");
+  auto stream = std::make_shared<StreamCall>(
+      form, std::move(preferences), session.shared_from_this(), mailbox_, service_.allocator);
+  Status submitted = stream->Submit(std::move(request), service_.submitter);
+  if (!submitted.ok()) return submitted;
+  stream_ = std::move(stream);
+  service_.end_of_turn.Schedule();
+  return Ok();
+}
+
 void RequestHandler::OnGone() {
   gone_ = true;
+  if (stream_) stream_->Cancel();
   // It has not been delivered yet, so it has not been destroyed either.
   if (in_flight_ != nullptr) in_flight_->Cancel();
 }

@@ -12,6 +12,7 @@
 #include "http/reads.h"
 #include "http/routes.h"
 #include "http/session.h"
+#include "http/stream_call.h"
 #include "memory/allocator.h"
 #include "net/loop.h"
 #include "protocol/infer_json.h"
@@ -49,8 +50,11 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   Decision DecideOnInfer(const Head& head);
   // Hands the request to the control plane.
   void Control(Session& session, Slice body);
-  // Nothing when the request is on its way; the answer when it failed.
+  // OK when the request is on its way; why it is not.
   Status Infer(Session& session, const Head& head, const Slice& body);
+  Status Generate(Session& session, const Slice& body, StreamForm form);
+  Status Stream(Session& session, StreamForm form, std::unique_ptr<Request> request,
+                protocol::OutputPreferences preferences);
 
   Service& service_;
   const std::shared_ptr<Mailbox> mailbox_;
@@ -60,6 +64,8 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   protocol::OutputPreferences preferences_;
   // With the engine, between submission and delivery.
   Request* in_flight_ = nullptr;
+  // The last request that was answered in parts.
+  std::shared_ptr<StreamCall> stream_;
   bool gone_ = false;
   // Keeps the session, and so this, until the request has come back.
   std::shared_ptr<Session> session_;

@@ -75,6 +75,10 @@ class Parser final : public beast::http::basic_parser<true> {
           Refuse(400, "HTTP/1.0 has no Transfer-Encoding", ec);
         }
         return;
+      case field::accept:
+        head->accepts_events =
+            head->accepts_events || value.find("text/event-stream") != value.npos;
+        return;
       case field::expect:
         head->expectation = beast::iequals(value, "100-continue") ? Head::Expectation::kContinue
                                                                   : Head::Expectation::kUnknown;

@@ -12,6 +12,8 @@ namespace despina::http {
 
 enum class Endpoint : uint8_t {
   kInfer,
+  kGenerate,
+  kGenerateStream,
   kServerMetadata,
   kServerLive,
   kServerReady,

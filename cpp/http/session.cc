@@ -25,6 +25,8 @@ constexpr size_t kChunksRead = size_t{16} << 10;
 constexpr size_t kMaxFraming = size_t{64} << 10;
 constexpr size_t kFirstBuffer = size_t{64} << 10;
 
+constexpr std::string_view kLineEnd = "\r\n";
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
 std::span<const std::byte> Bytes(std::string_view text) {
@@ -45,11 +47,11 @@ void Session::OnOpened(net::Transport& transport) {
 
 void Session::OnClosed() {
   transport_ = nullptr;
-  const bool working = state_ == State::kWorking;
   state_ = State::kDone;
   output_.clear();
+  pieces_.clear();
   answer_ = {};
-  if (working) {
+  if (working_) {
     handler_->OnGone();
   } else {
     body_.Release();
@@ -98,6 +100,7 @@ void Session::Proceed() {
         more = SkipBody();
         break;
       case State::kWorking:
+      case State::kParts:
       case State::kSending:
       case State::kDone:
         more = false;
@@ -231,6 +234,7 @@ bool Session::ReadChunks() {
 
 void Session::CompleteBody() {
   state_ = State::kWorking;
+  working_ = true;
   deadline_ = TimePoint::max();
   handler_->OnRequest(*this, head_, body_.Take());
 }
@@ -278,10 +282,74 @@ void Session::Reject(int status, std::string_view message) {
 void Session::RejectBody(const Status& status) { Reject(503, status.message()); }
 
 void Session::Respond(Answer answer) {
+  working_ = false;
   // Only now: what a request holds counts until it is answered, also when the client has gone.
   if (state_ != State::kWorking) return body_.Release();
   StartSending(std::move(answer));
   if (transport_) transport_->Resume();
+}
+
+void Session::BeginParts(const Answer& answer) {
+  if (state_ != State::kWorking) return;
+  state_ = State::kParts;
+  close_ = close_ || stopping_ || !head_.http_1_1;
+  std::string head;
+  WriteHead(answer, PersistenceOfAnswer(), head_.http_1_1 ? Framing::kChunks : Framing::kClose,
+            head);
+  QueuePiece(std::move(head), {}, {});
+}
+
+void Session::SendPart(std::string_view before, Slice content, std::string_view after) {
+  const size_t size = before.size() + content.size() + after.size();
+  if (state_ != State::kParts || size == 0) return;
+  if (head_.http_1_1) {
+    QueuePiece(Concat(ChunkHead(size), before), std::move(content), Concat(after, kLineEnd));
+  } else {
+    QueuePiece(std::string(before), std::move(content), std::string(after));
+  }
+}
+
+void Session::EndParts() {
+  working_ = false;
+  if (state_ == State::kParts && head_.http_1_1) QueuePiece(std::string(kLastChunk), {}, {});
+  if (state_ != State::kParts) return body_.Release();
+  state_ = State::kSending;
+  if (output_.empty()) {
+    FinishAnswer();
+    Proceed();
+  }
+  if (transport_) transport_->Resume();
+}
+
+void Session::QueuePiece(std::string head, Slice content, std::string tail) {
+  const size_t size = head.size() + content.size() + tail.size();
+  if (unsent_ == 0) {
+    progress_ = 0;
+    SetDeadline(limits().body_timeout);
+  }
+  unsent_ += size;
+  if (unsent_ > limits().max_body_bytes || !body_.Charge(unsent_).ok()) {
+    state_ = State::kDone;
+    output_.clear();
+  } else {
+    const Piece& kept =
+        pieces_.emplace_back(std::move(head), std::move(content), std::move(tail), size);
+    for (const auto bytes : {Bytes(kept.head), kept.content.bytes(), Bytes(kept.tail)}) {
+      if (!bytes.empty()) output_.push_back(bytes);
+    }
+  }
+  if (transport_) transport_->Resume();
+}
+
+void Session::DropSent(size_t size) {
+  unsent_ -= std::min(unsent_, size);
+  while (size > 0 && !pieces_.empty()) {
+    Piece& oldest = pieces_.front();
+    const size_t of_it = std::min(size, oldest.unsent);
+    size -= of_it;
+    oldest.unsent -= of_it;
+    if (oldest.unsent == 0) pieces_.pop_front();
+  }
 }
 
 void Session::RefuseAll(Answer answer) {
@@ -301,13 +369,7 @@ void Session::StartSending(Answer answer) {
     const Status charged = body_.Charge(size);
     if (!charged.ok()) answer_ = ErrorAnswer(503, charged.message());
   }
-  Persistence persistence = Persistence::kImplied;
-  if (close_) {
-    persistence = Persistence::kSayClose;
-  } else if (!head_.http_1_1) {
-    persistence = Persistence::kSayKeepAlive;
-  }
-  WriteHead(answer_, persistence, answer_head_);
+  WriteHead(answer_, PersistenceOfAnswer(), Framing::kSize, answer_head_);
   output_.clear();
   output_.push_back(Bytes(answer_head_));
   // The answer to HEAD tells the size of a body that it does not have.
@@ -318,8 +380,14 @@ void Session::StartSending(Answer answer) {
   }
 }
 
+Persistence Session::PersistenceOfAnswer() const {
+  if (close_) return Persistence::kSayClose;
+  return head_.http_1_1 ? Persistence::kImplied : Persistence::kSayKeepAlive;
+}
+
 void Session::OnWritten(size_t size) {
-  if (state_ == State::kSending) CountProgress(size);
+  if (state_ == State::kSending || state_ == State::kParts) CountProgress(size);
+  DropSent(size);
   size_t sent = 0;
   while (sent < output_.size() && output_[sent].size() <= size) size -= output_[sent++].size();
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -327,6 +395,8 @@ void Session::OnWritten(size_t size) {
     output_[0] = output_[0].subspan(size);
     return;
   }
+  // The next part may be long in coming.
+  if (state_ == State::kParts) deadline_ = TimePoint::max();
   if (state_ == State::kSending) FinishAnswer();
   Proceed();
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -75,6 +76,12 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
 
   // Answers the request that was given to the handler last. Does nothing when the client has gone.
   void Respond(Answer answer);
+  // The same in parts, which are sent as they come: BeginParts() with an answer without a body,
+  // then the parts, then EndParts(). A client that is too slow for them is cut off, which the
+  // handler is told as that it has gone.
+  void BeginParts(const Answer& answer);
+  void SendPart(std::string_view before, Slice content, std::string_view after);
+  void EndParts();
   // Answers whatever comes with this, and closes. Before the connection is opened.
   void RefuseAll(Answer answer);
 
@@ -95,10 +102,20 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
     kBody,      // within a body of known size
     kChunks,    // within a chunked body
     kWorking,   // the handler has the request
+    kParts,     // the handler has the request, and its answer has begun
     kSending,   // an answer is on its way
     kSkipping,  // within a body that nobody wants
     kDraining,
     kDone,
+  };
+
+  // Of an answer in parts.
+  struct Piece {
+    std::string head;
+    Slice content;
+    std::string tail;
+    // Bytes of it that have not been sent.
+    size_t unsent = 0;
   };
 
   // Uses the input as far as it goes.
@@ -121,6 +138,9 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // The same for a failure of the body's memory.
   void RejectBody(const Status& status);
   void StartSending(Answer answer);
+  Persistence PersistenceOfAnswer() const;
+  void QueuePiece(std::string head, Slice content, std::string tail);
+  void DropSent(size_t size);
   void SetDeadline(Duration from_now) { deadline_ = environment_->clock.Now() + from_now; }
   void CountProgress(size_t size);
   const SessionLimits& limits() const { return environment_->limits; }
@@ -152,8 +172,13 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // More bytes may come that belong to nothing.
   bool unread_ = false;
 
+  // The handler has a request that it has not answered in full.
+  bool working_ = false;
   Answer answer_;
   std::string answer_head_;
+  // What the output of an answer in parts refers to, and the bytes of it that have not been sent.
+  std::deque<Piece> pieces_;
+  size_t unsent_ = 0;
   // Pieces of the answer, or of an interim one, that have not been sent.
   std::vector<std::span<const std::byte>> output_;
 };

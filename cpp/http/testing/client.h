@@ -70,6 +70,23 @@ class Client {
     return reply;
   }
 
+  // The next chunk of a body whose head was read; empty for the last one, nothing when the server
+  // has closed.
+  std::optional<std::string> ReadChunk() {
+    size_t line = 0;
+    while ((line = received_.find("\r\n")) == std::string::npos) {
+      if (!Receive()) return std::nullopt;
+    }
+    const size_t size = std::stoull(received_.substr(0, line), nullptr, 16);
+    const size_t whole = line + 2 + size + 2;
+    while (received_.size() < whole) {
+      if (!Receive()) return std::nullopt;
+    }
+    std::string chunk = received_.substr(line + 2, size);
+    received_.erase(0, whole);
+    return chunk;
+  }
+
   std::optional<Reply> Ask(std::string_view request) {
     if (!Send(request)) return std::nullopt;
     return Read();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/published.h"
 #include "base/thread.h"
 #include "engine/submit.h"
+#include "memory/pool.h"
 
 namespace despina::http::testing {
 
@@ -24,8 +26,8 @@ class FakeModel final : public Model {
     kOnlyWhenReleased,
   };
 
-  FakeModel(std::string name, Answers answers)
-      : Model(Definition(std::move(name)), Clock::System()), answers_(answers) {
+  FakeModel(std::string name, Answers answers, bool decoupled = false)
+      : Model(Definition(std::move(name), decoupled), Clock::System()), answers_(answers) {
     if (answers_ == Answers::kOnItsThread) thread_ = Thread("fake model", [this] { Serve(); });
   }
   ~FakeModel() override { Stop(); }
@@ -70,6 +72,27 @@ class FakeModel final : public Model {
     Turn turn;
     AnswerAll(Take(), turn);
   }
+  // A part of the answer to what waits; then its end, which holds nothing.
+  void SendPart(float value) {
+    std::lock_guard lock(mutex_);
+    for (Request* each = waiting_.front(); each != nullptr; each = each->state.next) {
+      Buffer buffer = *pool_.Allocate(sizeof value);
+      std::memcpy(buffer.writable().data(), &value, sizeof value);
+      Response part;
+      part.outputs = {{0, {DataType::kFp32, {1}, Slice(std::move(buffer))}}};
+      each->completion->OnPart(*each, std::move(part));
+    }
+  }
+  void End(const Status& status = Ok()) {
+    Turn turn;
+    RequestChain chain = Take();
+    while (!chain.empty()) {
+      std::unique_ptr<Request> request = chain.TakeFirst();
+      request->response.status = status;
+      Completion* completion = request->completion;
+      completion->OnComplete(std::move(request), turn);
+    }
+  }
   void WaitForArrivals(size_t count) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return arrived_ >= count; });
@@ -80,8 +103,9 @@ class FakeModel final : public Model {
   }
 
  private:
-  static ModelDefinition Definition(std::string name) {
+  static ModelDefinition Definition(std::string name, bool decoupled) {
     ModelDefinition definition;
+    definition.decoupled = decoupled;
     definition.name = std::move(name);
     definition.version = 1;
     definition.platform = "fake";
@@ -123,6 +147,7 @@ class FakeModel final : public Model {
   }
 
   const Answers answers_;
+  BufferPool pool_;
   std::mutex mutex_;
   std::condition_variable changed_;
   RequestChain waiting_;
