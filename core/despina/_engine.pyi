@@ -299,7 +299,7 @@ class Engine:
         """
         The state of the server, all at once.
         """
-    def serve_http(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 1, server_name: str = 'despina', server_version: str, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex) -> HttpServer:
+    def serve_http(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 1, server_name: str = 'despina', server_version: str, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, allow_shared_memory: bool = False) -> HttpServer:
         """
         Starts the HTTP front end; times in seconds.
         """

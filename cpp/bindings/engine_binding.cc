@@ -235,7 +235,8 @@ std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address,
                                       std::string server_version, size_t max_body_bytes,
                                       size_t max_header_bytes, size_t max_connections,
                                       uint64_t max_bytes_in_flight, double header_timeout,
-                                      double body_timeout, double idle_timeout) {
+                                      double body_timeout, double idle_timeout,
+                                      bool allow_shared_memory) {
   http::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -249,6 +250,7 @@ std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address,
   options.header_timeout = Seconds(header_timeout);
   options.body_timeout = Seconds(body_timeout);
   options.idle_timeout = Seconds(idle_timeout);
+  options.allow_shared_memory = allow_shared_memory;
   return engine.Serve(std::move(options));
 }
 
@@ -297,7 +299,8 @@ void BindServing(py::class_<PythonEngine>& engine) {
            py::arg("threads") = 1, py::arg("server_name") = "despina", py::arg("server_version"),
            py::arg("max_body_bytes"), py::arg("max_header_bytes"), py::arg("max_connections"),
            py::arg("max_bytes_in_flight"), py::arg("header_timeout"), py::arg("body_timeout"),
-           py::arg("idle_timeout"), "Starts the HTTP front end; times in seconds.")
+           py::arg("idle_timeout"), py::arg("allow_shared_memory") = false,
+           "Starts the HTTP front end; times in seconds.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
            "Starts the metrics endpoint.");
 }

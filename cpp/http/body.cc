@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "base/text.h"
@@ -37,6 +38,11 @@ Status Body::Charge(uint64_t bytes) {
   }
   charged_ = bytes;
   return Ok();
+}
+
+Status Body::ChargeBesides(uint64_t bytes) {
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  return Charge(bytes > kMost - charged_ ? kMost : charged_ + bytes);
 }
 
 Status Body::Append(std::span<const std::byte> bytes) {

@@ -39,6 +39,8 @@ class Body {
   // Makes the charge at least `bytes`, until Release(). RESOURCE_EXHAUSTED when the budget is
   // spent; then it stays as it is.
   Status Charge(uint64_t bytes);
+  // Adds so much to the charge.
+  Status ChargeBesides(uint64_t bytes);
   void Release();
 
  private:

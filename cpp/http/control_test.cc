@@ -46,7 +46,7 @@ TEST_F(ControlTest, GivesWhatWasAskedForAndBringsTheAnswer) {
   ASSERT_TRUE(client.Send(Post("/v2/repository/models/m%20x/load", R"({"parameters":{}})")));
   const std::shared_ptr<ControlCall> call = control_.Take();
   EXPECT_EQ(call->operation(), "model_load");
-  EXPECT_EQ(call->model(), "m%20x");
+  EXPECT_EQ(call->model(), "m x");
   EXPECT_EQ(TextOf(call->body()), R"({"parameters":{}})");
   EXPECT_TRUE(call->Answer(R"({"a":1})"));
   const auto reply = client.Read();

@@ -98,6 +98,11 @@ Answer Metrics(const Snapshot& snapshot, const Allocator& allocator) {
   return answer;
 }
 
+Answer CudaMemoryStatus(const RouteMatch& match) {
+  if (match.region.empty()) return JsonAnswer("[]");
+  return ErrorAnswer(404, Concat("Unable to find cuda shared memory region: '", match.region, "'"));
+}
+
 // Whether only versions that take requests are asked for.
 Result<bool> OnlyReady(const Slice& body) {
   if (body.empty()) return false;
@@ -137,6 +142,13 @@ Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const Serve
       return ModelStatistics(match, snapshot);
     case Endpoint::kMetrics:
       return Metrics(snapshot, allocator);
+    case Endpoint::kCudaMemoryStatus:
+      return CudaMemoryStatus(match);
+    case Endpoint::kCudaMemoryRegister:
+      return ErrorAnswer(501, Concat("failed to register CUDA shared memory region: '",
+                                     match.region, "', GPUs not supported"));
+    case Endpoint::kCudaMemoryUnregister:
+      return JsonAnswer("");
     default:
       return AnswerModelRead(match, snapshot);
   }

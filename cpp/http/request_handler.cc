@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "http/shared_memory.h"
 #include "protocol/error_map.h"
 #include "protocol/generate.h"
 #include "protocol/infer_binary.h"
@@ -49,9 +50,18 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
     answer.fields = match_.route->method == Method::kPost ? "Allow: POST\r\n" : "Allow: GET\r\n";
     return {.answer = std::move(answer)};
   }
+  DecodeMatch();
   switch (match_.route->endpoint) {
     case Endpoint::kInfer:
       return DecideOnInfer(head);
+    case Endpoint::kSharedMemoryStatus:
+      return {.answer = AnswerSharedMemory(match_, service_.regions)};
+    case Endpoint::kSharedMemoryRegister:
+    case Endpoint::kSharedMemoryUnregister:
+      if (!service_.allow_shared_memory) {
+        return {.answer = ErrorAnswer(501, kSharedMemoryDisabled)};
+      }
+      return DecideOnBody(head);
     case Endpoint::kNamedRepository:
       return {.answer = ErrorAnswer(501, "'repository_name' specification is not supported")};
     case Endpoint::kGenerate:
@@ -63,6 +73,16 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
       return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity,
                                    service_.allocator)};
   }
+}
+
+void RequestHandler::DecodeMatch() {
+  const auto decode = [](std::string_view& segment, std::string& decoded) {
+    if (segment.find('%') == std::string_view::npos) return;
+    decoded = Decoded(segment);
+    segment = decoded;
+  };
+  decode(match_.model, model_);
+  decode(match_.region, region_);
 }
 
 Handler::Decision RequestHandler::DecideOnBody(const Head& head) {
@@ -97,6 +117,10 @@ void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
       return Control(session, std::move(body));
     case Endpoint::kRepositoryIndex:
       return session.Respond(AnswerIndex(service_.submitter.snapshot(), body));
+    case Endpoint::kSharedMemoryRegister:
+      return session.Respond(RegisterSharedMemory(match_, body, service_.regions));
+    case Endpoint::kSharedMemoryUnregister:
+      return UnregisterSharedMemory(session);
     case Endpoint::kGenerate:
       status = Generate(session, body, StreamForm::kGenerate);
       break;
@@ -116,6 +140,13 @@ void RequestHandler::Control(Session& session, Slice body) {
   if (!status.ok()) call->Fail(status);
 }
 
+void RequestHandler::UnregisterSharedMemory(Session& session) {
+  auto done = [call = std::make_shared<ControlCall>(match_, Slice(), session.shared_from_this(),
+                                                    mailbox_)] { call->Answer({}); };
+  if (match_.region.empty()) return service_.regions.UnregisterAll(std::move(done));
+  service_.regions.Unregister(match_.region, std::move(done));
+}
+
 Status RequestHandler::Infer(Session& session, const Head& head, const Slice& body) {
   const auto json_size = JsonSize(head, body.size());
   if (!json_size.ok()) return json_size.status();
@@ -125,9 +156,14 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
     return {Code::kUnimplemented,
             "HTTP end point doesn't support models with decoupled transaction policy"};
   }
-  Result<protocol::InferRequest> infer =
-      protocol::ParseInfer(*std::move(model), body, *json_size, service_.allocator);
+  Result<protocol::InferRequest> infer = protocol::ParseInfer(*std::move(model), body, *json_size,
+                                                              service_.regions, service_.allocator);
   if (!infer.ok()) return infer.status();
+  if (!infer->shared_inputs.empty()) {
+    Status read = session.ChargeBesides(infer->shared_bytes());
+    if (read.ok()) read = protocol::ReadSharedInputs(*infer, service_.allocator);
+    if (!read.ok()) return read;
+  }
   if (head.accepts_events) {
     return Stream(session, StreamForm::kInferEvents, std::move(infer->request),
                   std::move(infer->preferences));
@@ -135,10 +171,10 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
 
   Request* request = infer->request.get();
   request->completion = this;
-  preferences_ = std::move(infer->preferences);
   const Status submitted = service_.submitter.Submit(infer->request);
   if (!submitted.ok()) return submitted;
   in_flight_ = request;
+  preferences_ = std::move(infer->preferences);
   session_ = session.shared_from_this();
   service_.end_of_turn.Schedule();
   return Ok();
@@ -155,9 +191,12 @@ Status RequestHandler::Generate(Session& session, const Slice& body, StreamForm 
 
 Status RequestHandler::Stream(Session& session, StreamForm form, std::unique_ptr<Request> request,
                               protocol::OutputPreferences preferences) {
-  const bool binary = preferences.binary_by_default ||
-                      std::ranges::any_of(preferences.listed, &protocol::OutputPreference::binary);
-  if (binary) return InvalidArgument("events hold JSON: outputs cannot be binary in them");
+  const auto elsewhere = [](const protocol::OutputPreference& preference) {
+    return preference.binary || preference.shared;
+  };
+  if (preferences.binary_by_default || std::ranges::any_of(preferences.listed, elsewhere)) {
+    return InvalidArgument("events hold JSON: outputs can neither be binary nor in shared memory");
+  }
   auto stream = std::make_shared<StreamCall>(
       form, std::move(preferences), session.shared_from_this(), mailbox_, service_.allocator);
   Status submitted = stream->Submit(std::move(request), service_.submitter);
@@ -187,9 +226,11 @@ void RequestHandler::OnComplete(std::unique_ptr<Request> request, Turn&) noexcep
 void RequestHandler::OnDelivered() {
   const std::shared_ptr<Session> session = std::move(session_);
   const std::unique_ptr<Request> request = std::move(completed_);
+  // What it refers to of shared memory is not used any longer.
+  const protocol::OutputPreferences preferences = std::move(preferences_);
   in_flight_ = nullptr;
   // Also when the client has gone: the session gives back what the request was charged.
-  session->Respond(gone_ ? Answer() : EncodeAnswer(*request, preferences_, service_.allocator));
+  session->Respond(gone_ ? Answer() : EncodeAnswer(*request, preferences, service_.allocator));
 }
 
 }  // namespace despina::http

@@ -14,6 +14,7 @@
 #include "http/session.h"
 #include "http/stream_call.h"
 #include "memory/allocator.h"
+#include "memory/shared_regions.h"
 #include "net/loop.h"
 #include "protocol/infer_json.h"
 
@@ -24,6 +25,9 @@ struct Service {
   const ServerIdentity& identity;
   std::span<const Route> routes;
   Allocator& allocator;
+  // What clients have lent, if they may.
+  SharedRegions& regions;
+  const bool allow_shared_memory;
   // Where requests go that change something.
   ControlQueue& control;
   Submitter submitter;
@@ -45,11 +49,14 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   void OnComplete(std::unique_ptr<Request> request, Turn& turn) noexcept override;
   void OnDelivered() override;
 
+  void DecodeMatch();
   // Whether the body is worth reading.
   Decision DecideOnBody(const Head& head);
   Decision DecideOnInfer(const Head& head);
   // Hands the request to the control plane.
   void Control(Session& session, Slice body);
+  // Answers once nobody uses the memory any more.
+  void UnregisterSharedMemory(Session& session);
   // OK when the request is on its way; why it is not.
   Status Infer(Session& session, const Head& head, const Slice& body);
   Status Generate(Session& session, const Slice& body, StreamForm form);
@@ -58,8 +65,10 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
 
   Service& service_;
   const std::shared_ptr<Mailbox> mailbox_;
-  // Views of the session's head.
+  // Views of the session's head, or of what was decoded of it.
   RouteMatch match_;
+  std::string model_;
+  std::string region_;
 
   protocol::OutputPreferences preferences_;
   // With the engine, between submission and delivery.

@@ -47,6 +47,27 @@ constexpr std::array kInferenceRoutes = {
           "Inputs and outputs of the model"},
     Route{Endpoint::kRepositoryIndex, kPost, "/v2/repository/index", "repository_index",
           "Models of the repositories, and how they are"},
+    Route{Endpoint::kSharedMemoryStatus, kGet, "/v2/systemsharedmemory/status",
+          "shared_memory_status", "All regions of shared memory"},
+    Route{Endpoint::kSharedMemoryStatus, kGet, "/v2/systemsharedmemory/region/{region}/status",
+          "shared_memory_status", "A region of shared memory"},
+    Route{Endpoint::kSharedMemoryRegister, kPost, "/v2/systemsharedmemory/region/{region}/register",
+          "shared_memory_register", "Lend a region of shared memory"},
+    Route{Endpoint::kSharedMemoryUnregister, kPost,
+          "/v2/systemsharedmemory/region/{region}/unregister", "shared_memory_unregister",
+          "Take a region of shared memory back; answered once no request uses it"},
+    Route{Endpoint::kSharedMemoryUnregister, kPost, "/v2/systemsharedmemory/unregister",
+          "shared_memory_unregister", "Take all regions of shared memory back"},
+    Route{Endpoint::kCudaMemoryStatus, kGet, "/v2/cudasharedmemory/status", "cuda_memory_status",
+          "All regions of CUDA memory: none"},
+    Route{Endpoint::kCudaMemoryStatus, kGet, "/v2/cudasharedmemory/region/{region}/status",
+          "cuda_memory_status", "A region of CUDA memory: not found"},
+    Route{Endpoint::kCudaMemoryRegister, kPost, "/v2/cudasharedmemory/region/{region}/register",
+          "cuda_memory_register", "Refused: there is no CUDA memory"},
+    Route{Endpoint::kCudaMemoryUnregister, kPost, "/v2/cudasharedmemory/region/{region}/unregister",
+          "cuda_memory_unregister", "Nothing: there is no such region"},
+    Route{Endpoint::kCudaMemoryUnregister, kPost, "/v2/cudasharedmemory/unregister",
+          "cuda_memory_unregister", "Nothing: there are no such regions"},
     Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/index",
           "named_repository_index", "Refused: repositories have no names"},
     Route{Endpoint::kControl, kPost, "/v2/repository/models/{model}/load", "model_load",
@@ -95,6 +116,8 @@ bool Matches(std::string_view pattern, std::string_view path, RouteMatch& match)
       match.model = value;
     } else if (name == "{repository}") {
       match.repository = value;
+    } else if (name == "{region}") {
+      match.region = value;
     } else {
       match.version = ParseVersion(value);
       if (!match.version) return false;
@@ -103,6 +126,20 @@ bool Matches(std::string_view pattern, std::string_view path, RouteMatch& match)
 }
 
 }  // namespace
+
+std::string Decoded(std::string_view segment) {
+  std::string out;
+  out.reserve(segment.size());
+  while (!segment.empty()) {
+    unsigned char code = 0;
+    const char* digits = segment.data() + 1;
+    const bool coded = segment[0] == '%' && segment.size() >= 3 &&
+                       std::from_chars(digits, digits + 2, code, 16).ptr == digits + 2;
+    out += coded ? static_cast<char>(code) : segment[0];
+    segment.remove_prefix(coded ? 3 : 1);
+  }
+  return out;
+}
 
 std::span<const Route> InferenceRoutes() { return kInferenceRoutes; }
 std::span<const Route> MetricsRoutes() { return kMetricsRoutes; }

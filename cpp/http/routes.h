@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "http/message.h"
@@ -23,6 +24,13 @@ enum class Endpoint : uint8_t {
   kModelConfiguration,
   kModelStatistics,
   kRepositoryIndex,
+  kSharedMemoryStatus,
+  kSharedMemoryRegister,
+  kSharedMemoryUnregister,
+  // Memory of GPUs, of which there is none.
+  kCudaMemoryStatus,
+  kCudaMemoryRegister,
+  kCudaMemoryUnregister,
   // Of one of several repositories, which have no names here.
   kNamedRepository,
   // The control plane's: see ControlCall.
@@ -33,7 +41,7 @@ enum class Endpoint : uint8_t {
 struct Route {
   Endpoint endpoint;
   Method method;
-  // {model} and {repository} are one segment each, as it was sent; {version} is digits.
+  // {model}, {repository} and {region} are one segment each; {version} is digits.
   std::string_view path;
   // Unlike any other's that does something else.
   std::string_view operation;
@@ -51,10 +59,14 @@ struct RouteMatch {
   bool method_allowed = false;
   std::string_view model{};
   std::string_view repository{};
+  std::string_view region{};
   std::optional<int64_t> version{};
 };
 
-// Views in the result are views of `path`.
+// Views in the result are views of `path`, as it was sent.
 RouteMatch FindRoute(std::span<const Route> routes, Method method, std::string_view path);
+
+// A segment of a path with "%41" as "A"; what is no such code stays.
+std::string Decoded(std::string_view segment);
 
 }  // namespace despina::http

@@ -39,8 +39,8 @@ TEST(RoutesTest, PrefersTheLiteralPath) {
 TEST(RoutesTest, KnowsEveryRouteOfItsTable) {
   for (const Route& route : InferenceRoutes()) {
     std::string path(route.path);
-    for (const auto& [name, value] :
-         {std::pair("{model}", "m"), std::pair("{version}", "3"), std::pair("{repository}", "r")}) {
+    for (const auto& [name, value] : {std::pair("{model}", "m"), std::pair("{version}", "3"),
+                                      std::pair("{repository}", "r"), std::pair("{region}", "s")}) {
       const size_t at = path.find(name);
       if (at != std::string::npos) path.replace(at, std::strlen(name), value);
     }
@@ -58,6 +58,16 @@ TEST(RoutesTest, TellsAWrongMethodFromAnUnknownPath) {
     EXPECT_FALSE(Find("/v2", method).method_allowed);
   }
   EXPECT_FALSE(Find("/v2/models/m/infer").method_allowed);
+}
+
+TEST(RoutesTest, DecodesSegments) {
+  EXPECT_EQ(Decoded("plain"), "plain");
+  EXPECT_EQ(Decoded("a%20b%2fc%C3%BC"), "a b/c\u00fc");
+  EXPECT_EQ(Decoded("%00"), std::string(1, '\0'));
+  for (const std::string_view literal : {"%", "%4", "%zz", "%4g", "%-1", "100%"}) {
+    EXPECT_EQ(Decoded(literal), literal);
+  }
+  EXPECT_EQ(Decoded("%%41"), "%A");
 }
 
 TEST(RoutesTest, FindsNothingElse) {

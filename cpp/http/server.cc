@@ -65,6 +65,7 @@ struct Shared {
   const ServerIdentity identity;
   const std::shared_ptr<SessionEnvironment> environment;
   Clock& clock;
+  SharedRegions regions;
   std::mutex mutex;
   std::condition_variable emptied;
   // Changed under the mutex.
@@ -83,6 +84,8 @@ class Worker {
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
                  .allocator = allocator,
+                 .regions = shared.regions,
+                 .allow_shared_memory = shared.options.allow_shared_memory,
                  .control = control,
                  .submitter = Submitter(snapshot),
                  .end_of_turn{*loop_, [this] { service_.submitter.Flush(); }}},

@@ -43,6 +43,8 @@ struct Options {
   Duration body_timeout = std::chrono::seconds(60);
   // Between requests; then the connection is closed.
   Duration idle_timeout = std::chrono::minutes(5);
+  // Whether clients may lend shared memory of the system.
+  bool allow_shared_memory = false;
 };
 
 // The functions are called on the thread that started the server, or one after the other.

@@ -82,6 +82,9 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   void BeginParts(const Answer& answer);
   void SendPart(std::string_view before, Slice content, std::string_view after);
   void EndParts();
+  // Charges so many bytes that the request holds besides its body, until it is answered.
+  // RESOURCE_EXHAUSTED when the budget is spent.
+  Status ChargeBesides(uint64_t bytes) { return body_.ChargeBesides(bytes); }
   // Answers whatever comes with this, and closes. Before the connection is opened.
   void RefuseAll(Answer answer);
 

@@ -167,7 +167,8 @@ TEST_F(StreamCallTest, EventsCannotBeBinary) {
       R"("parameters":{"binary_data_output":true}})";
   const auto reply = client.Ask(Post("parts/infer", binary, kEvents));
   EXPECT_EQ(reply->status, 400);
-  EXPECT_EQ(reply->body, R"({"error":"events hold JSON: outputs cannot be binary in them"})");
+  EXPECT_EQ(reply->body,
+            R"({"error":"events hold JSON: outputs can neither be binary nor in shared memory"})");
 }
 
 TEST_F(StreamCallTest, WithoutThatInferRefusesAModelThatAnswersInParts) {

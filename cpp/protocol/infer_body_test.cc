@@ -75,7 +75,8 @@ TEST_F(InferBodyTest, CopiesOnlyTensorsThatAreNotAligned) {
     const std::string json = BinaryInput("2") + std::string(pad, ' ');
     for (size_t shift = 0; shift < kDataAlignment; ++shift) {
       const Slice body = BodyOf(json, "ab", shift);
-      const Result<InferRequest> result = ParseInfer(model.Enter(), body, json.size(), allocator_);
+      const Result<InferRequest> result =
+          ParseInfer(model.Enter(), body, json.size(), NoRegions(), allocator_);
       ASSERT_TRUE(result.ok()) << result.status().message();
       const Slice& data = result->request->inputs[0]->data;
       EXPECT_EQ(TextOf(data), "ab");
@@ -92,7 +93,8 @@ TEST_F(InferBodyTest, NeverCopiesBytesTensors) {
   const std::string json = R"({"inputs":[{"name":"IN0","datatype":"BYTES","shape":[1],)"
                            R"("parameters":{"binary_data_size":7}}]})";
   const Slice body = BodyOf(json, StringsOf({"abc"}), 13);
-  const Result<InferRequest> result = ParseInfer(model.Enter(), body, json.size(), allocator_);
+  const Result<InferRequest> result =
+      ParseInfer(model.Enter(), body, json.size(), NoRegions(), allocator_);
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(result->request->inputs[0]->data.data(), body.data() + json.size());
   EXPECT_EQ(allocator_.count(), 0U);
@@ -102,7 +104,8 @@ TEST_F(InferBodyTest, KeepsTheBodyWhileARequestUsesIt) {
   TestModel model(TwoOf(DataType::kUint8));
   const std::string json = BinaryInput("2");
   Slice body = BodyOf(json, "ab");
-  const Result<InferRequest> result = ParseInfer(model.Enter(), body, json.size(), allocator_);
+  const Result<InferRequest> result =
+      ParseInfer(model.Enter(), body, json.size(), NoRegions(), allocator_);
   ASSERT_TRUE(result.ok());
   body = {};
   const Slice other = BodyOf(std::string(json.size(), 'x'), "xx");
@@ -115,7 +118,7 @@ TEST_F(InferBodyTest, ParsesTextWithoutPaddingBehindIt) {
   Buffer buffer = *TestPool().Allocate(json.size());
   std::memcpy(buffer.writable().data(), json.data(), json.size());
   const Result<InferRequest> result =
-      ParseInfer(model.Enter(), Slice(std::move(buffer)), std::nullopt, allocator_);
+      ParseInfer(model.Enter(), Slice(std::move(buffer)), std::nullopt, NoRegions(), allocator_);
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(TextOf(result->request->inputs[0]->data), "\1\2");
 }
@@ -136,7 +139,8 @@ TEST_F(InferBodyTest, RefusesAJsonPartThatIsLongerThanTheBody) {
   TestModel model(TwoOf(DataType::kInt8));
   const Slice body = BodyOf("{}");
   for (const uint64_t size : {uint64_t{3}, std::numeric_limits<uint64_t>::max()}) {
-    const Result<InferRequest> result = ParseInfer(model.Enter(), body, size, allocator_);
+    const Result<InferRequest> result =
+        ParseInfer(model.Enter(), body, size, NoRegions(), allocator_);
     ASSERT_FALSE(result.ok());
     EXPECT_EQ(result.status().message(),
               Concat("inference header size should be in range (0, 2), got: ", size));
@@ -146,13 +150,13 @@ TEST_F(InferBodyTest, RefusesAJsonPartThatIsLongerThanTheBody) {
 TEST_F(InferBodyTest, SaysWhenThereIsNoMemory) {
   TestModel model(TwoOf(DataType::kInt8));
   ExhaustedAllocator exhausted;
-  const Result<InferRequest> json =
-      ParseInfer(model.Enter(), BodyOf(OneInput("INT8", "[1]", "[1]")), std::nullopt, exhausted);
+  const Result<InferRequest> json = ParseInfer(
+      model.Enter(), BodyOf(OneInput("INT8", "[1]", "[1]")), std::nullopt, NoRegions(), exhausted);
   ASSERT_FALSE(json.ok());
   EXPECT_EQ(json.status().code(), Code::kResourceExhausted);
   const std::string header = BinaryInput("2");
   const Result<InferRequest> binary =
-      ParseInfer(model.Enter(), BodyOf(header, "ab", 1), header.size(), exhausted);
+      ParseInfer(model.Enter(), BodyOf(header, "ab", 1), header.size(), NoRegions(), exhausted);
   ASSERT_FALSE(binary.ok());
   EXPECT_EQ(binary.status().code(), Code::kResourceExhausted);
 }
@@ -161,7 +165,8 @@ TEST_F(InferBodyTest, TakesABodyWithoutJsonAsTheOnlyInput) {
   TestModel model(DefinitionOf({TensorOf("IN0", DataType::kFp32, {2, -1})},
                                {TensorOf("OUT0", DataType::kFp32, {-1})}, 4));
   const std::string data = BytesOf<float>({1, 2, 3, 4});
-  const Result<InferRequest> result = ParseInfer(model.Enter(), BodyOf("", data), 0, allocator_);
+  const Result<InferRequest> result =
+      ParseInfer(model.Enter(), BodyOf("", data), 0, NoRegions(), allocator_);
   ASSERT_TRUE(result.ok()) << result.status().message();
   EXPECT_EQ(result->request->inputs[0]->shape, (Shape{1, 2, 2}));
   EXPECT_EQ(TextOf(result->request->inputs[0]->data), data);
@@ -172,11 +177,13 @@ TEST_F(InferBodyTest, TakesABodyWithoutJsonAsTheOnlyInput) {
 
 TEST_F(InferBodyTest, TakesAnEmptyBodyAsARawRequest) {
   TestModel one(DefinitionOf({TensorOf("IN0", DataType::kFp32, {-1})}, {}));
-  const Result<InferRequest> empty = ParseInfer(one.Enter(), BodyOf(""), std::nullopt, allocator_);
+  const Result<InferRequest> empty =
+      ParseInfer(one.Enter(), BodyOf(""), std::nullopt, NoRegions(), allocator_);
   ASSERT_TRUE(empty.ok()) << empty.status().message();
   EXPECT_EQ(empty->request->inputs[0]->shape, Shape{0});
   TestModel two(TwoOf(DataType::kFp32));
-  const Result<InferRequest> refused = ParseInfer(two.Enter(), Slice(), std::nullopt, allocator_);
+  const Result<InferRequest> refused =
+      ParseInfer(two.Enter(), Slice(), std::nullopt, NoRegions(), allocator_);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.status().code(), Code::kInvalidArgument);
 }

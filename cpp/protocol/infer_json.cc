@@ -17,31 +17,22 @@
 namespace despina::protocol {
 namespace {
 
-Status SharedMemoryRefused(std::string_view tensor) {
-  return {Code::kUnimplemented, Concat("shared memory is not supported, but asked for by '", tensor,
-                                       "': send the data with the request and take it from the "
-                                       "response")};
-}
-
-// Whether the parameters of an input or an output name a region, or anything of one.
-bool NamesSharedMemory(const JsonObject& parameters) {
-  return std::ranges::any_of(
-      parameters, [](const auto& member) { return member.key.starts_with("shared_memory_"); });
-}
-
 // Where an input's data is said to be.
 struct DataSource {
   std::optional<JsonValue> json;
   std::optional<uint64_t> binary_size;
+  SharedPlace shared;
 };
 
 // Reads one JSON part into one request.
 class Parser {
  public:
-  Parser(InferRequest& out, BinaryTensors binary, Allocator& allocator)
+  Parser(InferRequest& out, BinaryTensors binary, const SharedRegions& regions,
+         Allocator& allocator)
       : out_(out),
         model_(out.request->model->definition()),
         binary_(std::move(binary)),
+        regions_(regions),
         allocator_(allocator) {}
 
   Status Parse(const JsonObject& document);
@@ -56,6 +47,7 @@ class Parser {
   InferRequest& out_;
   const ModelDefinition& model_;
   BinaryTensors binary_;
+  const SharedRegions& regions_;
   Allocator& allocator_;
 };
 
@@ -88,17 +80,48 @@ Result<Shape> ParseShapeOf(std::string_view input, const JsonValue& value) {
   return shape;
 }
 
+// The place that the members `shared_memory_...` of an object name; none where there is no region.
+Result<SharedPlace> ParsePlace(const JsonObject& parameters, const SharedRegions& regions) {
+  enum Member { kRegion, kOffset, kSize };
+  constexpr std::array<std::string_view, 3> kNames = {
+      "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"};
+  std::array<std::optional<JsonValue>, kNames.size()> found;
+  if (Status status = FindMembers(parameters, kNames, found); !status.ok()) return status;
+  SharedPlace place;
+  if (!found[kRegion]) {
+    for (const Member alone : {kOffset, kSize}) {
+      if (found[alone]) return BadMember(kNames[alone], "there is no 'shared_memory_region'");
+    }
+    return place;
+  }
+  const Result<std::string_view> name = AsString(kNames[kRegion], *found[kRegion]);
+  if (!name.ok()) return name.status();
+  if (found[kOffset]) {
+    const Result<uint64_t> offset = AsUnsigned(kNames[kOffset], *found[kOffset]);
+    if (!offset.ok()) return offset.status();
+    place.offset = *offset;
+  }
+  const Result<JsonValue> there = Required(kNames[kSize], found[kSize]);
+  if (!there.ok()) return there.status();
+  const Result<uint64_t> size = AsUnsigned(kNames[kSize], *there);
+  if (!size.ok()) return size.status();
+  place.size = *size;
+  Result<std::shared_ptr<const SharedRegion>> region = regions.Find(*name);
+  if (!region.ok()) return region.status();
+  Status within = (*region)->Check(place.offset, place.size);
+  if (!within.ok()) return within;
+  place.region = *std::move(region);
+  return place;
+}
+
 Result<DataSource> ParseSourceOf(std::string_view input, const std::optional<JsonValue>& data,
-                                 const std::optional<JsonValue>& parameters) {
+                                 const std::optional<JsonValue>& parameters,
+                                 const SharedRegions& regions) {
   constexpr std::array<std::string_view, 1> kNames = {"binary_data_size"};
-  constexpr std::string_view kRule =
-      "Input must set only one of the following fields: 'data', 'binary_data_size' in "
-      "'parameters', 'shared_memory_region' in 'parameters'. But ";
-  DataSource source{.json = data, .binary_size = std::nullopt};
+  DataSource source{.json = data, .binary_size = std::nullopt, .shared = {}};
   if (parameters) {
     const Result<JsonObject> object = AsObject("parameters", *parameters);
     if (!object.ok()) return object.status();
-    if (NamesSharedMemory(*object)) return SharedMemoryRefused(input);
     std::array<std::optional<JsonValue>, kNames.size()> found;
     if (Status status = FindMembers(*object, kNames, found); !status.ok()) return status;
     if (found[0]) {
@@ -106,23 +129,27 @@ Result<DataSource> ParseSourceOf(std::string_view input, const std::optional<Jso
       if (!size.ok()) return size.status();
       source.binary_size = *size;
     }
+    Result<SharedPlace> place = ParsePlace(*object, regions);
+    if (!place.ok()) return place.status();
+    source.shared = *std::move(place);
   }
-  if (source.json && source.binary_size) {
-    return InvalidArgument(Concat(kRule, "set 'data' 'binary_data_size' for input '", input, "'"));
-  }
-  if (!source.json && !source.binary_size) {
-    return InvalidArgument(Concat(kRule, "no field is set for input '", input, "'"));
-  }
-  return source;
+  std::string set;
+  if (source.json) set += " 'data'";
+  if (source.binary_size) set += " 'binary_data_size'";
+  if (source.shared) set += " 'shared_memory_region'";
+  if (std::ranges::count(set, ' ') == 1) return source;
+  return InvalidArgument(
+      Concat("Input must set only one of the following fields: 'data', 'binary_data_size' in "
+             "'parameters', 'shared_memory_region' in 'parameters'. But ",
+             set.empty() ? "no field is set" : "set", set, " for input '", input, "'"));
 }
 
 Status ParsePreferenceOf(std::string_view output, const JsonValue& parameters,
-                         OutputPreference& preference) {
+                         const SharedRegions& regions, OutputPreference& preference) {
   enum Member { kBinary, kClassification };
   constexpr std::array<std::string_view, 2> kNames = {"binary_data", "classification"};
   const Result<JsonObject> object = AsObject("parameters", parameters);
   if (!object.ok()) return object.status();
-  if (NamesSharedMemory(*object)) return SharedMemoryRefused(output);
   std::array<std::optional<JsonValue>, kNames.size()> found;
   if (Status status = FindMembers(*object, kNames, found); !status.ok()) return status;
   if (found[kBinary]) {
@@ -137,6 +164,15 @@ Status ParsePreferenceOf(std::string_view output, const JsonValue& parameters,
     preference.classification =
         static_cast<uint32_t>(std::min<uint64_t>(*classes, std::numeric_limits<uint32_t>::max()));
   }
+  Result<SharedPlace> place = ParsePlace(*object, regions);
+  if (!place.ok()) return place.status();
+  preference.shared = *std::move(place);
+  const auto both = [&](std::string_view other) {
+    return InvalidArgument(Concat("Output can't set both 'shared_memory_region' and '", other,
+                                  "' for output '", output, "'"));
+  };
+  if (preference.shared && preference.classification > 0) return both("classification");
+  if (preference.shared && preference.binary) return both("binary_data");
   return Ok();
 }
 
@@ -203,13 +239,17 @@ Status Parser::ParseInput(const JsonValue& value) {
   if (!datatype.ok()) return datatype.status();
   const Result<Shape> shape = ParseShapeOf(*name, *found[kShape]);
   if (!shape.ok()) return shape.status();
-  const Result<DataSource> source = ParseSourceOf(*name, found[kData], found[kParameters]);
+  const Result<DataSource> source =
+      ParseSourceOf(*name, found[kData], found[kParameters], regions_);
   if (!source.ok()) return source.status();
-  Tensor tensor{.datatype = *datatype, .shape = *shape, .data = {}};
-  Result<Slice> data = ParseData(*name, *source, tensor);
+  place = Tensor{.datatype = *datatype, .shape = *shape, .data = {}};
+  if (source->shared) {
+    out_.shared_inputs.push_back({*index, source->shared});
+    return Ok();
+  }
+  Result<Slice> data = ParseData(*name, *source, *place);
   if (!data.ok()) return data.status();
-  tensor.data = *std::move(data);
-  place = std::move(tensor);
+  place->data = *std::move(data);
   return Ok();
 }
 
@@ -256,18 +296,37 @@ Status Parser::ParseOutput(const JsonValue& value, std::vector<bool>& seen) {
   seen[*index] = true;
   OutputPreference preference{.index = *index};
   if (found[kParameters]) {
-    Status status = ParsePreferenceOf(*name, *found[kParameters], preference);
+    Status status = ParsePreferenceOf(*name, *found[kParameters], regions_, preference);
     if (!status.ok()) return status;
   }
   out_.request->requested_outputs.push_back(*index);
-  out_.preferences.listed.push_back(preference);
+  out_.preferences.listed.push_back(std::move(preference));
   return Ok();
 }
 
 }  // namespace
 
+uint64_t InferRequest::shared_bytes() const {
+  uint64_t bytes = 0;
+  // No region is larger than what a file can be, and so no sum of them overflows.
+  for (const SharedInput& input : shared_inputs) bytes += input.place.size;
+  return bytes;
+}
+
+Status ReadSharedInputs(InferRequest& infer, Allocator& allocator) {
+  for (const auto& [index, place] : infer.shared_inputs) {
+    Result<Buffer> buffer = allocator.Allocate(place.size);
+    if (!buffer.ok()) return buffer.status();
+    Status status = place.region->Read(place.offset, buffer->writable());
+    if (!status.ok()) return status;
+    infer.request->inputs[index]->data = Slice(*std::move(buffer));
+  }
+  return Ok();
+}
+
 Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
-                                std::optional<uint64_t> json_size, Allocator& allocator) {
+                                std::optional<uint64_t> json_size, const SharedRegions& regions,
+                                Allocator& allocator) {
   InferRequest out;
   out.request = std::make_unique<Request>(std::move(model));
   const ModelDefinition& definition = out.request->model->definition();
@@ -287,7 +346,7 @@ Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
   const Result<JsonObject> document = json.Parse(body.Part(0, header));
   if (!document.ok()) return document.status();
   BinaryTensors binary(body.Part(header, body.size() - header), definition.name);
-  Status status = Parser(out, std::move(binary), allocator).Parse(*document);
+  Status status = Parser(out, std::move(binary), regions, allocator).Parse(*document);
   if (!status.ok()) return status;
   return out;
 }

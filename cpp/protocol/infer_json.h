@@ -10,8 +10,18 @@
 #include "engine/request.h"
 #include "memory/allocator.h"
 #include "memory/buffer.h"
+#include "memory/shared_regions.h"
 
 namespace despina::protocol {
+
+// Where in shared memory the data of a tensor is, or is to be.
+struct SharedPlace {
+  std::shared_ptr<const SharedRegion> region{};
+  uint64_t offset = 0;
+  uint64_t size = 0;
+
+  explicit operator bool() const { return region != nullptr; }
+};
 
 // How a client wants to have one output that it listed.
 struct OutputPreference {
@@ -20,6 +30,8 @@ struct OutputPreference {
   bool binary = false;
   // The best so many classes in place of the tensor; 0: the tensor.
   uint32_t classification = 0;
+  // Not in the response, but there.
+  SharedPlace shared{};
 };
 
 struct OutputPreferences {
@@ -32,8 +44,19 @@ struct OutputPreferences {
 
 // What a request said, without who asked: `completion` is not set.
 struct InferRequest {
+  // The data of an input: its index, and where it is.
+  struct SharedInput {
+    uint32_t index = 0;
+    SharedPlace place;
+  };
+
   std::unique_ptr<Request> request;
   OutputPreferences preferences;
+  // Inputs that have no data until ReadSharedInputs() gives it to them.
+  std::vector<SharedInput> shared_inputs;
+
+  // Bytes that these take together.
+  uint64_t shared_bytes() const;
 };
 
 // Bytes that should follow the JSON part within the buffer of the body, whatever they hold; the
@@ -48,9 +71,14 @@ inline constexpr size_t kJsonPadding = 64;
 // into buffers of `allocator`. Names are resolved against the model; what Model::Prepare checks
 // (datatypes, shapes, sizes, missing inputs) is left to it. Precondition: `model` is one.
 //
-// INVALID_ARGUMENT for anything wrong in the request, UNIMPLEMENTED for shared memory,
-// RESOURCE_EXHAUSTED when `allocator` has no memory.
+// INVALID_ARGUMENT for anything wrong in the request, NOT_FOUND for an unknown region of shared
+// memory, RESOURCE_EXHAUSTED when `allocator` has no memory.
 Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
-                                std::optional<uint64_t> json_size, Allocator& allocator);
+                                std::optional<uint64_t> json_size, const SharedRegions& regions,
+                                Allocator& allocator);
+
+// Copies the data of inputs that lie in shared memory. INVALID_ARGUMENT where it is not there any
+// more, RESOURCE_EXHAUSTED.
+Status ReadSharedInputs(InferRequest& infer, Allocator& allocator);
 
 }  // namespace despina::protocol

@@ -54,7 +54,8 @@ void ParseJson(benchmark::State& state) {
   TestModel model(TwoOf(DataType::kFp32));
   const Slice body = JsonBody(model, static_cast<size_t>(state.range(0)));
   while (state.KeepRunning()) {
-    benchmark::DoNotOptimize(ParseInfer(model.Enter(), body, std::nullopt, TestPool()));
+    benchmark::DoNotOptimize(
+        ParseInfer(model.Enter(), body, std::nullopt, NoRegions(), TestPool()));
   }
 }
 BENCHMARK(ParseJson)->Arg(16)->Arg(150528);
@@ -64,7 +65,7 @@ void ParseBinary(benchmark::State& state) {
   uint64_t json_size = 0;
   const Slice body = BinaryBody(static_cast<size_t>(state.range(0)), json_size);
   while (state.KeepRunning()) {
-    benchmark::DoNotOptimize(ParseInfer(model.Enter(), body, json_size, TestPool()));
+    benchmark::DoNotOptimize(ParseInfer(model.Enter(), body, json_size, NoRegions(), TestPool()));
   }
 }
 BENCHMARK(ParseBinary)->Arg(16)->Arg(150528);

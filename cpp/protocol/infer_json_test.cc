@@ -291,10 +291,6 @@ TEST_F(InferJsonTest, WantsTheDataOfAnInputInOnePlace) {
        "Unable to parse 'binary_data_size': the member is there twice"},
       {WithInputMembers(R"(,"data":[1],"parameters":7)"),
        "Unable to parse 'parameters': attempt to access JSON non-object as object"},
-      {WithInputMembers(R"(,"parameters":{"shared_memory_region":"r"})"),
-       "shared memory is not supported, but asked for by 'IN0'", Code::kUnimplemented},
-      {WithInputMembers(R"(,"data":[1],"parameters":{"shared_memory_offset":0})"),
-       "shared memory is not supported, but asked for by 'IN0'", Code::kUnimplemented},
   };
   TestModel model(TwoOf(DataType::kInt8));
   for (const Refusal& refusal : refusals) ExpectRefused(refusal, model);
@@ -322,8 +318,6 @@ TEST_F(InferJsonTest, RefusesOutputsThatItCannotGive) {
        "Unable to parse 'classification': attempt to access JSON non-unsigned-integer"},
       {with(R"({"classification":"3"})"),
        "Unable to parse 'classification': attempt to access JSON non-unsigned-integer"},
-      {with(R"({"shared_memory_region":"r","shared_memory_byte_size":1})"),
-       "shared memory is not supported, but asked for by 'OUT0'", Code::kUnimplemented},
   };
   TestModel model(TwoOf(DataType::kInt8));
   for (const Refusal& refusal : refusals) ExpectRefused(refusal, model);

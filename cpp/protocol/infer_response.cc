@@ -41,11 +41,24 @@ std::optional<OutputPreference> PreferenceFor(uint32_t index,
   return *found;
 }
 
-Status AppendOutput(std::string_view name, const Tensor& tensor, bool binary, TextBuffer& text,
-                    std::vector<Slice>& tensors) {
+Status WriteShared(std::string_view name, const Tensor& tensor, const SharedPlace& place) {
+  if (tensor.data.size() > place.size) {
+    return InvalidArgument(Concat("shared memory size specified with the request for output '",
+                                  name, "' (", place.size, " bytes) should be at least ",
+                                  tensor.data.size(), " bytes to hold the results"));
+  }
+  return place.region->Write(place.offset, tensor.data.bytes());
+}
+
+Status AppendOutput(std::string_view name, const Tensor& tensor, const OutputPreference& preference,
+                    TextBuffer& text, std::vector<Slice>& tensors) {
   text.Append(R"({"name":)", Quoted(name), R"(,"datatype":")", DataTypeName(tensor.datatype),
               R"(","shape":)", ToText(tensor.shape));
-  if (binary) {
+  if (preference.shared) {
+    text.Append('}');
+    return WriteShared(name, tensor, preference.shared);
+  }
+  if (preference.binary) {
     text.Append(R"(,"parameters":{"binary_data_size":)", tensor.data.size(), "}}");
     if (!tensor.data.empty()) tensors.push_back(tensor.data);
     return Ok();
@@ -70,11 +83,10 @@ Status AppendOutputs(const ModelDefinition& model, const Response& response,
     if (preference->classification > 0) {
       Result<Tensor> classes = Classify(definition, output.tensor, model.batching_axis(),
                                         preference->classification, allocator);
-      status = classes.ok()
-                   ? AppendOutput(definition.name, *classes, preference->binary, text, tensors)
-                   : classes.status();
+      status = classes.ok() ? AppendOutput(definition.name, *classes, *preference, text, tensors)
+                            : classes.status();
     } else {
-      status = AppendOutput(definition.name, output.tensor, preference->binary, text, tensors);
+      status = AppendOutput(definition.name, output.tensor, *preference, text, tensors);
     }
     if (!status.ok()) return status;
   }

@@ -274,7 +274,7 @@ TEST_F(InferResponseTest, WritesFloatsThatReadBackTheSame) {
         Concat(R"({"inputs":[{"name":"IN0","datatype":")", DataTypeName(datatype), R"(","shape":[)",
                kCount, R"(],"data":)", *data, "}]}");
     const Result<InferRequest> back =
-        ParseInfer(model_.Enter(), BodyOf(json), std::nullopt, TestPool());
+        ParseInfer(model_.Enter(), BodyOf(json), std::nullopt, NoRegions(), TestPool());
     ASSERT_TRUE(back.ok()) << back.status().message();
     EXPECT_TRUE(TextOf(back->request->inputs[0]->data) == *bytes) << DataTypeName(datatype);
   }

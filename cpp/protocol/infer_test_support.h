@@ -26,7 +26,7 @@ class InferTest : public ::testing::Test {
                              std::string_view tensors = "") {
     std::optional<uint64_t> json_size;
     if (!tensors.empty()) json_size = json.size();
-    return ParseInfer(model.Enter(), BodyOf(json, tensors), json_size, allocator_);
+    return ParseInfer(model.Enter(), BodyOf(json, tensors), json_size, regions_, allocator_);
   }
 
   void ExpectRefused(const Refusal& refusal, TestModel& model, std::string_view tensors = "") {
@@ -38,6 +38,7 @@ class InferTest : public ::testing::Test {
     EXPECT_EQ(model.gate().inside(), 0U);
   }
 
+  SharedRegions regions_;
   CountingAllocator allocator_;
 };
 

@@ -84,6 +84,12 @@ inline BufferPool& TestPool() {
   return pool;
 }
 
+// Of a server whose clients have registered none.
+inline const SharedRegions& NoRegions() {
+  static const SharedRegions regions;
+  return regions;
+}
+
 // A body as the front end reads it: what follows `json` is aligned, and there is padding at the
 // end.
 inline Slice BodyOf(std::string_view json, std::string_view tensors = "", size_t shift = 0) {

@@ -172,7 +172,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "shared memory": (
         input0(parameters={"shared_memory_region": "r", "shared_memory_byte_size": 8}),
-        "shared memory is not supported",
+        "Unable to find shared memory region: 'r'",
     ),
     "a reserved parameter": ({**GOOD, "parameters": {"triton_x": 1}}, "reserved"),
     "a parameter of null": ({**GOOD, "parameters": {"a": None}}, "'a' has invalid type"),
@@ -190,7 +190,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_members_that_are_wrong(connection: Connection, what: str) -> None:
     document, text = WRONG[what]
     answer = connection.exchange(json_infer("identity_fp32", document))
-    assert answer.status == (501 if what == "shared memory" else 400), answer.body
+    assert answer.status == (404 if what == "shared memory" else 400), answer.body
     assert text in answer.error
     assert is_good(connection.exchange(good()))
 

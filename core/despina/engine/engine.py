@@ -32,6 +32,7 @@ class HttpOptions:
         max_body_bytes, max_header_bytes: of one request.
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
+        allow_shared_memory: whether clients may lend shared memory of the system.
     """
 
     address: str
@@ -46,6 +47,7 @@ class HttpOptions:
     header_timeout: float
     body_timeout: float
     idle_timeout: float
+    allow_shared_memory: bool = False
 
 
 class HttpServer:

@@ -85,6 +85,13 @@ class Settings:
         1, "Threads that read and write.", group=HTTP, minimum=1, maximum=256
     )
 
+    allow_client_shm: bool = setting(
+        False,
+        "Clients may lend the server shared memory of this machine: they can make it read and write"
+        " every object that it is allowed to open.",
+        group=HTTP,
+    )
+
     http_max_input_size: int = setting(
         64 << 20, "Bytes of a request's body (413 beyond).", group=LIMITS, minimum=1
     )
