@@ -39,12 +39,7 @@ ControlCall::ControlCall(const RouteMatch& match, Slice body, std::shared_ptr<Se
 
 ControlCall::~ControlCall() { Fail(Internal("the control plane has dropped the request")); }
 
-bool ControlCall::Answer(std::string json) {
-  http::Answer answer;
-  answer.content_type = "application/json";
-  answer.text = std::move(json);
-  return Send(std::move(answer));
-}
+bool ControlCall::Answer(std::string json) { return Send(JsonAnswer(std::move(json))); }
 
 bool ControlCall::Fail(const Status& status) {
   return Send(ErrorAnswer(protocol::HttpStatus(status.code()), status.message()));

@@ -1,6 +1,7 @@
 #include "http/message.h"
 
 #include <charconv>
+#include <utility>
 
 #include "protocol/error_map.h"
 
@@ -51,6 +52,13 @@ size_t Answer::body_size() const {
   size_t size = text.size();
   for (const Slice& slice : slices) size += slice.size();
   return size;
+}
+
+Answer JsonAnswer(std::string json) {
+  Answer answer;
+  answer.content_type = "application/json";
+  answer.text = std::move(json);
+  return answer;
 }
 
 Answer ErrorAnswer(int status, std::string_view message) {

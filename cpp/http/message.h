@@ -51,6 +51,8 @@ struct Answer {
   size_t body_size() const;
 };
 
+// 200 with such a body, which may be empty.
+Answer JsonAnswer(std::string json);
 // {"error":"<message>"}
 Answer ErrorAnswer(int status, std::string_view message);
 

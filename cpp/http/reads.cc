@@ -22,13 +22,6 @@ Answer EmptyAnswer(int status) {
   return answer;
 }
 
-Answer JsonAnswer(std::string text) {
-  Answer answer;
-  answer.content_type = "application/json";
-  answer.text = std::move(text);
-  return answer;
-}
-
 void Collect(const Snapshot::Entry& entry, std::optional<int64_t> version,
              std::vector<protocol::NamedCounts>& counts) {
   for (const auto& [number, model] : entry.versions) {

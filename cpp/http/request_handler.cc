@@ -44,16 +44,20 @@ Result<std::optional<uint64_t>> JsonSize(const Head& head, uint64_t body_size) {
 
 Handler::Decision RequestHandler::OnHead(const Head& head) {
   match_ = FindRoute(service_.routes, head.method, head.path);
-  if (match_.route == nullptr) return {.answer = ErrorAnswer(404, "Not Found")};
-  if (!match_.method_allowed) {
+  if (match_.route == nullptr && match_.allow.empty()) {
+    return {.answer = ErrorAnswer(404, "Not Found")};
+  }
+  if (match_.route == nullptr) {
     Answer answer = ErrorAnswer(405, "Method Not Allowed");
-    answer.fields = match_.route->method == Method::kPost ? "Allow: POST\r\n" : "Allow: GET\r\n";
+    answer.fields = match_.allow;
     return {.answer = std::move(answer)};
   }
   DecodeMatch();
   switch (match_.route->endpoint) {
     case Endpoint::kInfer:
       return DecideOnInfer(head);
+    case Endpoint::kOpenApi:
+      return {.answer = JsonAnswer(service_.openapi)};
     case Endpoint::kSharedMemoryStatus:
       return {.answer = AnswerSharedMemory(match_, service_.regions)};
     case Endpoint::kSharedMemoryRegister:

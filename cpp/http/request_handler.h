@@ -23,6 +23,8 @@ namespace despina::http {
 // What the connections of one loop share. Its loop's thread only.
 struct Service {
   const ServerIdentity& identity;
+  // The description of the routes.
+  const std::string& openapi;
   std::span<const Route> routes;
   Allocator& allocator;
   // What clients have lent, if they may.

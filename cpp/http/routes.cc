@@ -11,48 +11,52 @@ constexpr Method kPost = Method::kPost;
 
 // The busiest first.
 constexpr std::array kInferenceRoutes = {
-    Route{Endpoint::kInfer, kPost, "/v2/models/{model}/infer", "infer", "Run inference"},
+    Route{Endpoint::kInfer, kPost, "/v2/models/{model}/infer", "infer", "Run inference",
+          "InferRequest", "InferResponse"},
     Route{Endpoint::kInfer, kPost, "/v2/models/{model}/versions/{version}/infer", "infer",
-          "Run inference"},
+          "Run inference", "InferRequest", "InferResponse"},
     Route{Endpoint::kGenerate, kPost, "/v2/models/{model}/generate", "generate",
-          "Run inference with flat JSON"},
+          "Run inference with flat JSON", "GenerateRequest", "GenerateResponse"},
     Route{Endpoint::kGenerate, kPost, "/v2/models/{model}/versions/{version}/generate", "generate",
-          "Run inference with flat JSON"},
+          "Run inference with flat JSON", "GenerateRequest", "GenerateResponse"},
     Route{Endpoint::kGenerateStream, kPost, "/v2/models/{model}/generate_stream", "generate_stream",
-          "Run inference with flat JSON, each response as an event"},
+          "Run inference with flat JSON, each response as an event", "GenerateRequest",
+          kEventStream},
     Route{Endpoint::kGenerateStream, kPost, "/v2/models/{model}/versions/{version}/generate_stream",
-          "generate_stream", "Run inference with flat JSON, each response as an event"},
+          "generate_stream", "Run inference with flat JSON, each response as an event",
+          "GenerateRequest", kEventStream},
     Route{Endpoint::kServerLive, kGet, "/v2/health/live", "server_live", "Whether the server runs"},
     Route{Endpoint::kServerReady, kGet, "/v2/health/ready", "server_ready",
           "Whether the server takes requests"},
     Route{Endpoint::kServerMetadata, kGet, "/v2", "server_metadata",
-          "Name, version and extensions of the server"},
+          "Name, version and extensions of the server", "", "ServerMetadata"},
+    Route{Endpoint::kOpenApi, kGet, "/v2/openapi.json", "openapi", "This description"},
     Route{Endpoint::kAllStatistics, kGet, "/v2/models/stats", "all_statistics",
-          "Statistics of all models"},
+          "Statistics of all models", "", "Statistics"},
     Route{Endpoint::kModelReady, kGet, "/v2/models/{model}/ready", "model_ready",
           "Whether the model takes requests"},
     Route{Endpoint::kModelReady, kGet, "/v2/models/{model}/versions/{version}/ready", "model_ready",
           "Whether the model takes requests"},
     Route{Endpoint::kModelConfiguration, kGet, "/v2/models/{model}/config", "model_configuration",
-          "Configuration of the model"},
+          "Configuration of the model", "", "ModelConfiguration"},
     Route{Endpoint::kModelConfiguration, kGet, "/v2/models/{model}/versions/{version}/config",
-          "model_configuration", "Configuration of the model"},
+          "model_configuration", "Configuration of the model", "", "ModelConfiguration"},
     Route{Endpoint::kModelStatistics, kGet, "/v2/models/{model}/stats", "model_statistics",
-          "Statistics of the model"},
+          "Statistics of the model", "", "Statistics"},
     Route{Endpoint::kModelStatistics, kGet, "/v2/models/{model}/versions/{version}/stats",
-          "model_statistics", "Statistics of the model"},
+          "model_statistics", "Statistics of the model", "", "Statistics"},
     Route{Endpoint::kModelMetadata, kGet, "/v2/models/{model}", "model_metadata",
-          "Inputs and outputs of the model"},
+          "Inputs and outputs of the model", "", "ModelMetadata"},
     Route{Endpoint::kModelMetadata, kGet, "/v2/models/{model}/versions/{version}", "model_metadata",
-          "Inputs and outputs of the model"},
+          "Inputs and outputs of the model", "", "ModelMetadata"},
     Route{Endpoint::kRepositoryIndex, kPost, "/v2/repository/index", "repository_index",
-          "Models of the repositories, and how they are"},
+          "Models of the repositories, and how they are", "IndexRequest", "Index"},
     Route{Endpoint::kSharedMemoryStatus, kGet, "/v2/systemsharedmemory/status",
-          "shared_memory_status", "All regions of shared memory"},
+          "shared_memory_status", "All regions of shared memory", "", "SharedMemoryRegions"},
     Route{Endpoint::kSharedMemoryStatus, kGet, "/v2/systemsharedmemory/region/{region}/status",
-          "shared_memory_status", "A region of shared memory"},
+          "shared_memory_status", "A region of shared memory", "", "SharedMemoryRegions"},
     Route{Endpoint::kSharedMemoryRegister, kPost, "/v2/systemsharedmemory/region/{region}/register",
-          "shared_memory_register", "Lend a region of shared memory"},
+          "shared_memory_register", "Lend a region of shared memory", "SharedMemoryRequest"},
     Route{Endpoint::kSharedMemoryUnregister, kPost,
           "/v2/systemsharedmemory/region/{region}/unregister", "shared_memory_unregister",
           "Take a region of shared memory back; answered once no request uses it"},
@@ -71,9 +75,9 @@ constexpr std::array kInferenceRoutes = {
     Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/index",
           "named_repository_index", "Refused: repositories have no names"},
     Route{Endpoint::kControl, kPost, "/v2/repository/models/{model}/load", "model_load",
-          "Load a model, or what has changed of it"},
+          "Load a model, or what has changed of it", "LoadRequest"},
     Route{Endpoint::kControl, kPost, "/v2/repository/models/{model}/unload", "model_unload",
-          "Unload a model"},
+          "Unload a model", "UnloadRequest"},
     Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/models/{model}/load",
           "named_repository_model_load", "Refused: repositories have no names"},
     Route{Endpoint::kNamedRepository, kPost, "/v2/repository/{repository}/models/{model}/unload",
@@ -145,14 +149,21 @@ std::span<const Route> InferenceRoutes() { return kInferenceRoutes; }
 std::span<const Route> MetricsRoutes() { return kMetricsRoutes; }
 
 RouteMatch FindRoute(std::span<const Route> routes, Method method, std::string_view path) {
+  bool get = false;
+  bool post = false;
   for (const Route& route : routes) {
     RouteMatch match;
     if (!Matches(route.path, path, match)) continue;
-    match.route = &route;
-    match.method_allowed = route.method == method;
-    return match;
+    if (route.method == method) {
+      match.route = &route;
+      return match;
+    }
+    (route.method == kGet ? get : post) = true;
   }
-  return {};
+  RouteMatch none;
+  if (get) none.allow = post ? "Allow: GET, POST\r\n" : "Allow: GET\r\n";
+  if (post && !get) none.allow = "Allow: POST\r\n";
+  return none;
 }
 
 }  // namespace despina::http

@@ -35,6 +35,7 @@ enum class Endpoint : uint8_t {
   kNamedRepository,
   // The control plane's: see ControlCall.
   kControl,
+  kOpenApi,
   kMetrics,
 };
 
@@ -46,24 +47,31 @@ struct Route {
   // Unlike any other's that does something else.
   std::string_view operation;
   std::string_view summary;
+  // Of JSON bodies: see http/openapi_schemas.cc. Empty where there is none.
+  std::string_view request{};
+  std::string_view response{};
 };
+
+// The response that is no JSON.
+inline constexpr std::string_view kEventStream = "EventStream";
 
 // The routes of the inference port and of the metrics port. The first one that matches counts.
 std::span<const Route> InferenceRoutes();
 std::span<const Route> MetricsRoutes();
 
 struct RouteMatch {
-  // Null: no such path.
+  // Null: no such path, or not with this method.
   const Route* route = nullptr;
-  // Whether the route has the method asked for.
-  bool method_allowed = false;
+  // The field that names the methods of the path, with its line end; empty: no such path.
+  std::string_view allow{};
   std::string_view model{};
   std::string_view repository{};
   std::string_view region{};
   std::optional<int64_t> version{};
 };
 
-// Views in the result are views of `path`, as it was sent.
+// Of several routes of one path, the one with the method. Views in the result are views of `path`,
+// as it was sent.
 RouteMatch FindRoute(std::span<const Route> routes, Method method, std::string_view path);
 
 // A segment of a path with "%41" as "A"; what is no such code stays.

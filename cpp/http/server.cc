@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "http/mailbox.h"
+#include "http/openapi.h"
 #include "http/reads.h"
 #include "http/request_handler.h"
 #include "http/routes.h"
@@ -43,6 +44,7 @@ struct Shared {
   Shared(Options the_options, Allocator& allocator, Clock& the_clock)
       : options(std::move(the_options)),
         identity{options.server_name, options.server_version},
+        openapi(OpenApiJson(InferenceRoutes(), identity)),
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
         clock(the_clock) {}
@@ -63,6 +65,7 @@ struct Shared {
 
   const Options options;
   const ServerIdentity identity;
+  const std::string openapi;
   const std::shared_ptr<SessionEnvironment> environment;
   Clock& clock;
   SharedRegions regions;
@@ -81,6 +84,7 @@ class Worker {
         loop_(std::make_shared<net::Loop>()),
         mailbox_(std::make_shared<Mailbox>(loop_)),
         service_{.identity = shared.identity,
+                 .openapi = shared.openapi,
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
                  .allocator = allocator,

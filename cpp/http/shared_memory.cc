@@ -62,10 +62,7 @@ Answer AnswerSharedMemory(const RouteMatch& match, const SharedRegions& regions)
     return ErrorAnswer(404,
                        Concat("Unable to find system shared memory region: '", match.region, "'"));
   }
-  Answer answer;
-  answer.content_type = "application/json";
-  answer.text = Concat('[', out, ']');
-  return answer;
+  return JsonAnswer(Concat('[', out, ']'));
 }
 
 Answer RegisterSharedMemory(const RouteMatch& match, const Slice& body, SharedRegions& regions) {
@@ -73,9 +70,7 @@ Answer RegisterSharedMemory(const RouteMatch& match, const Slice& body, SharedRe
   if (!place.ok()) return StatusAnswer(place.status());
   const Status status = regions.Register(*std::move(place));
   if (!status.ok()) return StatusAnswer(status);
-  Answer answer;
-  answer.content_type = "application/json";
-  return answer;
+  return JsonAnswer({});
 }
 
 }  // namespace despina::http
