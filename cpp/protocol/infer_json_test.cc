@@ -150,6 +150,23 @@ TEST_F(InferJsonTest, RefusesDataThatDoesNotFitItsDatatype) {
   for (const Refusal& refusal : refusals) ExpectRefused(refusal, model);
 }
 
+// As long as the shape says, with arrays in place of elements.
+TEST_F(InferJsonTest, CountsTheElementsOfInnerArraysToo) {
+  TestModel model(TwoOf(DataType::kInt8));
+  for (const auto* datatype : {"INT8", "BYTES"}) {
+    const bool texts = std::string_view(datatype) == "BYTES";
+    for (const auto* data : {"[1,[2,3]]", "[1,[]]", "[[],[]]", "[[1],[[2],[3]]]"}) {
+      std::string in_quotes;
+      for (const char each : std::string_view(data)) {
+        in_quotes += each >= '0' && each <= '9' ? Concat('"', each, '"') : std::string(1, each);
+      }
+      ExpectRefused({OneInput(datatype, "[2]", texts ? in_quotes : data),
+                     "Unable to parse 'data': Shape does not match true shape of 'data' field"},
+                    model);
+    }
+  }
+}
+
 TEST_F(InferJsonTest, TakesNoMemoryForAShapeThatItsDataDoesNotFill) {
   TestModel model(TwoOf(DataType::kFp64));
   for (const auto* shape : {"[1000000000]", "[4611686018427387904]", "[65536,65536,65536]"}) {

@@ -71,16 +71,20 @@ Fault VisitElements(const JsonValue& value, Visit visit) {
   return value.is_array() ? VisitElements(value.get_array().value_unsafe(), visit) : visit(value);
 }
 
-// Fills `rest` from the front. Precondition: it has room for all elements.
+// Fills `room`, which has to be of their size.
 template <class Element>
-Fault ReadElements(const JsonValue& value, std::span<std::byte> rest) {
-  return VisitElements(value, [&rest](const JsonValue& element) {
+Fault ReadElements(const JsonValue& value, std::span<std::byte> room) {
+  std::byte* out = room.data();
+  const std::byte* const end = out + room.size();
+  const Fault fault = VisitElements(value, [&](const JsonValue& element) {
+    if (out == end) return Fault::kCount;
     Element read{};
-    if (const Fault fault = ReadElement(element, read); fault != Fault::kNone) return fault;
-    std::memcpy(rest.data(), &read, sizeof read);
-    rest = rest.subspan(sizeof read);
+    if (const Fault wrong = ReadElement(element, read); wrong != Fault::kNone) return wrong;
+    std::memcpy(out, &read, sizeof read);
+    out += sizeof read;
     return Fault::kNone;
   });
+  return fault == Fault::kNone && out != end ? Fault::kCount : fault;
 }
 
 // The size of strings in wire form.
@@ -103,6 +107,17 @@ void ReadStrings(const JsonValue& value, std::span<std::byte> rest) {
     rest = rest.subspan(sizeof length + text.size());
     return Fault::kNone;
   });
+}
+
+// Looked at before memory is taken. A long array may hold arrays of its own in place of elements:
+// what reads them finds out, so that it need not be gone through twice.
+bool MayHoldAsMany(const JsonValue& value, DataType datatype, std::optional<uint64_t> count) {
+  constexpr size_t kNotMore = 0xFFFFFF;  // what the parser says of longer ones
+  if (value.is_array() && datatype != DataType::kBytes) {
+    const size_t size = value.get_array().value_unsafe().size();
+    if (size < kNotMore && size == count) return true;
+  }
+  return CountElements(value) == count;
 }
 
 std::string_view Access(DataType datatype) {
@@ -255,7 +270,7 @@ Result<Slice> DecodeJsonTensor(std::string_view input, const JsonValue& data, Da
                                   "format for input ",
                                   input));
   }
-  if (CountElements(data) != ElementCount(shape)) {
+  if (!MayHoldAsMany(data, datatype, ElementCount(shape))) {
     return FaultStatus(Fault::kCount, input, datatype);
   }
   // Bounded by the document: every element of the count above stands in it.
