@@ -107,6 +107,11 @@ class PythonEngine {
     engine_.SetReady({name, version}, ready);
   }
 
+  void SetLoadTime(const std::string& name, int64_t version, double seconds) {
+    const py::gil_scoped_release release;
+    engine_.SetLoadTime({name, version}, Seconds(seconds));
+  }
+
   bool Unload(const std::string& name, int64_t version, std::optional<double> timeout) {
     const py::gil_scoped_release release;
     const std::optional<Duration> limit = timeout ? std::optional(Seconds(*timeout)) : std::nullopt;
@@ -234,9 +239,15 @@ std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address,
   return engine.Serve(std::move(options));
 }
 
-std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port) {
+std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port,
+                                         bool counter_latencies, std::vector<double> quantiles,
+                                         bool host_load, double interval) {
   http::Options options;
   options.role = http::Options::Role::kMetrics;
+  options.metrics = {
+      .page = {.counter_latencies = counter_latencies, .quantiles = std::move(quantiles)},
+      .host_load = host_load,
+      .interval = Seconds(interval)};
   options.address = std::move(address);
   options.port = port;
   return engine.Serve(std::move(options));
@@ -250,7 +261,8 @@ void BindServing(py::class_<PythonEngine>& engine) {
            py::arg("max_bytes_in_flight"), py::arg("header_timeout"), py::arg("body_timeout"),
            py::arg("idle_timeout"), "Starts the HTTP front end; times in seconds.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
-           "Starts the metrics endpoint.");
+           py::arg("counter_latencies"), py::arg("quantiles"), py::arg("host_load"),
+           py::arg("interval"), "Starts the metrics endpoint.");
 }
 
 }  // namespace
@@ -282,6 +294,8 @@ void BindEngine(py::module_& module) {
            "The state of the server, all at once.")
       .def("set_ready", &PythonEngine::SetReady, py::arg("name"), py::arg("version"),
            py::arg("ready"), "What the readiness route answers of a version that takes requests.")
+      .def("set_load_time", &PythonEngine::SetLoadTime, py::arg("name"), py::arg("version"),
+           py::arg("seconds"), "What the metrics tell of the version's load.")
       .def("unload", &PythonEngine::Unload, py::arg("name"), py::arg("version"),
            py::arg("timeout") = py::none(),
            "Waits until its requests are answered, then ends its instances. False at the timeout.")

@@ -25,6 +25,10 @@ void Engine::SetReady(const Version& version, bool ready) {
   if (const std::shared_ptr<Model> model = Loaded(version)) model->SetReady(ready);
 }
 
+void Engine::SetLoadTime(const Version& version, Duration time) {
+  if (const std::shared_ptr<Model> model = Loaded(version)) model->SetLoadTime(time);
+}
+
 std::shared_ptr<Model> Engine::Loaded(const Version& version) const {
   std::lock_guard lock(mutex_);
   const auto found = loaded_.find(version);

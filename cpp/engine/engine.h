@@ -48,6 +48,8 @@ class Engine {
   Status Publish(const Publication& publication);
   // What Model::ready() says of a version from now on; nothing happens where it is not loaded.
   void SetReady(const Version& version, bool ready);
+  // What Model::load_time() says of it; likewise.
+  void SetLoadTime(const Version& version, Duration time);
   // Waits until the requests of a model that is not published any more are answered, then ends its
   // instances. DEADLINE_EXCEEDED: they are not, and the model stays.
   Status Unload(const Version& version, std::optional<Duration> timeout);

@@ -7,7 +7,6 @@
 #include "base/text.h"
 #include "protocol/error_map.h"
 #include "protocol/metadata_json.h"
-#include "protocol/metrics_text.h"
 #include "protocol/stats_json.h"
 
 namespace despina::http {
@@ -87,18 +86,9 @@ Answer ServerReady(const Snapshot& snapshot) {
   return EmptyAnswer(snapshot.ready ? 200 : 400);
 }
 
-Answer Metrics(const Snapshot& snapshot, const Allocator& allocator) {
-  Answer answer;
-  answer.content_type = protocol::kMetricsContentType;
-  answer.text =
-      protocol::MetricsText(AllCounts(snapshot), allocator.statistics(), MetricRegistry::Process());
-  return answer;
-}
-
 }  // namespace
 
-Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
-                  const Allocator& allocator) {
+Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server) {
   switch (match.route->endpoint) {
     case Endpoint::kServerLive:
       return EmptyAnswer(snapshot.live ? 200 : 400);
@@ -110,8 +100,6 @@ Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const Serve
       return JsonAnswer(protocol::StatisticsJson(AllCounts(snapshot)));
     case Endpoint::kModelStatistics:
       return ModelStatistics(match, snapshot);
-    case Endpoint::kMetrics:
-      return Metrics(snapshot, allocator);
     default:
       return AnswerModelRead(match, snapshot);
   }

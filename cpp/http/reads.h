@@ -6,7 +6,6 @@
 #include "engine/submit.h"
 #include "http/message.h"
 #include "http/routes.h"
-#include "memory/allocator.h"
 
 namespace despina::http {
 
@@ -15,8 +14,7 @@ struct ServerIdentity {
   std::string version;
 };
 
-// Precondition: the endpoint is not kInfer.
-Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
-                  const Allocator& allocator);
+// Precondition: the endpoint is neither kInfer nor kMetrics.
+Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server);
 
 }  // namespace despina::http

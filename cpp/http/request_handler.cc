@@ -48,8 +48,10 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
     return {.answer = std::move(answer)};
   }
   if (match_.route->endpoint == Endpoint::kInfer) return DecideOnInfer(head);
-  return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity,
-                               service_.allocator)};
+  if (match_.route->endpoint == Endpoint::kMetrics) {
+    return {.answer = service_.metrics.Get(service_.submitter.snapshot(), service_.allocator)};
+  }
+  return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity)};
 }
 
 Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {

@@ -8,6 +8,7 @@
 #include "engine/submit.h"
 #include "http/mailbox.h"
 #include "http/message.h"
+#include "http/metrics_page.h"
 #include "http/reads.h"
 #include "http/routes.h"
 #include "http/session.h"
@@ -22,6 +23,7 @@ struct Service {
   const ServerIdentity& identity;
   std::span<const Route> routes;
   Allocator& allocator;
+  MetricsPage& metrics;
   Submitter submitter;
   // Flushes the submitter.
   net::EndOfTurn end_of_turn;

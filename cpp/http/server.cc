@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "http/mailbox.h"
+#include "http/metrics_page.h"
 #include "http/reads.h"
 #include "http/request_handler.h"
 #include "http/routes.h"
@@ -45,7 +46,8 @@ struct Shared {
         identity{options.server_name, options.server_version},
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
-        clock(the_clock) {}
+        clock(the_clock),
+        metrics(options.metrics, the_clock) {}
 
   // How often deadlines are looked at: late by a quarter of a timeout at most.
   Duration tick() const {
@@ -65,6 +67,7 @@ struct Shared {
   const ServerIdentity identity;
   const std::shared_ptr<SessionEnvironment> environment;
   Clock& clock;
+  MetricsPage metrics;
   std::mutex mutex;
   std::condition_variable emptied;
   // Changed under the mutex.
@@ -83,6 +86,7 @@ class Worker {
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
                  .allocator = allocator,
+                 .metrics = shared.metrics,
                  .submitter = Submitter(snapshot),
                  .end_of_turn{*loop_, [this] { service_.submitter.Flush(); }}},
         connections_(*loop_, [this] { shared_.CountClosed(); }),

@@ -1,5 +1,12 @@
 """The compiled engine, as the rest of the server sees it."""
 
-from despina.engine.engine import Engine, HttpOptions, HttpServer, enable_log, log
+from despina.engine.engine import (
+    Engine,
+    HttpOptions,
+    HttpServer,
+    MetricsOptions,
+    enable_log,
+    log,
+)
 
-__all__ = ["Engine", "HttpOptions", "HttpServer", "enable_log", "log"]
+__all__ = ["Engine", "HttpOptions", "HttpServer", "MetricsOptions", "enable_log", "log"]

@@ -45,6 +45,25 @@ class HttpOptions:
     idle_timeout: float
 
 
+@dataclass(frozen=True)
+class MetricsOptions:
+    """How the metrics port listens, and what is on its page.
+
+    Attributes:
+        port: 0 lets the system choose.
+        counter_latencies: the sums of the parts of requests' times.
+        quantiles: of the summaries of models that have them, from 0 to 1.
+        host_load: the machine's processors and memory, read once in ``interval`` seconds at most.
+    """
+
+    address: str
+    port: int
+    counter_latencies: bool
+    quantiles: tuple[float, ...]
+    host_load: bool
+    interval: float
+
+
 class HttpServer:
     """A front end that listens."""
 
@@ -136,6 +155,11 @@ class Engine:
         """Sets what the readiness route answers of a version that takes requests."""
         with translated():
             self._engine.set_ready(name, version, ready)
+
+    def set_load_time(self, name: str, version: int, seconds: float) -> None:
+        """Sets what the metrics tell of how long a version took to load."""
+        with translated():
+            self._engine.set_load_time(name, version, seconds)
 
     def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
         """Waits for the requests of a version that is not published any more, and stops it.
@@ -229,14 +253,14 @@ class Engine:
         with translated():
             return HttpServer(self._engine.serve_http(**asdict(options)))
 
-    def serve_metrics(self, *, address: str, port: int) -> HttpServer:
+    def serve_metrics(self, options: MetricsOptions) -> HttpServer:
         """Starts the port of ``/metrics``.
 
         Raises:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_metrics(address=address, port=port))
+            return HttpServer(self._engine.serve_metrics(**asdict(options)))
 
     def close(self) -> None:
         """Stops front ends, then models. A second call does nothing."""

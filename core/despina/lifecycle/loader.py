@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from despina.config.complete import complete
@@ -21,6 +22,7 @@ from despina.lifecycle.readiness import Readiness
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, foreign_library
 from despina.repository.catalog import Source
+from despina.settings.metrics import MetricsConfig
 from despina_sdk import Backend, BackendError, Capability, Code, Metrics, Model, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -58,6 +60,9 @@ class ModelEngine(Protocol):
     def metrics(self, name: str, version: int) -> ModelMetrics:
         """Makes a version's own metrics."""
 
+    def set_load_time(self, name: str, version: int, seconds: float) -> None:
+        """What the metrics tell of how long a version took to load."""
+
     def unload(self, name: str, version: int, timeout: float | None = None) -> bool:
         """Waits for the requests of a model that is not published any more, and stops it."""
 
@@ -85,6 +90,7 @@ class Loader:
         readiness: Readiness,
         *,
         auto_complete: bool = True,
+        metrics_config: MetricsConfig = MetricsConfig(),  # noqa: B008 - it is frozen
     ) -> None:
         """Takes what a load needs.
 
@@ -94,9 +100,11 @@ class Loader:
             hooks: are asked before a load.
             readiness: asks the models whether they can serve.
             auto_complete: whether backends may fill in what a configuration leaves out.
+            metrics_config: what is measured of all models.
         """
         self._engine, self._registry, self._hooks = engine, registry, hooks
         self._readiness, self._auto_complete = readiness, auto_complete
+        self._metrics_config = metrics_config
 
     def load(
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
@@ -111,14 +119,18 @@ class Loader:
         Raises:
             DespinaError: it cannot be loaded, and why.
         """
+        started = time.monotonic()
         if source.is_ensemble:
-            return self._load_ensemble(source, version, models)
-        metrics = self._engine.metrics(source.name, version)
-        try:
-            return self._load(source, version, metrics)
-        except BaseException:
-            metrics.close()
-            raise
+            loaded = self._load_ensemble(source, version, models)
+        else:
+            metrics = self._engine.metrics(source.name, version)
+            try:
+                loaded = self._load(source, version, metrics)
+            except BaseException:
+                metrics.close()
+                raise
+        self._engine.set_load_time(source.name, version, time.monotonic() - started)
+        return loaded
 
     def unload(self, loaded: Loaded) -> None:
         """Waits for the requests of a version, and lets go of it."""
@@ -142,7 +154,7 @@ class Loader:
         try:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
-            self._engine.load(definition, model, backend.capabilities)
+            self._engine.load(self._measured(definition), model, backend.capabilities)
             self._watch((definition.name, version), model)
         except BaseException:
             _close(model, source.name)
@@ -162,8 +174,17 @@ class Loader:
     ) -> Loaded:
         definition = define(source.config, version, source.folder, source.origin)
         refuse(source.name, source.origin, check_tensors(definition, models))
-        self._engine.load(definition, None)
+        self._engine.load(self._measured(definition), None)
         return Loaded(definition)
+
+    def _measured(self, definition: Definition) -> Definition:
+        """The definition with what the settings say is measured of it."""
+        bounds = definition.first_response_bounds
+        return replace(
+            definition,
+            latency_summaries=self._metrics_config.summary_latencies,
+            first_response_bounds=bounds if self._metrics_config.histogram_latencies else (),
+        )
 
     def _spec(
         self, config: ModelConfig, source: Source, version: int, metrics: Metrics
