@@ -82,7 +82,7 @@ class ModelDefinition:
     """
     What the engine knows of a model.
     """
-    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}', decoupled: bool = False) -> None:
+    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}', decoupled: bool = False, latency_summaries: bool = False, first_response_bounds: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [], metric_tags: collections.abc.Sequence[tuple[str, str]] = []) -> None:
         ...
 class Counter:
     """
@@ -253,6 +253,10 @@ class LoadedModel:
     """
     A version of a model that the engine runs.
     """
+    def set_load_time(self, seconds: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        """
+        What the metrics tell of its load.
+        """
     def set_ready(self, ready: bool) -> None:
         """
         What the readiness route answers while it takes requests.
@@ -303,7 +307,7 @@ class Engine:
         """
         Starts the HTTP front end; times in seconds.
         """
-    def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex) -> HttpServer:
+    def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, counter_latencies: bool, quantiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], host_load: bool, interval: typing.SupportsFloat | typing.SupportsIndex) -> HttpServer:
         """
         Starts the metrics endpoint.
         """

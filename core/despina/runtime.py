@@ -12,7 +12,7 @@ from typing import Any
 
 from despina.control.http import Call, ControlThread, Operation, json_object, member
 from despina.control.repository import Repository
-from despina.engine import Engine, HttpOptions, HttpServer
+from despina.engine import Engine, HttpOptions, HttpServer, MetricsOptions
 from despina.errors import DespinaError
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager
@@ -23,6 +23,7 @@ from despina.plugins.registry import Registry, check_options
 from despina.repository.catalog import Catalog
 from despina.settings import Settings
 from despina.settings.check import check_settings
+from despina.settings.metrics import metrics_config
 from despina.settings.sources import backend_options
 from despina.text import quoted
 from despina_sdk import Backend
@@ -79,6 +80,7 @@ class Runtime:
             self.hooks,
             self.readiness,
             auto_complete=self.catalog.auto_complete,
+            metrics_config=metrics_config(settings.metrics_config),
         )
         self.manager = Manager(
             engine=self.engine,
@@ -111,9 +113,10 @@ class Runtime:
             self.front_ends.append(server)
             lines.append(f"Started HTTPService at {settings.http_address}:{server.port}")
         if settings.allow_metrics:
-            address = settings.metrics_address or settings.http_address
-            with _listening("metrics", address, settings.metrics_port, "--metrics-port"):
-                server = self.engine.serve_metrics(address=address, port=settings.metrics_port)
+            options = metrics_options(settings)
+            address = options.address
+            with _listening("metrics", address, options.port, "--metrics-port"):
+                server = self.engine.serve_metrics(options)
             self.front_ends.append(server)
             lines.append(f"Started Metrics Service at {address}:{server.port}")
         return lines
@@ -176,6 +179,19 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         body_timeout=settings.http_body_timeout_secs,
         idle_timeout=settings.http_idle_timeout_secs,
         allow_shared_memory=settings.allow_client_shm,
+    )
+
+
+def metrics_options(settings: Settings) -> MetricsOptions:
+    """What the settings say of the metrics port."""
+    config = metrics_config(settings.metrics_config)
+    return MetricsOptions(
+        address=settings.metrics_address or settings.http_address,
+        port=settings.metrics_port,
+        counter_latencies=config.counter_latencies,
+        quantiles=config.summary_quantiles,
+        host_load=settings.allow_cpu_metrics,
+        interval=settings.metrics_interval_ms / 1000,
     )
 
 

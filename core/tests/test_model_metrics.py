@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from despina import Backend, BackendError, Code, DespinaError, Server, TensorSpec
+from despina.runtime import metrics_options
 from despina_sdk import Batch, Instance, LocalMetrics, Model, ModelSpec, Placement, Signature
 
 X, Y = TensorSpec("X", "FP32", (1,)), TensorSpec("Y", "FP32", (1,))
@@ -68,7 +70,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def page(server: Server) -> Page:
     """Gives the lines of the page that are about models' own metrics."""
-    metrics = server._runtime.engine.serve_metrics(address="127.0.0.1", port=0)
+    settings = replace(server._runtime.settings, metrics_port=0)
+    metrics = server._runtime.engine.serve_metrics(metrics_options(settings))
 
     def read() -> list[str]:
         with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:

@@ -254,9 +254,15 @@ std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address,
   return engine.Serve(std::move(options));
 }
 
-std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port) {
+std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port,
+                                         bool counter_latencies, std::vector<double> quantiles,
+                                         bool host_load, double interval) {
   http::Options options;
   options.role = http::Options::Role::kMetrics;
+  options.metrics = {
+      .page = {.counter_latencies = counter_latencies, .quantiles = std::move(quantiles)},
+      .host_load = host_load,
+      .interval = Seconds(interval)};
   options.address = std::move(address);
   options.port = port;
   return engine.Serve(std::move(options));
@@ -290,7 +296,11 @@ void BindModels(py::module_& module) {
   py::class_<Model, std::shared_ptr<Model>>(module, "LoadedModel",
                                             "A version of a model that the engine runs.")
       .def("set_ready", &Model::SetReady, py::arg("ready"),
-           "What the readiness route answers while it takes requests.");
+           "What the readiness route answers while it takes requests.")
+      .def(
+          "set_load_time",
+          [](Model& model, double seconds) { model.SetLoadTime(Seconds(seconds)); },
+          py::arg("seconds"), "What the metrics tell of its load.");
 }
 
 void BindServing(py::class_<PythonEngine>& engine) {
@@ -302,7 +312,8 @@ void BindServing(py::class_<PythonEngine>& engine) {
            py::arg("idle_timeout"), py::arg("allow_shared_memory") = false,
            "Starts the HTTP front end; times in seconds.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
-           "Starts the metrics endpoint.");
+           py::arg("counter_latencies"), py::arg("quantiles"), py::arg("host_load"),
+           py::arg("interval"), "Starts the metrics endpoint.");
 }
 
 }  // namespace

@@ -53,12 +53,20 @@ Status CheckAndPlace(Request& request, const ModelDefinition& definition, uint32
   return status;
 }
 
-Status SendPart(Request& request, const ModelDefinition& definition) {
+// Of a decoupled model: the response that is being made has an output now.
+void NoteOutput(Request& request, const ModelDefinition& definition, const Clock& clock) {
+  if (!definition.decoupled || request.state.response_output) return;
+  request.state.response_output = clock.Now();
+}
+
+Status SendPart(Request& request, const ModelDefinition& definition, ExecutionSink& sink,
+                const Clock& clock) {
   if (!definition.decoupled) {
     return {Code::kFailedPrecondition,
             Concat("model '", definition.name,
                    "' is not decoupled: a request has one answer, not several parts")};
   }
+  sink.CountResponse(request, ResponseOutcome::kSuccess, clock.Now());
   Response part;
   part.outputs = std::exchange(request.response.outputs, {});
   part.parameters = std::exchange(request.response.parameters, {});
@@ -93,6 +101,7 @@ DetachedRequest::~DetachedRequest() {
 }
 
 Status DetachedRequest::AddOutput(uint32_t output, Tensor tensor) {
+  NoteOutput(*request_, definition_, clock_);
   return CheckAndPlace(*request_, definition_, output, std::move(tensor));
 }
 
@@ -102,7 +111,7 @@ void DetachedRequest::AddParameter(Parameter parameter) {
 
 void DetachedRequest::Withdraw() { ClearAnswer(request_->response); }
 
-Status DetachedRequest::Send() { return SendPart(*request_, definition_); }
+Status DetachedRequest::Send() { return SendPart(*request_, definition_, sink_, clock_); }
 
 void DetachedRequest::Complete(Status status) {
   const TimePoint now = clock_.Now();
@@ -126,6 +135,7 @@ Batch::Batch(RequestChain requests, const ModelDefinition& definition, Execution
   while (!requests.empty()) {
     std::unique_ptr<Request> request = requests.TakeFirst();
     const uint32_t rows = request->state.rows;
+    if (definition.decoupled) request->state.response_since = started_;
     slots_.push_back({.request = std::move(request), .rows = rows});
     rows_ += rows;
   }
@@ -211,12 +221,14 @@ Status Batch::Scatter(uint32_t output, const Tensor& tensor) {
 
 void Batch::Give(Slot& slot, uint32_t output, Tensor tensor) {
   if (slot.answered || !slot.request->Wants(output)) return;
+  NoteOutput(*slot.request, definition_, clock_);
   Place(*slot.request, definition_, output, std::move(tensor));
 }
 
 Status Batch::AddOutput(size_t i, uint32_t output, Tensor tensor) {
   Stopwatch watch(clock_, scattering_);
   if (tensor.datatype == DataType::kBytes) watch.Start();
+  NoteOutput(*slots_[i].request, definition_, clock_);
   return CheckAndPlace(*slots_[i].request, definition_, output, std::move(tensor));
 }
 
@@ -238,7 +250,7 @@ void Batch::MarkUnanswered(ComputeMark mark) {
 
 void Batch::Withdraw(size_t i) { ClearAnswer(slots_[i].request->response); }
 
-Status Batch::Send(size_t i) { return SendPart(*slots_[i].request, definition_); }
+Status Batch::Send(size_t i) { return SendPart(*slots_[i].request, definition_, sink_, clock_); }
 
 void Batch::Complete(size_t i, Status status) {
   any_success_ = any_success_ || status.ok();

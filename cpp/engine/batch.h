@@ -24,6 +24,8 @@ class ExecutionSink {
   virtual void Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) = 0;
   virtual void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
                               TimePoint now) = 0;
+  // A request to a decoupled model gets a response, and has had this one by `now`.
+  virtual void CountResponse(Request& request, ResponseOutcome outcome, TimePoint now) = 0;
 
  protected:
   ~ExecutionSink() = default;

@@ -33,6 +33,7 @@ class BatchTest : public ::testing::Test, public ExecutionSink {
   void Finish(std::unique_ptr<Request> request, TimePoint, Turn&) override {
     finished_.push_back(std::move(request));
   }
+  void CountResponse(Request&, ResponseOutcome, TimePoint) override {}
   void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
                       TimePoint) override {
     EXPECT_FALSE(counted_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "engine/stats.h"
 #include "engine/tensor.h"
 
 namespace despina {
@@ -65,6 +66,9 @@ struct ModelDefinition {
   // Whether answers may come in parts.
   bool decoupled = false;
   std::vector<InstanceDefinition> instances;
+  MeasuringDefinition measuring;
+  // Labels of its metrics, as the page has them.
+  std::vector<std::pair<std::string, std::string>> metric_tags;
   // Of an ensemble; then there are no instances.
   std::vector<StepDefinition> steps;
   // Requests that an ensemble works on at one time.

@@ -55,7 +55,7 @@ void EnsembleModel::Finish(std::unique_ptr<Request> request, Turn& turn) {
   const uint32_t rows = request->state.rows;
   if (code == Code::kOk) {
     statistics().CountExecution(rows, request->state.times, true, now);
-    statistics().CountSuccess(whole, rows, request->state.times);
+    statistics().CountSuccess(now, whole, rows, request->state.times);
   } else {
     statistics().CountFailure(
         whole, code == Code::kCancelled ? FailureReason::kCanceled : FailureReason::kOther);

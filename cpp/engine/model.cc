@@ -85,7 +85,7 @@ std::string RequestIdPrefix(const std::string& id) {
 }
 
 Model::Model(ModelDefinition definition, Clock& clock)
-    : definition_(std::move(definition)), clock_(clock) {}
+    : definition_(std::move(definition)), clock_(clock), statistics_(definition_.measuring) {}
 
 Status Model::CheckInputNames(const Request& request) const {
   const auto& inputs = definition_.inputs;

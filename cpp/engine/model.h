@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 
 #include "base/clock.h"
@@ -33,6 +35,14 @@ class Model {
   void SetReady(bool ready) { ready_ = ready; }
 
   virtual ModelCounts Counts() const { return statistics_.Read(clock_.Now()); }
+  std::optional<LatencyQuantiles> Quantiles(std::span<const double> quantiles) const {
+    return statistics_.Quantiles(clock_.Now(), quantiles);
+  }
+  const MetricSeries* first_responses() const { return statistics_.first_responses(); }
+
+  // How long the control plane took to load it; 0 until it says so.
+  Duration load_time() const { return load_time_.load(std::memory_order_relaxed); }
+  void SetLoadTime(Duration time) { load_time_.store(time, std::memory_order_relaxed); }
 
   // Checks a request against the signature, counts its rows and gives the inputs the shapes that
   // the backend sees. INVALID_ARGUMENT in the protocol's words; then nothing has changed.
@@ -62,6 +72,7 @@ class Model {
   Clock& clock_;
   Gate gate_;
   std::atomic<bool> ready_{true};
+  std::atomic<Duration> load_time_{Duration(0)};
   ModelStatistics statistics_;
 };
 

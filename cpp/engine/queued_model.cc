@@ -1,5 +1,6 @@
 #include "engine/queued_model.h"
 
+#include <algorithm>
 #include <latch>
 #include <mutex>
 #include <system_error>
@@ -140,9 +141,11 @@ void QueuedModel::FinishCancelled(std::unique_ptr<Request> request, Turn& turn) 
 void QueuedModel::Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) {
   const RequestState& state = request->state;
   const Duration whole = now - state.arrival;
+  // One that never ran has no place in the answers of those that did.
+  if (state.response_since) CountLastResponse(*request, now);
   switch (request->response.status.code()) {
     case Code::kOk:
-      statistics().CountSuccess(whole, state.rows, state.times);
+      statistics().CountSuccess(now, whole, state.rows, state.times);
       break;
     case Code::kCancelled:
       statistics().CountFailure(whole, FailureReason::kCanceled);
@@ -163,6 +166,32 @@ void QueuedModel::GiveBack(std::unique_ptr<Request> request, Turn& turn) {
 void QueuedModel::CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
                                  TimePoint now) {
   statistics().CountExecution(rows, times, any_success, now);
+}
+
+void QueuedModel::CountLastResponse(Request& request, TimePoint now) {
+  const Response& response = request.response;
+  if (response.status.code() == Code::kCancelled) {
+    CountResponse(request, ResponseOutcome::kCancel, now);
+  } else if (!response.status.ok()) {
+    CountResponse(request, ResponseOutcome::kFail, now);
+  } else if (!response.outputs.empty()) {
+    CountResponse(request, ResponseOutcome::kSuccess, now);
+  } else if (request.state.responses == 0) {
+    CountResponse(request, ResponseOutcome::kEmpty, now);
+  }
+}
+
+void QueuedModel::CountResponse(Request& request, ResponseOutcome outcome, TimePoint now) {
+  RequestState& state = request.state;
+  const TimePoint since = state.response_since.value_or(now);
+  const TimePoint output = std::clamp(state.response_output.value_or(now), since, now);
+  statistics().CountResponse(state.responses, outcome, output - since, now - output);
+  if (state.responses == 0 && outcome != ResponseOutcome::kCancel) {
+    statistics().CountFirstResponse(now - state.arrival);
+  }
+  ++state.responses;
+  state.response_since = now;
+  state.response_output.reset();
 }
 
 void QueuedModel::Stop() {

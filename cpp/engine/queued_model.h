@@ -42,6 +42,9 @@ class QueuedModel final : public Model, private ExecutionSink {
   void Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) override;
   void CountExecution(uint32_t rows, const ExecutionTimes& times, bool any_success,
                       TimePoint now) override;
+  void CountResponse(Request& request, ResponseOutcome outcome, TimePoint now) override;
+  // What an answer to a decoupled model's request ends with.
+  void CountLastResponse(Request& request, TimePoint now);
   void FinishCancelled(std::unique_ptr<Request> request, Turn& turn);
   void GiveBack(std::unique_ptr<Request> request, Turn& turn);
 

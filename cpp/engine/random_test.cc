@@ -8,6 +8,7 @@
 #include <list>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <random>
 #include <semaphore>
 #include <string>
@@ -250,6 +251,13 @@ void Play::End() {
   const std::string right = testing::CountsText(reference_.Counts());
   const std::string text = testing::CountsText(counts);
   if (text != right) Wrong("the engine counts" + text + " but it was" + right);
+  // Whatever the reference says: each request is counted once, and so is each row that was answered
+  // in the batch that it ran in, beside those that failed in it.
+  const uint64_t failures = std::accumulate(counts.failures.begin(), counts.failures.end(), 0UL);
+  if (counts.success.count + failures != at_.size()) Wrong("the requests do not add up");
+  uint64_t rows = 0;
+  for (const auto& [size, batch] : counts.batches) rows += size * batch.compute_infer.count;
+  if (rows < counts.inference_count) Wrong("the rows do not add up");
   if (engine_.inflight() != 0) Wrong("someone is still inside the gate");
   over_ = true;
   ended_.release();

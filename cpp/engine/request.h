@@ -78,6 +78,11 @@ struct RequestState {
   TimePoint arrival{};
   ExecutionTimes times;
   ComputeMarks marks;
+  // Of a request to a decoupled model: the responses sent; when the last of them was, or the
+  // execution began; and when the next one had its first output.
+  uint32_t responses = 0;
+  std::optional<TimePoint> response_since;
+  std::optional<TimePoint> response_output;
   // The ensemble's request that this one is a step of.
   const Request* parent = nullptr;
   Request* next = nullptr;

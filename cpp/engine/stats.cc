@@ -11,6 +11,12 @@ uint64_t MillisecondsSinceEpoch(Duration ago) {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(then).count());
 }
 
+std::unique_ptr<MetricSeries> Histogram(const std::vector<double>& bounds) {
+  if (bounds.empty()) return nullptr;
+  return std::make_unique<MetricSeries>(
+      MetricFamily{.kind = MetricKind::kHistogram, .help = {}, .bounds = bounds});
+}
+
 }  // namespace
 
 void ComputeMarks::Apply(ExecutionTimes& times, TimePoint started, TimePoint now) const {
@@ -21,8 +27,14 @@ void ComputeMarks::Apply(ExecutionTimes& times, TimePoint started, TimePoint now
   times.compute_infer = clamped(now - started - times.compute_input - times.compute_output);
 }
 
-void ModelStatistics::CountSuccess(Duration whole, uint32_t rows, const ExecutionTimes& times) {
+ModelStatistics::ModelStatistics(const MeasuringDefinition& measuring)
+    : summaries_(measuring.summaries ? std::make_unique<LatencySummaries>() : nullptr),
+      first_responses_(Histogram(measuring.first_response_bounds)) {}
+
+void ModelStatistics::CountSuccess(TimePoint now, Duration whole, uint32_t rows,
+                                   const ExecutionTimes& times) {
   std::lock_guard lock(mutex_);
+  if (summaries_) summaries_->Observe(now, whole, times);
   counts_.success.Add(whole);
   counts_.queue.Add(times.queue);
   counts_.compute_input.Add(times.compute_input);
@@ -47,6 +59,40 @@ void ModelStatistics::CountExecution(uint32_t rows, const ExecutionTimes& times,
   batch.compute_input.Add(times.compute_input);
   batch.compute_infer.Add(times.compute_infer);
   batch.compute_output.Add(times.compute_output);
+}
+
+void ModelStatistics::CountResponse(uint32_t index, ResponseOutcome outcome, Duration infer,
+                                    Duration output) {
+  std::lock_guard lock(mutex_);
+  const size_t place = std::min<size_t>(index, kMaxResponses - 1);
+  if (counts_.responses.size() <= place) counts_.responses.resize(place + 1);
+  ResponseCounts& counts = counts_.responses[place];
+  switch (outcome) {
+    case ResponseOutcome::kSuccess:
+      counts.compute_infer.Add(infer);
+      counts.compute_output.Add(output);
+      return counts.success.Add(infer + output);
+    case ResponseOutcome::kFail:
+      counts.compute_infer.Add(infer);
+      counts.compute_output.Add(output);
+      return counts.fail.Add(infer + output);
+    case ResponseOutcome::kEmpty:
+      return counts.empty.Add(infer + output);
+    case ResponseOutcome::kCancel:
+      return counts.cancel.Add(infer + output);
+  }
+}
+
+void ModelStatistics::CountFirstResponse(Duration after) {
+  if (!first_responses_) return;
+  first_responses_->Observe(std::chrono::duration<double, std::milli>(after).count());
+}
+
+std::optional<LatencyQuantiles> ModelStatistics::Quantiles(
+    TimePoint now, std::span<const double> quantiles) const {
+  if (!summaries_) return std::nullopt;
+  std::lock_guard lock(mutex_);
+  return summaries_->Quantiles(now, quantiles);
 }
 
 ModelCounts ModelStatistics::Read(TimePoint now) const {

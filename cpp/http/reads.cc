@@ -10,7 +10,6 @@
 #include "protocol/error_map.h"
 #include "protocol/json_value.h"
 #include "protocol/metadata_json.h"
-#include "protocol/metrics_text.h"
 #include "protocol/stats_json.h"
 
 namespace despina::http {
@@ -83,14 +82,6 @@ Answer ServerReady(const Snapshot& snapshot) {
   return EmptyAnswer(snapshot.ready ? 200 : 400);
 }
 
-Answer Metrics(const Snapshot& snapshot, const Allocator& allocator) {
-  Answer answer;
-  answer.content_type = protocol::kMetricsContentType;
-  answer.text =
-      protocol::MetricsText(AllCounts(snapshot), allocator.statistics(), MetricRegistry::Process());
-  return answer;
-}
-
 Answer CudaMemoryStatus(const RouteMatch& match) {
   if (match.region.empty()) return JsonAnswer("[]");
   return ErrorAnswer(404, Concat("Unable to find cuda shared memory region: '", match.region, "'"));
@@ -120,8 +111,7 @@ Answer AnswerIndex(const Snapshot& snapshot, const Slice& body) {
   return JsonAnswer(protocol::RepositoryIndexJson(snapshot.index, *only_ready));
 }
 
-Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
-                  const Allocator& allocator) {
+Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server) {
   switch (match.route->endpoint) {
     case Endpoint::kServerLive:
       return EmptyAnswer(snapshot.live ? 200 : 400);
@@ -133,8 +123,6 @@ Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const Serve
       return JsonAnswer(protocol::StatisticsJson(AllCounts(snapshot)));
     case Endpoint::kModelStatistics:
       return ModelStatistics(match, snapshot);
-    case Endpoint::kMetrics:
-      return Metrics(snapshot, allocator);
     case Endpoint::kCudaMemoryStatus:
       return CudaMemoryStatus(match);
     case Endpoint::kCudaMemoryRegister:

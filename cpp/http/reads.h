@@ -6,7 +6,6 @@
 #include "engine/submit.h"
 #include "http/message.h"
 #include "http/routes.h"
-#include "memory/allocator.h"
 #include "memory/buffer.h"
 
 namespace despina::http {
@@ -16,9 +15,8 @@ struct ServerIdentity {
   std::string version;
 };
 
-// Precondition: the endpoint is one that only asks, and takes no body.
-Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server,
-                  const Allocator& allocator);
+// Precondition: the endpoint is one that only asks, takes no body, and is not kMetrics.
+Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const ServerIdentity& server);
 
 // The repository's index: of all versions, or with {"ready":true} of those that take requests.
 Answer AnswerIndex(const Snapshot& snapshot, const Slice& body);

@@ -73,9 +73,10 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
     case Endpoint::kControl:
     case Endpoint::kRepositoryIndex:
       return DecideOnBody(head);
+    case Endpoint::kMetrics:
+      return {.answer = service_.metrics.Get(service_.submitter.snapshot(), service_.allocator)};
     default:
-      return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity,
-                                   service_.allocator)};
+      return {.answer = AnswerRead(match_, service_.submitter.snapshot(), service_.identity)};
   }
 }
 

@@ -9,6 +9,7 @@
 #include "http/control.h"
 #include "http/mailbox.h"
 #include "http/message.h"
+#include "http/metrics_page.h"
 #include "http/reads.h"
 #include "http/routes.h"
 #include "http/session.h"
@@ -27,6 +28,7 @@ struct Service {
   const std::string& openapi;
   std::span<const Route> routes;
   Allocator& allocator;
+  MetricsPage& metrics;
   // What clients have lent, if they may.
   SharedRegions& regions;
   const bool allow_shared_memory;

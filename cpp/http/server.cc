@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/thread.h"
 #include "http/mailbox.h"
+#include "http/metrics_page.h"
 #include "http/openapi.h"
 #include "http/reads.h"
 #include "http/request_handler.h"
@@ -47,7 +48,8 @@ struct Shared {
         openapi(OpenApiJson(InferenceRoutes(), identity)),
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
-        clock(the_clock) {}
+        clock(the_clock),
+        metrics(options.metrics, the_clock) {}
 
   // How often deadlines are looked at: late by a quarter of a timeout at most.
   Duration tick() const {
@@ -69,6 +71,7 @@ struct Shared {
   const std::shared_ptr<SessionEnvironment> environment;
   Clock& clock;
   SharedRegions regions;
+  MetricsPage metrics;
   std::mutex mutex;
   std::condition_variable emptied;
   // Changed under the mutex.
@@ -88,6 +91,7 @@ class Worker {
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
                  .allocator = allocator,
+                 .metrics = shared.metrics,
                  .regions = shared.regions,
                  .allow_shared_memory = shared.options.allow_shared_memory,
                  .control = control,

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "engine/submit.h"
 #include "http/control.h"
+#include "http/metrics_page.h"
 #include "memory/allocator.h"
 
 namespace despina::http {
@@ -25,6 +26,8 @@ struct Options {
   // Each has a loop of its own.
   unsigned threads = 1;
   Role role = Role::kInference;
+  // Of the metrics port.
+  MetricsOptions metrics{};
   // As /v2 tells them.
   std::string server_name = "despina";
   std::string server_version{};

@@ -12,6 +12,7 @@ namespace despina {
 struct AllocatorStatistics {
   uint64_t bytes_in_use = 0;  // handed out, by the sizes of their classes
   uint64_t bytes_cached = 0;  // kept for the next who asks
+  uint64_t bytes_kept = 0;    // of these at most
   uint64_t allocations = 0;   // answered in all
   uint64_t cache_hits = 0;    // of these, from what was kept
   uint64_t refusals = 0;      // refused: over the limit or out of memory

@@ -126,6 +126,7 @@ void BufferPool::Trim() {
 AllocatorStatistics BufferPool::statistics() const {
   return {.bytes_in_use = in_use_.used(),
           .bytes_cached = cached_.used(),
+          .bytes_kept = limits_.max_cached_bytes,
           .allocations = allocations_.load(std::memory_order_relaxed),
           .cache_hits = cache_hits_.load(std::memory_order_relaxed),
           .refusals = refusals_.load(std::memory_order_relaxed)};

@@ -1,22 +1,40 @@
 // The metrics endpoint's text, in the exposition format of Prometheus.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "base/host_load.h"
 #include "base/metrics.h"
+#include "engine/model.h"
 #include "memory/allocator.h"
-#include "protocol/stats_json.h"
 
 namespace despina::protocol {
 
 inline constexpr std::string_view kMetricsContentType = "text/plain; charset=utf-8";
 
-// Names and labels are those of the protocol's reference server; durations in microseconds. Then
-// what backends count.
-std::string MetricsText(std::span<const NamedCounts> models,
-                        const std::optional<AllocatorStatistics>& pool, MetricRegistry& custom);
+// What the operator wants on the page.
+struct MetricsOptions {
+  // The sums of the parts of requests' times.
+  bool counter_latencies = true;
+  // Of the summaries of models that have them; from 0 to 1.
+  std::vector<double> quantiles{};
+};
+
+// What is the whole server's; nothing is left out.
+struct ServerFigures {
+  std::optional<AllocatorStatistics> pool;
+  std::optional<HostLoad> host;
+};
+
+// Names and labels are those of the protocol's reference server. Then what backends count.
+std::string MetricsText(std::span<const std::shared_ptr<Model>> models,
+                        const MetricsOptions& options, const ServerFigures& server,
+                        MetricRegistry& custom);
 
 }  // namespace despina::protocol

@@ -2,8 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <limits>
-#include <optional>
+#include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -18,9 +19,38 @@ bool HasLine(const std::string& text, const std::string& line) {
   return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
 }
 
-TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
-  MetricRegistry none;
+// A model that counts what a test says.
+class CountedModel final : public Model {
+ public:
+  explicit CountedModel(std::string name, ModelDefinition definition = {})
+      : Model(Named(std::move(name), std::move(definition)), clock) {}
+
+  ModelCounts Counts() const override { return counts; }
+  void Enqueue(RequestChain, Turn&) override {}
+  void Cancel(Request&) override {}
+  void Stop() override {}
+  using Model::statistics;
+
+  static inline ManualClock clock;
   ModelCounts counts;
+
+ private:
+  static ModelDefinition Named(std::string name, ModelDefinition definition) {
+    definition.name = std::move(name);
+    definition.version = 2;
+    return definition;
+  }
+};
+
+std::string Page(const std::vector<std::shared_ptr<Model>>& models,
+                 const MetricsOptions& options = {}, const ServerFigures& server = {}) {
+  MetricRegistry none;
+  return MetricsText(models, options, server, none);
+}
+
+TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
+  const auto model = std::make_shared<CountedModel>("m");
+  ModelCounts& counts = model->counts;
   counts.success = {.count = 3, .nanoseconds = 30'999};
   counts.queue = {.count = 3, .nanoseconds = 5'000};
   counts.compute_input = {.count = 3, .nanoseconds = 6'000};
@@ -30,8 +60,8 @@ TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
   counts.execution_count = 2;
   counts.failures = {1, 2, 3, 4};
   counts.pending = 5;
-  const std::vector<NamedCounts> models = {{.model = "m", .version = 2, .counts = counts}};
-  const std::string text = MetricsText(models, std::nullopt, none);
+  model->SetLoadTime(std::chrono::milliseconds(1250));
+  const std::string text = Page({model});
   const std::string labels = R"({model="m",version="2"} )";
   for (const auto& [name, type, value] :
        {std::tuple{"nv_inference_request_success", "counter", "3"},
@@ -42,6 +72,7 @@ TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
         std::tuple{"nv_inference_compute_input_duration_us", "counter", "6"},
         std::tuple{"nv_inference_compute_infer_duration_us", "counter", "7"},
         std::tuple{"nv_inference_compute_output_duration_us", "counter", "8"},
+        std::tuple{"nv_model_load_duration_secs", "gauge", "1.25"},
         std::tuple{"nv_inference_pending_request_count", "gauge", "5"}}) {
     EXPECT_TRUE(HasLine(text, Concat("# TYPE ", name, ' ', type))) << name;
     EXPECT_NE(text.find(Concat("# HELP ", name, ' ')), std::string::npos) << name;
@@ -53,36 +84,109 @@ TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
     EXPECT_TRUE(HasLine(text, Concat(R"(nv_inference_request_failure{model="m",version="2",)",
                                      R"(reason=")", reason, R"("} )", value)));
   }
-  EXPECT_EQ(text.find("despina_pool_bytes"), std::string::npos);
+  // Nothing that was not asked for.
+  for (const char* name : {"despina_pool_bytes", "nv_cpu", "summary", "histogram"}) {
+    EXPECT_EQ(text.find(name), std::string::npos) << name;
+  }
   EXPECT_EQ(text.back(), '\n');
 }
 
+TEST(MetricsTextTest, LeavesTheSumsOfTimesOutWhereTheyAreNotWanted) {
+  const std::string text =
+      Page({std::make_shared<CountedModel>("m")}, {.counter_latencies = false});
+  EXPECT_EQ(text.find("_duration_us"), std::string::npos);
+  EXPECT_NE(text.find("nv_inference_exec_count"), std::string::npos);
+}
+
 TEST(MetricsTextTest, WritesTheHeadOfAFamilyOnceForAllModels) {
-  MetricRegistry none;
-  const std::vector<NamedCounts> models = {{.model = "a", .version = 1, .counts = {}},
-                                           {.model = "b", .version = 1, .counts = {}}};
-  const std::string text = MetricsText(models, std::nullopt, none);
+  const std::string text =
+      Page({std::make_shared<CountedModel>("a"), std::make_shared<CountedModel>("b")});
   EXPECT_NE(text.find("# TYPE nv_inference_count counter\n"
-                      "nv_inference_count{model=\"a\",version=\"1\"} 0\n"
-                      "nv_inference_count{model=\"b\",version=\"1\"} 0\n# HELP "),
+                      "nv_inference_count{model=\"a\",version=\"2\"} 0\n"
+                      "nv_inference_count{model=\"b\",version=\"2\"} 0\n# HELP "),
             std::string::npos);
 }
 
 TEST(MetricsTextTest, EscapesLabels) {
-  MetricRegistry none;
-  const std::vector<NamedCounts> models = {
-      {.model = "a\"} 1\nx{y=\"\\", .version = 1, .counts = {}}};
-  const std::string text = MetricsText(models, std::nullopt, none);
-  EXPECT_TRUE(HasLine(text, R"(nv_inference_count{model="a\"} 1\nx{y=\"\\",version="1"} 0)"));
+  const std::string text = Page({std::make_shared<CountedModel>("a\"} 1\nx{y=\"\\")});
+  EXPECT_TRUE(HasLine(text, R"(nv_inference_count{model="a\"} 1\nx{y=\"\\",version="2"} 0)"));
 }
 
-TEST(MetricsTextTest, GivesTheMemoryOfThePool) {
-  MetricRegistry none;
-  const AllocatorStatistics pool{.bytes_in_use = 10, .bytes_cached = 20};
-  const std::string text = MetricsText({}, pool, none);
+TEST(MetricsTextTest, TagsOfAModelAreLabelsOfAllItsMetrics) {
+  ModelDefinition definition;
+  definition.metric_tags = {{"_cost", "a\nb"}, {"_team", "vision"}};
+  const std::string text = Page({std::make_shared<CountedModel>("m", definition)});
+  EXPECT_TRUE(HasLine(text, R"(nv_inference_count{_cost="a\nb",_team="vision",model="m",)"
+                            R"(version="2"} 0)"));
+  EXPECT_EQ(text.find("{model="), std::string::npos);
+}
+
+TEST(MetricsTextTest, GivesQuantilesOfModelsThatMeasureThem) {
+  ModelDefinition definition;
+  definition.measuring.summaries = true;
+  const auto model = std::make_shared<CountedModel>("m", definition);
+  const auto other = std::make_shared<CountedModel>("other");
+  const MetricsOptions options{.quantiles = {0.5, 0.999}};
+  std::string text = Page({model, other}, options);
+  EXPECT_TRUE(
+      HasLine(text, R"(nv_inference_queue_summary_us{model="m",version="2",quantile="0.5"} NaN)"));
+  using std::chrono::microseconds;
+  model->statistics().CountSuccess(
+      CountedModel::clock.Now(), microseconds(60), 1,
+      {microseconds(1), microseconds(2), microseconds(3), microseconds(4)});
+  model->counts.success = {.count = 1, .nanoseconds = 60'999};
+  text = Page({model, other}, options);
+  EXPECT_NE(
+      text.find("# TYPE nv_inference_request_summary_us summary\n"
+                "nv_inference_request_summary_us_count{model=\"m\",version=\"2\"} 1\n"
+                "nv_inference_request_summary_us_sum{model=\"m\",version=\"2\"} 60\n"
+                "nv_inference_request_summary_us{model=\"m\",version=\"2\",quantile=\"0.5\"} 60\n"
+                "nv_inference_request_summary_us{model=\"m\",version=\"2\",quantile=\"0.999\"} 60\n"
+                "# HELP "),
+      std::string::npos)
+      << text;
+  const std::pair<const char*, int> parts[] = {
+      {"queue", 1}, {"compute_input", 2}, {"compute_infer", 3}, {"compute_output", 4}};
+  for (const auto& [part, value] : parts) {
+    EXPECT_TRUE(
+        HasLine(text, Concat("nv_inference_", part, "_summary_us{model=\"m\",version=\"2\",",
+                             "quantile=\"0.999\"} ", value)));
+  }
+}
+
+TEST(MetricsTextTest, GivesTheTimesToTheFirstResponse) {
+  ModelDefinition definition;
+  definition.measuring.first_response_bounds = {0.5, 100};
+  const auto model = std::make_shared<CountedModel>("m", definition);
+  model->statistics().CountFirstResponse(std::chrono::microseconds(500));
+  model->statistics().CountFirstResponse(std::chrono::milliseconds(250));
+  const std::string text = Page({model, std::make_shared<CountedModel>("other")});
+  const std::string name = "nv_inference_first_response_histogram_ms";
+  EXPECT_NE(text.find(Concat("# TYPE ", name, " histogram\n", name,
+                             "_bucket{model=\"m\",version=\"2\",le=\"0.5\"} 1\n", name,
+                             "_bucket{model=\"m\",version=\"2\",le=\"100\"} 1\n", name,
+                             "_bucket{model=\"m\",version=\"2\",le=\"+Inf\"} 2\n", name,
+                             "_count{model=\"m\",version=\"2\"} 2\n", name,
+                             "_sum{model=\"m\",version=\"2\"} 250.5\n")),
+            std::string::npos)
+      << text;
+}
+
+TEST(MetricsTextTest, GivesTheMemoryOfThePoolAndTheLoadOfTheMachine) {
+  const ServerFigures server{
+      .pool = AllocatorStatistics{.bytes_in_use = 10, .bytes_cached = 20, .bytes_kept = 30},
+      .host = HostLoad{.cpu_utilization = 0.25,
+                       .memory = {.total_bytes = 1'000'000'000'000, .used_bytes = 3}}};
+  const std::string text = Page({}, {}, server);
   EXPECT_TRUE(HasLine(text, "# TYPE despina_pool_bytes gauge"));
   EXPECT_TRUE(HasLine(text, R"(despina_pool_bytes{state="in_use"} 10)"));
   EXPECT_TRUE(HasLine(text, R"(despina_pool_bytes{state="cached"} 20)"));
+  EXPECT_TRUE(HasLine(text, "# TYPE nv_pinned_memory_pool_total_bytes gauge"));
+  EXPECT_TRUE(HasLine(text, "nv_pinned_memory_pool_total_bytes 30"));
+  EXPECT_TRUE(HasLine(text, "nv_pinned_memory_pool_used_bytes 10"));
+  EXPECT_TRUE(HasLine(text, "nv_cpu_utilization 0.25"));
+  EXPECT_TRUE(HasLine(text, "nv_cpu_memory_total_bytes 1000000000000"));
+  EXPECT_TRUE(HasLine(text, "nv_cpu_memory_used_bytes 3"));
 }
 
 TEST(MetricsTextTest, GivesWhatBackendsCount) {
@@ -98,7 +202,7 @@ TEST(MetricsTextTest, GivesWhatBackendsCount) {
   get("heat", MetricKind::kGauge, {}, {})->Set(-std::numeric_limits<double>::infinity());
   const auto sizes = get("sizes", MetricKind::kHistogram, {0.1, 2}, {});
   for (const double size : {0.1, 1.0, 5.0}) sizes->Observe(size);
-  const std::string text = MetricsText({}, std::nullopt, registry);
+  const std::string text = MetricsText({}, {}, {}, registry);
   const std::string labels = R"({model="m\"1")";
   EXPECT_EQ(text.substr(text.find("# HELP cups_total")),
             "# HELP cups_total a\\nb\\\\\n# TYPE cups_total counter\n"

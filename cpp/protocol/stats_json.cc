@@ -35,6 +35,21 @@ void AppendBatches(std::string& out, const ModelCounts& counts) {
   }
 }
 
+void AppendResponses(std::string& out, const ModelCounts& counts) {
+  for (size_t i = 0; i < counts.responses.size(); ++i) {
+    const ResponseCounts& response = counts.responses[i];
+    out += Concat(i > 0 ? "," : "", '"', i, R"(":{)");
+    const NamedDuration durations[] = {{"compute_infer", response.compute_infer},
+                                       {"compute_output", response.compute_output},
+                                       {"success", response.success},
+                                       {"fail", response.fail},
+                                       {"empty_response", response.empty},
+                                       {"cancel", response.cancel}};
+    AppendDurations(out, durations);
+    out += '}';
+  }
+}
+
 void AppendModel(std::string& out, const NamedCounts& model) {
   const ModelCounts& counts = model.counts;
   out += Concat(R"({"name":)", Quoted(model.model), R"(,"version":")", model.version,
@@ -51,8 +66,11 @@ void AppendModel(std::string& out, const NamedCounts& model) {
                                      {"cache_hit", {}},
                                      {"cache_miss", {}}};
   AppendDurations(out, durations);
-  out += R"(},"response_stats":{},"batch_stats":[)";
+  out += R"(},"response_stats":{)";
+  AppendResponses(out, counts);
+  out += R"(},"batch_stats":[)";
   AppendBatches(out, counts);
+  // Backends have no way to say what memory they take.
   out += R"(],"memory_usage":[]})";
 }
 

@@ -23,6 +23,25 @@ TEST(StatsJsonTest, HasEveryFieldOfAModelThatHasDoneNothing) {
             R"("response_stats":{},"batch_stats":[],"memory_usage":[]}]})");
 }
 
+TEST(StatsJsonTest, GivesTheResponsesOfADecoupledModelByTheirPlace) {
+  ModelCounts counts;
+  counts.responses.resize(2);
+  counts.responses[0] = {.compute_infer = {.count = 5, .nanoseconds = 1},
+                         .compute_output = {.count = 5, .nanoseconds = 2},
+                         .success = {.count = 4, .nanoseconds = 3},
+                         .fail = {.count = 1, .nanoseconds = 4},
+                         .empty = {.count = 2, .nanoseconds = 5},
+                         .cancel = {.count = 3, .nanoseconds = 6}};
+  const std::vector<NamedCounts> models = {{.model = "m", .version = 1, .counts = counts}};
+  const std::string text = StatisticsJson(models);
+  EXPECT_NE(text.find(R"("response_stats":{"0":{"compute_infer":{"count":5,"ns":1},)"
+                      R"("compute_output":{"count":5,"ns":2},"success":{"count":4,"ns":3},)"
+                      R"("fail":{"count":1,"ns":4},"empty_response":{"count":2,"ns":5},)"
+                      R"("cancel":{"count":3,"ns":6}},"1":{"compute_infer":{"count":0,"ns":0},)"),
+            std::string::npos)
+      << text;
+}
+
 TEST(StatsJsonTest, GivesCountsAndBatches) {
   ModelCounts counts;
   counts.success = {.count = 3, .nanoseconds = 30};

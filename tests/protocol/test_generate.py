@@ -55,6 +55,7 @@ def test_each_response_is_an_event(server: Serve, model: str):
 
 
 def test_an_event_arrives_while_the_model_works_on_the_next(server: Serve):
+    answered = server.gauge("nv_inference_request_success", "repeat")
     slow = {"IN": [7] * 1000, "DELAY": [20] * 1000, "WAIT": 0}
     stream = Stream(server, "repeat/generate_stream", slow)
     first = stream.answer.readline()
@@ -62,7 +63,6 @@ def test_an_event_arrives_while_the_model_works_on_the_next(server: Serve):
     stream.connection.close()
     stream.answer.close()
     # The model hears of that: by itself it would need 20 s.
-    answered = server.gauge("nv_inference_request_success", "repeat")
     deadline = time.monotonic() + 10
     while server.gauge("nv_inference_request_success", "repeat") == answered:
         assert time.monotonic() < deadline

@@ -12,6 +12,7 @@ from despina.config.model_config_pb2 import (
     ModelInstanceGroup,
     ModelOutput,
 )
+from despina.config.observe import first_response_bounds, metric_tags
 from despina.config.problem import Problem, refuse
 from despina.config.tensors import TensorMessage, datatype_name
 from despina.config.to_json import config_to_json
@@ -58,7 +59,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Definition:
-    """One version of a model. 0 for a size of a queue is the engine's default."""
+    """One version of a model. 0 for a size of a queue is the engine's default.
+
+    Attributes:
+        latency_summaries: whether quantiles of the times of its requests are measured.
+        first_response_bounds: of a histogram of times to the first response, in milliseconds;
+            none: it is not measured.
+        metric_tags: labels of its metrics, as they are on the page.
+    """
 
     name: str
     version: int
@@ -76,6 +84,9 @@ class Definition:
     max_inflight_requests: int = 0
     config_json: str = "{}"
     decoupled: bool = False
+    latency_summaries: bool = False
+    first_response_bounds: tuple[float, ...] = ()
+    metric_tags: tuple[tuple[str, str], ...] = ()
 
 
 def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Definition:
@@ -125,6 +136,8 @@ def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Defi
         max_inflight_requests=ensemble.max_inflight_requests,
         config_json=config_to_json(config),
         decoupled=config.model_transaction_policy.decoupled,
+        first_response_bounds=first_response_bounds(config),
+        metric_tags=metric_tags(config),
     )
 
 

@@ -22,7 +22,7 @@ from despina.config.problem import Problem
 USED = {
     "": """name platform backend default_model_filename max_batch_size version_policy input output
         instance_group dynamic_batching ensemble_scheduling optimization parameters
-        model_transaction_policy response_cache""",
+        model_transaction_policy response_cache metric_tags model_metrics""",
     "version_policy": "latest all specific",
     "version_policy.latest": "num_versions",
     "version_policy.specific": "versions",
@@ -46,6 +46,10 @@ USED = {
     "optimization.output_pinned_memory": "enable",
     "parameters": "string_value",
     "model_transaction_policy": "decoupled",
+    "model_metrics": "metric_control",
+    "model_metrics.metric_control": "metric_identifier histogram_options",
+    "model_metrics.metric_control.metric_identifier": "family",
+    "model_metrics.metric_control.histogram_options": "buckets",
 }
 """Fields that are acted on, by the path of their message. Those that are messages are looked into:
 each field of theirs stands here or among those that are refused."""
@@ -84,8 +88,6 @@ UNSUPPORTED = {
     "optimization.gather_kernel_buffer_threshold": "gather kernels are not there yet",
     "optimization.eager_batching": "eager batching is not there yet",
     "cc_model_filenames": "files by compute capability are not there yet",
-    "metric_tags": "metric tags are not there yet",
-    "model_metrics": "metrics of a model's own are not there yet",
     "model_operations": "libraries of custom operations are not there yet",
     "runtime": "naming the library of a backend is not there yet",
 }

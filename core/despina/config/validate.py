@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from despina.config.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelInstanceGroup
+from despina.config.observe import metric_problems
 from despina.config.problem import Problem
 from despina.config.tensors import TensorMessage
 from despina.text import quoted
@@ -41,6 +42,7 @@ def validate(config: ModelConfig, folder_name: str, *, completing: bool) -> list
         *_tensors("output", config.output, completing),
         *_file_name("default_model_filename", config.default_model_filename),
         *_parameters(config),
+        *metric_problems(config),
     ]
     if not 0 <= config.max_batch_size <= MAX_BATCH_SIZE:
         text = f"{config.max_batch_size} is not between 0 and {MAX_BATCH_SIZE}"

@@ -14,7 +14,7 @@ from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
 LoadedModel = _engine.LoadedModel
-"""A version that the engine runs; ``set_ready(bool)`` sets what its readiness route answers."""
+"""A version that the engine runs."""
 
 log = _engine.log
 """``log(level, text, file, line)``; levels as in ``enable_log``."""
@@ -48,6 +48,25 @@ class HttpOptions:
     body_timeout: float
     idle_timeout: float
     allow_shared_memory: bool = False
+
+
+@dataclass(frozen=True)
+class MetricsOptions:
+    """How the metrics port listens, and what is on its page.
+
+    Attributes:
+        port: 0 lets the system choose.
+        counter_latencies: the sums of the parts of requests' times.
+        quantiles: of the summaries of models that have them, from 0 to 1.
+        host_load: the machine's processors and memory, read once in ``interval`` seconds at most.
+    """
+
+    address: str
+    port: int
+    counter_latencies: bool
+    quantiles: tuple[float, ...]
+    host_load: bool
+    interval: float
 
 
 class HttpServer:
@@ -238,14 +257,14 @@ class Engine:
         with translated():
             return HttpServer(self._engine.serve_http(**asdict(options)))
 
-    def serve_metrics(self, *, address: str, port: int) -> HttpServer:
+    def serve_metrics(self, options: MetricsOptions) -> HttpServer:
         """Starts the port of ``/metrics``.
 
         Raises:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_metrics(address=address, port=port))
+            return HttpServer(self._engine.serve_metrics(**asdict(options)))
 
     def close(self) -> None:
         """Stops front ends, then models. A second call does nothing."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from despina.config.complete import complete
@@ -22,6 +23,7 @@ from despina.lifecycle.readiness import Readiness, Watch
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, foreign_library
 from despina.repository.catalog import Source
+from despina.settings.metrics import MetricsConfig
 from despina_sdk import Backend, BackendError, Capability, Code, Metrics, Model, ModelSpec
 
 logger = logging.getLogger(__name__)
@@ -96,6 +98,7 @@ class Loader:
         readiness: Readiness,
         *,
         auto_complete: bool = True,
+        metrics_config: MetricsConfig = MetricsConfig(),  # noqa: B008 - it is frozen
     ) -> None:
         """Takes what a load needs.
 
@@ -105,9 +108,11 @@ class Loader:
             hooks: are asked before a load.
             readiness: asks the models whether they can serve.
             auto_complete: whether backends may fill in what a configuration leaves out.
+            metrics_config: what is measured of all models.
         """
         self._engine, self._registry, self._hooks = engine, registry, hooks
         self._readiness, self._auto_complete = readiness, auto_complete
+        self._metrics_config = metrics_config
 
     def load(
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
@@ -122,14 +127,18 @@ class Loader:
         Raises:
             DespinaError: it cannot be loaded, and why.
         """
+        started = time.monotonic()
         if source.is_ensemble:
-            return self._load_ensemble(source, version, models)
-        metrics = self._engine.metrics(source.name, version)
-        try:
-            return self._load(source, version, metrics)
-        except BaseException:
-            metrics.close()
-            raise
+            loaded = self._load_ensemble(source, version, models)
+        else:
+            metrics = self._engine.metrics(source.name, version)
+            try:
+                loaded = self._load(source, version, metrics)
+            except BaseException:
+                metrics.close()
+                raise
+        loaded.running.set_load_time(time.monotonic() - started)
+        return loaded
 
     def unload(self, loaded: Loaded) -> None:
         """Waits for the requests of a version, and lets go of it."""
@@ -153,7 +162,7 @@ class Loader:
         try:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
-            running = self._engine.load(definition, model, backend.capabilities)
+            running = self._engine.load(self._measured(definition), model, backend.capabilities)
             watch = self._watch(definition, running, model)
         except BaseException:
             _close(model, source.name)
@@ -173,7 +182,16 @@ class Loader:
     ) -> Loaded:
         definition = define(source.config, version, source.folder, source.origin)
         refuse(source.name, source.origin, check_tensors(definition, models))
-        return Loaded(definition, self._engine.load(definition, None))
+        return Loaded(definition, self._engine.load(self._measured(definition), None))
+
+    def _measured(self, definition: Definition) -> Definition:
+        """The definition with what the settings say is measured of it."""
+        bounds = definition.first_response_bounds
+        return replace(
+            definition,
+            latency_summaries=self._metrics_config.summary_latencies,
+            first_response_bounds=bounds if self._metrics_config.histogram_latencies else (),
+        )
 
     def _spec(
         self, config: ModelConfig, source: Source, version: int, metrics: Metrics

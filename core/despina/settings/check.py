@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from despina.errors import DespinaError
 from despina.repository.layout import check_repositories
+from despina.settings.metrics import metrics_config
 from despina.settings.model import Settings
 from despina.settings.sources import backend_options
 from despina_sdk import Code
@@ -17,6 +18,7 @@ def check_settings(settings: Settings) -> None:
     """
     check_repositories(settings.model_repository)
     backend_options(settings)
+    metrics_config(settings.metrics_config)
     if settings.load_model and settings.model_control_mode != "explicit":
         raise _invalid("--load-model needs --model-control-mode=explicit")
     if "*" in settings.load_model and len(settings.load_model) > 1:

@@ -127,6 +127,25 @@ class Settings:
     metrics_port: int = setting(
         8002, "Port; 0 takes any free one, and prints it.", group=METRICS, minimum=0, maximum=PORT
     )
+    allow_cpu_metrics: bool = setting(
+        True, "Put the machine's processors and memory on the page.", group=METRICS
+    )
+    metrics_interval_ms: int = setting(
+        2000,
+        "Milliseconds in which the machine's processors and memory are read once at most; all else"
+        " is as of when it is asked for.",
+        group=METRICS,
+        minimum=1,
+    )
+    metrics_config: tuple[str, ...] = setting(
+        (),
+        "What is measured: `counter_latencies=true`, `histogram_latencies=false`,"
+        " `summary_latencies=false`, and the quantiles of the last,"
+        " `summary_quantiles=0.5:0.05,0.9:0.01,...` (the number behind a colon is not used)."
+        " May be given several times.",
+        group=METRICS,
+        metavar="KEY=VALUE",
+    )
 
     grpc_port: int = setting(
         8001, "Accepted and not used: gRPC is not there yet.", group=GRPC, minimum=0, maximum=PORT
