@@ -5,6 +5,7 @@ from despina.config.ensemble import check_flow, check_tensors, cycle, members, m
 from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
+from despina.config.problem import Origin
 
 ENDS = """
 input { name: "IN" data_type: TYPE_FP32 dims: [ 4 ] }
@@ -108,7 +109,7 @@ def test_an_ensemble_that_contains_itself_is_found(graph, path):
 
 
 def definition(*steps: str, ends: str = ENDS) -> Definition:
-    return define(ensemble(*steps, ends=ends), 1, None, "c")
+    return define(ensemble(*steps, ends=ends), 1, None, Origin("c"))
 
 
 def test_tensors_that_fit_have_no_problems():

@@ -12,7 +12,7 @@ from despina.config.model_config_pb2 import (
     ModelInstanceGroup,
     ModelOutput,
 )
-from despina.config.problem import Problem, refuse
+from despina.config.problem import Origin, Problem, refuse
 from despina.config.tensors import TensorMessage, datatype_name
 from despina.config.to_json import config_to_json
 
@@ -78,14 +78,14 @@ class Definition:
     decoupled: bool = False
 
 
-def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Definition:
+def define(config: ModelConfig, version: int, folder: Path, origin: Origin) -> Definition:
     """Works out the definition of one version.
 
     Args:
         config: normalised, complete and valid.
         version: its number.
         folder: of the model; label files are inside.
-        origin: names the configuration in errors.
+        origin: of the configuration.
 
     Raises:
         ConfigError: a label file cannot be read.
@@ -105,7 +105,7 @@ def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Defi
         )
         for index, t in enumerate(config.output)
     )
-    refuse(config.name, origin, problems)
+    refuse(origin, problems)
     batching, ensemble = config.dynamic_batching, config.ensemble_scheduling
     dynamic = config.HasField("dynamic_batching")
     return Definition(

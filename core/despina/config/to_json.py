@@ -10,6 +10,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from despina.config.model_config_pb2 import ModelConfig
+from despina.config.schema import entry_of
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
@@ -36,9 +37,8 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _field(field: FieldDescriptor, value: Any) -> Any:
-    message = field.message_type
-    if message is not None and message.GetOptions().map_entry:
-        of_value = message.fields_by_name["value"]
+    if entry := entry_of(field):
+        of_value = entry.fields_by_name["value"]
         return {str(key): _value(of_value, value[key]) for key in sorted(value)}
     if field.is_repeated:
         return [_value(field, each) for each in value]

@@ -47,7 +47,7 @@ def make_plan(names: Iterable[str], catalog: Catalog) -> Plan:
             text = f"the ensemble contains itself: {' -> '.join(path)}"
             problems.append(Problem("ensemble_scheduling", text))
         try:
-            refuse(source.name, source.origin, problems)
+            refuse(source.origin, problems)
         except DespinaError as error:
             del plan.sources[source.name]
             plan.failures[source.name] = reason(error)
