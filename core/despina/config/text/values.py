@@ -134,4 +134,4 @@ def _float(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return float(text.rstrip("fF"))
+        return float(text[:-1])  # 1.5f
