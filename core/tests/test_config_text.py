@@ -138,7 +138,7 @@ class Writer:
         if self.draw(st.booleans()):
             form = self.one_of("\\x{:02x}", "\\{:03o}")
             return quote + "".join(form.format(byte) for byte in part.encode()) + quote
-        # The library would take the backslash of an escaped character for one that begins an escape.
+        # The library takes the backslash of an escaped character for the beginning of an escape.
         plain = {c: c for c in part if c.isprintable() and c not in "\"'\\"} | {"\\": "\\\\"}
         escaped = {c: plain.get(c, f"\\U{ord(c):08x}") for c in part}
         return quote + "".join(escaped[c] for c in part) + quote
@@ -302,7 +302,7 @@ def test_what_only_the_library_in_cpp_takes_and_we_do_too(text: str, same: str):
         "input { dims: -0x8000000000000000 dims: -00 dims: 007 }",
         "input { optional: f data_type: 0 format: FORMAT_NHWC }",
         "instance_group { kind: 0x2 }",
-        "model_metrics { metric_control { histogram_options { buckets: [ INF, inff, -infinity ] } } }",
+        "model_metrics { metric_control { histogram_options { buckets: [ INF, inff, -inf ] } } }",
         "model_metrics { metric_control { histogram_options { buckets: [ 1.e-3f, .5F, 0 ] } } }",
         "sequence_batching { direct { minimum_slot_utilization: 1e40 } }",
         r"""name: "\a\b\f\n\r\t\v\\\'\"\0\x7\x4a\u00e9\U0001F600é" """,

@@ -148,12 +148,12 @@ def test_an_unknown_model_is_not_found(repository: Path, write_model):
 
 
 def test_every_problem_names_file_line_and_field(repository: Path, write_model):
-    lines = 'backend: "b"', "max_batch_size: -1", "model_warmup { }", "instance_group { count: -1 }"
+    lines = 'backend: "b"', "max_batch_size: -1", "runtime: 'x'", "instance_group { count: -1 }"
     write_model("m", "\n".join(lines))
     with pytest.raises(ConfigError) as raised:
         read(repository, "m")
     file = repository / "m" / "config.pbtxt"
-    wrong = ("2:1", "max_batch_size"), ("3:1", "model_warmup"), ("4:18", "instance_group[0].count")
+    wrong = ("2:1", "max_batch_size"), ("3:1", "runtime"), ("4:18", "instance_group[0].count")
     for (place, field), problem in zip(wrong, raised.value.problems, strict=True):
         assert str(problem).startswith(f"{file}:{place}: {field}: ")
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import numpy
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
@@ -50,4 +51,6 @@ def _value(field: FieldDescriptor, value: Any) -> Any:
         return _message(value)
     if field.enum_type is not None:
         return field.enum_type.values_by_number[value].name
+    if field.cpp_type == FieldDescriptor.CPPTYPE_FLOAT:
+        return float(str(numpy.float32(value)))  # 0.1, and not what 32 bits make of it in 64
     return value
