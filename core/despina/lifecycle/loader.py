@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from despina.config.complete import complete
+from despina.config.connections import check_tensors
 from despina.config.definition import Definition, define
-from despina.config.ensemble import check_tensors
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
 from despina.config.problem import Problem, refuse
