@@ -102,7 +102,8 @@ WRONG = [
         "DELAY lets requests overtake each other",
     ),
     (
-        "dynamic_batching { default_queue_policy { default_timeout_microseconds: 0x3FFFFFFFFFFFF } }",
+        "dynamic_batching { default_queue_policy {"
+        " default_timeout_microseconds: 1000000000000001 } }",
         "dynamic_batching.default_queue_policy.default_timeout_microseconds",
         "thirty years",
     ),
