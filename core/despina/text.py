@@ -18,6 +18,11 @@ def escaped(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def shortened(text: str, length: int = 80) -> str:
+    """The text, or its beginning and ``…``."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def printed(text: str) -> str:
     """The text with what is no Unicode, as of a file name that is not UTF-8, as ``\\udcff``."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -7,12 +7,14 @@ from despina.config.definition import Instance, define
 from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
+from despina.config.problem import Origin
 from despina.config.tensors import tensor_specs
 from despina.config.validate import validate
 from despina.errors import ConfigError
 from despina_sdk import Signature, TensorSpec
 
 SIGNATURE = Signature((TensorSpec("x", "FP32", (4,)),), (TensorSpec("y", "INT64", (-1, 2)),), 8)
+ORIGIN = Origin("config.pbtxt")
 
 
 def config_of(text: str) -> ModelConfig:
@@ -162,7 +164,7 @@ def test_the_definition_has_what_the_configuration_says(tmp_path: Path):
         }
         """
     )
-    definition = define(config, 3, tmp_path, "config.pbtxt")
+    definition = define(config, 3, tmp_path, ORIGIN)
     assert (definition.name, definition.version, definition.platform) == ("m", 3, "b")
     assert definition.inputs[0].dims == (2, 2)
     assert definition.inputs[0].reshape == (4,)
@@ -184,7 +186,7 @@ def test_the_definition_has_what_the_configuration_says(tmp_path: Path):
 
 def test_one_batch_at_a_time_where_there_is_no_batch_axis(tmp_path: Path):
     config = completed("dynamic_batching { }", Signature((), (), 0))
-    assert not define(config, 1, tmp_path, "c").dynamic_batching
+    assert not define(config, 1, tmp_path, ORIGIN).dynamic_batching
 
 
 @pytest.mark.parametrize("kind", ["missing", "escaping", "binary"])
@@ -203,6 +205,6 @@ def test_labels_that_cannot_be_read_are_named(tmp_path: Path, kind: str):
         "binary": "'labels.txt' is not UTF-8",
     }
     with pytest.raises(ConfigError) as raised:
-        define(config, 1, folder, "config.pbtxt")
-    assert raised.value.message.startswith("config.pbtxt: model 'm': output[0].label_filename: ")
+        define(config, 1, folder, ORIGIN)
+    assert raised.value.message.startswith("config.pbtxt: output[0].label_filename: ")
     assert expected[kind] in raised.value.message

@@ -1,10 +1,12 @@
 import pytest
 
+from despina.config.connections import check_tensors
 from despina.config.definition import Definition, Tensor, define
-from despina.config.ensemble import check_flow, check_tensors, cycle, members, missing_members
+from despina.config.ensemble import check_ensemble, check_flow, cycle, members, missing_members
 from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
+from despina.config.problem import Origin
 
 ENDS = """
 input { name: "IN" data_type: TYPE_FP32 dims: [ 4 ] }
@@ -55,22 +57,22 @@ def test_a_missing_member_is_named_with_its_step():
     [
         (
             (*CHAIN, step("c", {"x": "IN"}, {"y": "mid"})),
-            "ensemble_scheduling.step",
+            "ensemble_scheduling.step[2].output_map['y']",
             "'mid' has several producers: step 0 (model 'a'), step 2 (model 'c')",
         ),
         (
             (*CHAIN, step("c", {"x": "mid"}, {"y": "IN"})),
-            "ensemble_scheduling.step",
+            "ensemble_scheduling.step[2].output_map['y']",
             "'IN' has several producers: the ensemble's inputs, step 2 (model 'c')",
         ),
         (
             (*CHAIN, step("c", {"x": "mit"}, {"y": "z"}), step("d", {"x": "z"}, {"y": "w"})),
-            "ensemble_scheduling.step[2].input_map",
+            "ensemble_scheduling.step[2].input_map['x']",
             "'x' of model 'c' takes 'mit', which nothing makes; did you mean 'mid'?",
         ),
         (
             (*CHAIN, step("c", {"x": "mid"}, {"y": "z"})),
-            "ensemble_scheduling.step[2].output_map",
+            "ensemble_scheduling.step[2].output_map['y']",
             "'z', from 'y' of model 'c', is used by nothing",
         ),
         (
@@ -108,7 +110,7 @@ def test_an_ensemble_that_contains_itself_is_found(graph, path):
 
 
 def definition(*steps: str, ends: str = ENDS) -> Definition:
-    return define(ensemble(*steps, ends=ends), 1, None, "c")
+    return define(ensemble(*steps, ends=ends), 1, None, Origin("c"))
 
 
 def test_tensors_that_fit_have_no_problems():
@@ -122,19 +124,19 @@ def test_tensors_that_fit_have_no_problems():
         (
             model("a", y=Tensor("y", "FP16", (4,))),
             model("b"),
-            "ensemble_scheduling.step[1].input_map",
+            "ensemble_scheduling.step[1].input_map['x']",
             "'mid' is FP16 from step 0 (model 'a') and FP32 for 'x' of model 'b'",
         ),
         (
             model("a", y=Tensor("y", "FP32", (5,))),
             model("b"),
-            "ensemble_scheduling.step[1].input_map",
+            "ensemble_scheduling.step[1].input_map['x']",
             "'mid' is [5] from step 0 (model 'a') and [4] for 'x' of model 'b'",
         ),
         (
             model("a", x=Tensor("x", "INT8", (4,))),
             model("b"),
-            "ensemble_scheduling.step[0].input_map",
+            "ensemble_scheduling.step[0].input_map['x']",
             "'IN' is FP32 from the ensemble's input and INT8 for 'x' of model 'a'",
         ),
         (
@@ -146,7 +148,7 @@ def test_tensors_that_fit_have_no_problems():
         (
             model("a", y=Tensor("Y", "FP32", (4,))),
             model("b"),
-            "ensemble_scheduling.step[0].output_map",
+            "ensemble_scheduling.step[0].output_map['y']",
             "model 'a' has no output 'y'; did you mean 'Y'?",
         ),
         (
@@ -158,7 +160,7 @@ def test_tensors_that_fit_have_no_problems():
         (
             model("a", batch=8),
             model("b"),
-            "ensemble_scheduling.step[1].input_map",
+            "ensemble_scheduling.step[1].input_map['x']",
             "'mid' is [-1, 4] from step 0 (model 'a') and [4] for 'x' of model 'b'",
         ),
     ],
@@ -193,4 +195,100 @@ def test_every_version_of_a_member_is_checked_for_itself():
     two = CHAIN[0], CHAIN[1].replace('model_name: "b"', 'model_name: "a" model_version: 2')
     old, new = model("a"), model("a", x=Tensor("x", "BOOL", (4,)))
     found = check_tensors(definition(*two), {("a", -1): old, ("a", 2): new})
-    assert [each.field for each in found] == ["ensemble_scheduling.step[1].input_map"]
+    assert [each.field for each in found] == ["ensemble_scheduling.step[1].input_map['x']"]
+
+
+def test_an_ensemble_takes_no_more_rows_than_its_models():
+    ends = f"max_batch_size: 8 {ENDS}"
+    models = {("a", -1): model("a", batch=8), ("b", -1): model("b", batch=4)}
+    (problem,) = check_tensors(definition(*CHAIN, ends=ends), models)
+    assert problem == ("max_batch_size", "is 8, and model 'b' of step 1 takes 4 rows at most")
+
+
+def member(text: str, name: str) -> ModelConfig:
+    config = parse_config(f'backend: "b" {text}', "c")
+    normalise(config, name)
+    return config
+
+
+WHOLE = """
+input { name: "x" data_type: TYPE_FP32 dims: [ 4 ] }
+output { name: "y" data_type: TYPE_FP32 dims: [ 4 ] }
+"""
+
+
+def alone(a: str, b: str = WHOLE, *, completing: bool = True, known: tuple[str, ...] = ("a", "b")):
+    """What the configurations tell of the chain before any model is loaded."""
+    configs = {"e": ensemble(*CHAIN), "a": member(a, "a"), "b": member(b, "b")}
+    found = {name: config for name, config in configs.items() if name in (*known, "e")}
+    return [tuple(each) for each in check_ensemble("e", found, known, completing=completing)]
+
+
+def test_configurations_that_fit_have_no_problems():
+    assert alone(WHOLE) == []
+    assert alone(WHOLE, completing=False) == []
+
+
+def test_datatypes_and_shapes_are_compared_before_anything_is_loaded():
+    assert alone(WHOLE.replace("FP32", "INT8")) == [
+        (
+            "ensemble_scheduling.step[0].input_map['x']",
+            "'IN' is FP32 from the ensemble's input and INT8 for 'x' of model 'a'",
+        ),
+        (
+            "ensemble_scheduling.step[1].input_map['x']",
+            "'mid' is INT8 from step 0 (model 'a') and FP32 for 'x' of model 'b'",
+        ),
+    ]
+    ((field, text),) = alone(WHOLE, WHOLE.replace("4", "5", 1))
+    assert field == "ensemble_scheduling.step[1].input_map['x']"
+    assert text == "'mid' is [4] from step 0 (model 'a') and [5] for 'x' of model 'b'"
+
+
+@pytest.mark.parametrize(
+    "a",
+    [
+        "",
+        'input { name: "x" }',
+        'input { name: "x" data_type: TYPE_FP32 }',
+        'output { name: "y" dims: [ 4 ] }',
+    ],
+)
+def test_what_the_backend_may_still_fill_in_is_no_problem(a: str):
+    assert alone(a) == []
+
+
+def test_an_axis_of_rows_may_still_come():
+    b = WHOLE.replace("[ 4 ]", "[ -1, 4 ]", 1)
+    assert alone(WHOLE, b) == []
+    ((_, text),) = alone(WHOLE, b, completing=False)
+    assert text == "'mid' is [4] from step 0 (model 'a') and [-1, 4] for 'x' of model 'b'"
+
+
+def test_without_completion_every_tensor_must_be_listed():
+    ((field, text),) = alone(WHOLE.replace('"y"', '"Y"'), completing=False)
+    assert field == "ensemble_scheduling.step[0].output_map['y']"
+    assert text == "model 'a' has no output 'y'; did you mean 'Y'?"
+    assert alone(WHOLE.replace('"y"', '"Y"')) == []
+
+
+def test_an_input_that_a_member_lists_must_be_given():
+    ((field, text),) = alone(WHOLE + 'input { name: "w" }')
+    assert (field, text) == ("ensemble_scheduling.step[0].input_map", "model 'a' needs 'w'")
+
+
+def test_a_member_that_could_not_be_read_is_not_compared():
+    configs = {"e": ensemble(*CHAIN), "a": member(WHOLE, "a")}
+    assert check_ensemble("e", configs, ("a", "b"), completing=True) == []
+    (problem,) = check_ensemble("e", configs, ("a",), completing=True)
+    assert problem.text == "there is no model 'b'"
+
+
+def test_an_ensemble_within_itself_is_a_problem():
+    configs = {
+        "e": ensemble(*CHAIN),
+        "a": ensemble(step("e", {"IN": "IN"}, {"OUT": "OUT"})),
+        "b": member(WHOLE, "b"),
+    }
+    (problem,) = check_ensemble("e", configs, ("a", "b", "e"), completing=True)
+    assert problem.text == "the ensemble contains itself: e -> a -> e"

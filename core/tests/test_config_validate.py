@@ -4,8 +4,9 @@ from google.protobuf import json_format
 from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import detect_backend, normalise
+from despina.config.rules.instances import MAX_INSTANCES
 from despina.config.to_json import config_to_dict
-from despina.config.validate import MAX_INSTANCES, validate
+from despina.config.validate import validate
 
 TENSORS = """
 input { name: "x" data_type: TYPE_FP32 dims: [ 4 ] }
@@ -120,7 +121,7 @@ PROBLEMS = [
     ("version_policy { specific {} }", "version_policy.specific.versions", "no version"),
     (
         "version_policy { specific { versions: [ 0 ] } }",
-        "version_policy.specific.versions",
+        "version_policy.specific.versions[0]",
         "0 is not a version",
     ),
     ("input { data_type: TYPE_BOOL dims: 1 }", "input[1].name", "is missing"),
@@ -128,7 +129,7 @@ PROBLEMS = [
     ('input { name: "a" data_type: TYPE_BOOL }', "input[1].dims", "is missing for 'a'"),
     (
         'input { name: "a" data_type: TYPE_BOOL dims: [ 2, -2 ] }',
-        "input[1].dims",
+        "input[1].dims[1]",
         "-2 is neither -1 nor at least 1",
     ),
     (
@@ -138,8 +139,8 @@ PROBLEMS = [
     ),
     (
         'input { name: "x" data_type: TYPE_BOOL dims: 1 }',
-        "input.name",
-        "more than once: 'x'",
+        "input[1].name",
+        "'x' is there more than once",
     ),
     (
         'input { name: "a" data_type: TYPE_FP32 dims: [ 3, 4 ] format: FORMAT_NCHW }',
@@ -169,22 +170,22 @@ PROBLEMS = [
         "are of no use to KIND_CPU",
     ),
     ("instance_group { kind: KIND_GPU }", "instance_group[0].gpus", "must be listed"),
-    ("instance_group { gpus: [ -1 ] }", "instance_group[0].gpus", "-1 is not the index"),
+    ("instance_group { gpus: [ -1 ] }", "instance_group[0].gpus[0]", "-1 is not the index"),
     ("instance_group { gpus: [ 1, 1 ] }", "instance_group[0].gpus", "more than once: '1'"),
     ("instance_group { count: 1000000 }", "instance_group", f"more than {MAX_INSTANCES}"),
     (
         'instance_group [ { name: "g" }, { name: "g" } ]',
-        "instance_group.name",
-        "more than once: 'g'",
+        "instance_group[1].name",
+        "'g' is there more than once",
     ),
     (
         "max_batch_size: 4 dynamic_batching { preferred_batch_size: [ 0, 2 ] }",
-        "dynamic_batching.preferred_batch_size",
+        "dynamic_batching.preferred_batch_size[0]",
         "0 is not between 1 and max_batch_size, 4",
     ),
     (
         "max_batch_size: 4 dynamic_batching { preferred_batch_size: [ 8 ] }",
-        "dynamic_batching.preferred_batch_size",
+        "dynamic_batching.preferred_batch_size[0]",
         "8 is not between 1 and max_batch_size, 4",
     ),
     (

@@ -124,5 +124,5 @@ def test_a_configuration_that_does_not_fit_the_backend_is_refused(
 ):
     write_model("m", 'backend: "twice" input [ { name: "Z" data_type: TYPE_FP32 dims: [ 1 ] } ]')
     shutil.copy(twice, repository / "m")
-    with pytest.raises(DespinaError, match=r"config.pbtxt: .*the model has no 'Z'"):
+    with pytest.raises(DespinaError, match=r"config.pbtxt:1:28: .*the model has no 'Z'"):
         Server(repository)

@@ -114,7 +114,7 @@ def test_a_model_is_read_with_its_versions(repository: Path, write_model):
     source = read(repository, "m")
     assert source.name == "m"
     assert source.versions == (2, 5)
-    assert source.origin == str(repository / "m" / "config.pbtxt")
+    assert str(source.origin) == str(repository / "m" / "config.pbtxt")
     assert not source.is_ensemble
 
 
@@ -147,21 +147,20 @@ def test_an_unknown_model_is_not_found(repository: Path, write_model):
     assert raised.value.code is Code.NOT_FOUND
 
 
-def test_every_problem_names_file_model_and_field(repository: Path, write_model):
-    write_model(
-        "m", 'backend: "b" max_batch_size: -1 model_warmup { } instance_group { count: -1 }'
-    )
+def test_every_problem_names_file_line_and_field(repository: Path, write_model):
+    lines = 'backend: "b"', "max_batch_size: -1", "runtime: 'x'", "instance_group { count: -1 }"
+    write_model("m", "\n".join(lines))
     with pytest.raises(ConfigError) as raised:
         read(repository, "m")
     file = repository / "m" / "config.pbtxt"
-    assert len(raised.value.problems) == 3
-    for field in ("max_batch_size", "model_warmup", "instance_group[0].count"):
-        assert f"{file}: model 'm': {field}: " in raised.value.message
+    wrong = ("2:1", "max_batch_size"), ("3:1", "runtime"), ("4:18", "instance_group[0].count")
+    for (place, field), problem in zip(wrong, raised.value.problems, strict=True):
+        assert str(problem).startswith(f"{file}:{place}: {field}: ")
 
 
 def test_a_version_policy_that_fits_nothing_names_the_file(repository: Path, write_model):
     write_model("m", IDENTITY + "version_policy { specific { versions: [ 9 ] } }")
-    with pytest.raises(ConfigError, match=r"config.pbtxt: model 'm': version_policy.*for 9"):
+    with pytest.raises(ConfigError, match=r"config.pbtxt:\d+:\d+: version_policy.*for 9"):
         read(repository, "m")
 
 
@@ -245,7 +244,7 @@ def test_a_problem_of_a_model_without_configuration_names_its_folder(repository:
     write_model("m", None)
     with pytest.raises(ConfigError) as raised:
         read(repository, "m")
-    assert raised.value.message.startswith(f"{repository / 'm'}: model 'm': backend: neither")
+    assert raised.value.message.startswith(f"{repository / 'm'}: backend: neither")
 
 
 def test_a_configuration_that_is_a_link_to_nowhere_is_an_error(repository: Path, write_model):

@@ -289,7 +289,7 @@ def test_a_field_that_the_backend_does_not_use_is_refused():
     with pytest.raises(DespinaError) as raised:
         Server(models={"m": (twice, config)})
     for field in config:
-        text = f"the configuration of 'm': model 'm': {field}: backend 'twice' does not use it"
+        text = f"the configuration of 'm': {field}: backend 'twice' does not use it"
         assert text in raised.value.message
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from despina.config.model_config_pb2 import (
     ModelConfig,
     ModelEnsembling,
+    ModelInput,
     ModelInstanceGroup,
     ModelOutput,
 )
 from despina.config.observe import first_response_bounds, metric_tags
-from despina.config.problem import Problem, refuse
+from despina.config.problem import Origin, Problem, refuse
 from despina.config.tensors import TensorMessage, datatype_name
 from despina.config.to_json import config_to_json
 
@@ -89,34 +90,36 @@ class Definition:
     metric_tags: tuple[tuple[str, str], ...] = ()
 
 
-def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Definition:
+def define(config: ModelConfig, version: int, folder: Path, origin: Origin) -> Definition:
     """Works out the definition of one version.
 
     Args:
         config: normalised, complete and valid.
         version: its number.
         folder: of the model; label files are inside.
-        origin: names the configuration in errors.
+        origin: of the configuration.
 
     Raises:
         ConfigError: a label file cannot be read.
     """
     problems: list[Problem] = []
-    inputs = tuple(
-        Tensor(t.name, datatype_name(t.data_type), tuple(t.dims), _reshape(t), optional=t.optional)
-        for t in config.input
-    )
+    whole = outline(config, version)
     outputs = tuple(
-        Tensor(
-            t.name,
-            datatype_name(t.data_type),
-            tuple(t.dims),
-            _reshape(t),
-            labels=_labels(f"output[{index}].label_filename", t, folder, problems),
-        )
-        for index, t in enumerate(config.output)
+        replace(tensor, labels=_labels(f"output[{index}].label_filename", each, folder, problems))
+        for index, (tensor, each) in enumerate(zip(whole.outputs, config.output, strict=True))
     )
-    refuse(config.name, origin, problems)
+    refuse(origin, problems)
+    return replace(whole, outputs=outputs, config_json=config_to_json(config))
+
+
+def outline(config: ModelConfig, version: int) -> Definition:
+    """What a configuration says of a version, without what is in files.
+
+    Args:
+        config: normalised. It need not be complete: a datatype that it leaves to the backend is
+            ``INVALID``, and dims that it leaves out are empty.
+        version: its number.
+    """
     batching, ensemble = config.dynamic_batching, config.ensemble_scheduling
     dynamic = config.HasField("dynamic_batching")
     return Definition(
@@ -124,8 +127,8 @@ def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Defi
         version=version,
         platform=config.platform or config.backend,
         max_batch_size=config.max_batch_size,
-        inputs=inputs,
-        outputs=outputs,
+        inputs=tuple(map(_tensor, config.input)),
+        outputs=tuple(map(_tensor, config.output)),
         dynamic_batching=dynamic and config.max_batch_size > 0,
         preferred_batch_sizes=tuple(batching.preferred_batch_size),
         max_queue_delay_microseconds=batching.max_queue_delay_microseconds,
@@ -134,10 +137,19 @@ def define(config: ModelConfig, version: int, folder: Path, origin: str) -> Defi
         instances=instances(config.instance_group),
         steps=tuple(map(_step, ensemble.step)),
         max_inflight_requests=ensemble.max_inflight_requests,
-        config_json=config_to_json(config),
         decoupled=config.model_transaction_policy.decoupled,
         first_response_bounds=first_response_bounds(config),
         metric_tags=metric_tags(config),
+    )
+
+
+def _tensor(tensor: TensorMessage) -> Tensor:
+    return Tensor(
+        tensor.name,
+        datatype_name(tensor.data_type),
+        tuple(tensor.dims),
+        tuple(tensor.reshape.shape) if tensor.HasField("reshape") else None,
+        optional=isinstance(tensor, ModelInput) and tensor.optional,
     )
 
 
@@ -160,10 +172,6 @@ def _step(step: ModelEnsembling.Step) -> Step:
         tuple(sorted(step.input_map.items())),
         tuple(sorted(step.output_map.items())),
     )
-
-
-def _reshape(tensor: TensorMessage) -> tuple[int, ...] | None:
-    return tuple(tensor.reshape.shape) if tensor.HasField("reshape") else None
 
 
 def _labels(

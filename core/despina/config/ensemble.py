@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from despina.config.complete import compatible
-from despina.config.definition import Definition, Step, Tensor
+from despina.config.connections import check_tensors
+from despina.config.definition import outline
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.problem import Problem
-from despina.text import did_you_mean, quoted
+from despina.text import did_you_mean
 
 
 def members(config: ModelConfig) -> tuple[str, ...]:
@@ -49,24 +49,64 @@ def cycle(name: str, members_of: Mapping[str, Sequence[str]]) -> list[str] | Non
     return None
 
 
+def check_ensemble(
+    name: str, configs: Mapping[str, ModelConfig], known: Iterable[str], *, completing: bool
+) -> list[Problem]:
+    """Checks all that the configurations of an ensemble and of its members tell.
+
+    Args:
+        name: of the ensemble.
+        configs: by name, normalised: of the ensemble, and of members that could be read.
+        known: names of all models there are.
+        completing: whether backends may still fill in what the members' configurations leave out.
+    """
+    config = configs[name]
+    problems = missing_members(config, known) + check_flow(config)
+    if path := cycle(name, {each: members(one) for each, one in configs.items()}):
+        text = f"the ensemble contains itself: {' -> '.join(path)}"
+        problems.append(Problem("ensemble_scheduling", text))
+    if problems:
+        return problems
+    ensemble = outline(config, 1)
+    found = {each: configs[each] for each in members(config) if each in configs}
+    models = {
+        (step.model, step.version): outline(found[step.model], step.version)
+        for step in ensemble.steps
+        if step.model in found
+    }
+    own = (each for each, one in found.items() if not one.HasField("ensemble_scheduling"))
+    return check_tensors(ensemble, models, frozenset(own) if completing else ())
+
+
+class _Producer(NamedTuple):
+    """What makes a tensor, and the field that says so."""
+
+    field: str
+    what: str
+
+
 def check_flow(config: ModelConfig) -> list[Problem]:
     """Checks that each tensor is made once, before it is needed, and is needed."""
-    producers: dict[str, list[str]] = defaultdict(list)
-    for tensor in config.input:
-        producers[tensor.name].append("the ensemble's inputs")
+    producers: dict[str, list[_Producer]] = defaultdict(list)
+    for index, tensor in enumerate(config.input):
+        producers[tensor.name].append(_Producer(f"input[{index}]", "the ensemble's inputs"))
     for index, step in enumerate(config.ensemble_scheduling.step):
-        for name in step.output_map.values():
-            producers[name].append(f"step {index} (model '{step.model_name}')")
+        for tensor_name, name in sorted(step.output_map.items()):
+            field = f"ensemble_scheduling.step[{index}].output_map['{tensor_name}']"
+            what = f"step {index} (model '{step.model_name}')"
+            producers[name].append(_Producer(field, what))
     problems = [*_check_ends(config, producers), *_check_steps(config, producers)]
     return problems or _check_order(config)
 
 
-def _check_ends(config: ModelConfig, producers: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+def _check_ends(
+    config: ModelConfig, producers: Mapping[str, Sequence[_Producer]]
+) -> Iterator[Problem]:
     """What the ensemble takes and gives."""
     for name, by in producers.items():
         if len(by) > 1:
-            text = f"tensor '{name}' has several producers: {', '.join(by)}"
-            yield Problem("ensemble_scheduling.step", text)
+            text = f"tensor '{name}' has several producers: {', '.join(each.what for each in by)}"
+            yield Problem(by[-1].field, text)
     for index, output in enumerate(config.output):
         if output.name not in producers:
             text = f"no step makes '{output.name}'{did_you_mean(output.name, producers)}"
@@ -77,7 +117,9 @@ def _check_ends(config: ModelConfig, producers: Mapping[str, Sequence[str]]) -> 
             yield Problem(f"input[{index}]", f"no step takes '{tensor.name}'")
 
 
-def _check_steps(config: ModelConfig, producers: Mapping[str, Sequence[str]]) -> Iterator[Problem]:
+def _check_steps(
+    config: ModelConfig, producers: Mapping[str, Sequence[_Producer]]
+) -> Iterator[Problem]:
     """Tensors between steps: each that is taken is made, each that is made is taken."""
     needed = _consumed(config) | {tensor.name for tensor in config.output}
     for index, step in enumerate(config.ensemble_scheduling.step):
@@ -85,11 +127,12 @@ def _check_steps(config: ModelConfig, producers: Mapping[str, Sequence[str]]) ->
         for tensor, name in sorted(step.input_map.items()):
             if name not in producers:
                 text = f"'{tensor}' of {model} takes '{name}', which nothing makes"
-                yield Problem(f"{where}.input_map", f"{text}{did_you_mean(name, producers)}")
+                hint = did_you_mean(name, producers)
+                yield Problem(f"{where}.input_map['{tensor}']", f"{text}{hint}")
         for tensor, name in sorted(step.output_map.items()):
             if name not in needed:
                 text = f"'{name}', from '{tensor}' of {model}, is used by nothing"
-                yield Problem(f"{where}.output_map", text)
+                yield Problem(f"{where}.output_map['{tensor}']", text)
 
 
 def _consumed(config: ModelConfig) -> set[str]:
@@ -106,96 +149,3 @@ def _check_order(config: ModelConfig) -> list[Problem]:
     names = [f"{index} (model '{step.model_name}')" for index, step in waiting.items()]
     text = f"steps wait for each other: {', '.join(names)}"
     return [Problem("ensemble_scheduling.step", text)] if names else []
-
-
-class _Source(NamedTuple):
-    """Where a tensor of an ensemble comes from."""
-
-    tensor: Tensor
-    max_batch_size: int
-    what: str
-
-
-def check_tensors(
-    ensemble: Definition, models: Mapping[tuple[str, int], Definition]
-) -> list[Problem]:
-    """Checks names, datatypes and shapes along every connection.
-
-    Args:
-        ensemble: its definition; its flow has been checked.
-        models: the definition of each step's model, by name and version as the step says them.
-    """
-    return list(_check_tensors(ensemble, models))
-
-
-def _check_tensors(
-    ensemble: Definition, models: Mapping[tuple[str, int], Definition]
-) -> Iterator[Problem]:
-    if ensemble.decoupled:
-        yield Problem("model_transaction_policy.decoupled", "an ensemble gives one answer")
-    sources = {
-        tensor.name: _Source(tensor, ensemble.max_batch_size, "the ensemble's input")
-        for tensor in ensemble.inputs
-    }
-    for index, step in enumerate(ensemble.steps):
-        model, what = models[step.model, step.version], f"step {index} (model '{step.model}')"
-        if model.decoupled:
-            text = f"{what} is decoupled, and an ensemble takes one answer of each step"
-            yield Problem(f"ensemble_scheduling.step[{index}].model_name", text)
-        yield from _check_names(index, step, model)
-        outputs = {tensor.name: tensor for tensor in model.outputs}
-        for tensor, name in step.outputs:
-            if tensor in outputs:
-                sources[name] = _Source(outputs[tensor], model.max_batch_size, what)
-    for index, step in enumerate(ensemble.steps):
-        model = models[step.model, step.version]
-        inputs = {tensor.name: tensor for tensor in model.inputs}
-        for tensor, name in step.inputs:
-            if tensor in inputs and name in sources:
-                field = f"ensemble_scheduling.step[{index}].input_map"
-                what = f"'{tensor}' of model '{step.model}'"
-                target = _Source(inputs[tensor], model.max_batch_size, what)
-                yield from _check_connection(field, name, sources[name], target)
-    for index, output in enumerate(ensemble.outputs):
-        if output.name in sources:
-            target = _Source(output, ensemble.max_batch_size, "the ensemble's output")
-            yield from _check_connection(
-                f"output[{index}]", output.name, sources[output.name], target
-            )
-
-
-def _check_names(index: int, step: Step, model: Definition) -> Iterator[Problem]:
-    where = f"ensemble_scheduling.step[{index}]"
-    for kind, mapped, tensors in (
-        ("input", step.inputs, model.inputs),
-        ("output", step.outputs, model.outputs),
-    ):
-        known = [tensor.name for tensor in tensors]
-        for tensor, _ in mapped:
-            if tensor not in known:
-                text = f"model '{step.model}' has no {kind} '{tensor}'"
-                hint = did_you_mean(tensor, known)
-                yield Problem(f"{where}.{kind}_map", f"{text}{hint}")
-    given = {tensor for tensor, _ in step.inputs}
-    left_out = [t.name for t in model.inputs if t.name not in given and not t.optional]
-    if left_out:
-        text = f"model '{step.model}' needs {quoted(left_out)}"
-        yield Problem(f"{where}.input_map", text)
-
-
-def _check_connection(field: str, name: str, source: _Source, target: _Source) -> Iterator[Problem]:
-    made, taken = source.tensor, target.tensor
-    if made.datatype != taken.datatype:
-        text = (
-            f"'{name}' is {made.datatype} from {source.what} and {taken.datatype} for {target.what}"
-        )
-        yield Problem(field, text)
-    # Between models with and without a batch axis that axis is one of the shape's.
-    batch = {bool(source.max_batch_size), bool(target.max_batch_size)}
-    shapes = [
-        (-1, *each.tensor.dims) if len(batch) > 1 and each.max_batch_size else each.tensor.dims
-        for each in (source, target)
-    ]
-    if not compatible(*shapes):
-        text = f"'{name}' is {list(shapes[0])} from {source.what} and {list(shapes[1])} for"
-        yield Problem(field, f"{text} {target.what}")

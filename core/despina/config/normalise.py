@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from despina.config.model_config_pb2 import ModelConfig, ModelInstanceGroup
+from despina.config.model_config_pb2 import (
+    ModelConfig,
+    ModelDynamicBatching,
+    ModelInstanceGroup,
+    ModelSequenceBatching,
+)
 
 ENSEMBLE = "ensemble"
 """Platform of an ensemble; there is no backend of that name."""
@@ -17,7 +22,14 @@ BACKEND_OF_PLATFORM = {
     "tensorrt_plan": "tensorrt",
 }
 
+PLATFORM_OF_BACKEND = {
+    "onnxruntime": "onnxruntime_onnx",
+    "pytorch": "pytorch_libtorch",
+    "tensorrt": "tensorrt_plan",
+}
+
 BACKEND_OF_FILE = {
+    "model.graphdef": "tensorflow",
     "model.onnx": "onnxruntime",
     "model.plan": "tensorrt",
     "model.pt": "pytorch",
@@ -34,7 +46,12 @@ DEFAULT_FILE = {
     "python": "model.py",
     "pytorch": "model.pt",
     "tensorrt": "model.plan",
+    "tensorflow_graphdef": "model.graphdef",
+    "tensorflow_savedmodel": "model.savedmodel",
 }
+"""Of a backend, or of a platform where its backend has several."""
+
+SEQUENCE_IDLE_MICROSECONDS = 1_000_000
 
 SEVERAL_CPU_INSTANCES = {"onnxruntime": 2, "tensorflow": 2}
 """Backends that get more than one instance on a CPU by default, as the incumbent does it."""
@@ -59,10 +76,7 @@ def normalise(config: ModelConfig, name: str) -> None:
     config.name = config.name or name
     if config.HasField("ensemble_scheduling"):
         config.platform = config.platform or ENSEMBLE
-    config.backend = config.backend or BACKEND_OF_PLATFORM.get(config.platform, "")
-    config.default_model_filename = config.default_model_filename or DEFAULT_FILE.get(
-        config.backend, ""
-    )
+    _normalise_backend(config)
     if config.version_policy.WhichOneof("policy_choice") is None:
         config.version_policy.latest.num_versions = 1
     if config.HasField("ensemble_scheduling"):
@@ -70,12 +84,44 @@ def normalise(config: ModelConfig, name: str) -> None:
         return
     _normalise_groups(config)
     _normalise_optimization(config)
-    batching = config.HasField("dynamic_batching")
-    if batching and config.max_batch_size > 0 and not config.dynamic_batching.preferred_batch_size:
-        config.dynamic_batching.preferred_batch_size.append(config.max_batch_size)
+    if config.HasField("dynamic_batching"):
+        _normalise_sizes(config, config.dynamic_batching)
+    if config.HasField("sequence_batching"):
+        _normalise_sequences(config)
+
+
+def _normalise_backend(config: ModelConfig) -> None:
+    """Backend, platform and file tell each other."""
+    config.backend = (
+        config.backend
+        or BACKEND_OF_PLATFORM.get(config.platform)
+        or BACKEND_OF_FILE.get(config.default_model_filename, "")
+    )
+    config.platform = config.platform or PLATFORM_OF_BACKEND.get(config.backend, "")
+    config.default_model_filename = (
+        config.default_model_filename
+        or DEFAULT_FILE.get(config.backend)
+        or DEFAULT_FILE.get(config.platform, "")
+    )
+
+
+def _normalise_sequences(config: ModelConfig) -> None:
+    batching = config.sequence_batching
+    if not batching.max_sequence_idle_microseconds:
+        batching.max_sequence_idle_microseconds = SEQUENCE_IDLE_MICROSECONDS
+    if batching.HasField("oldest"):
+        _normalise_sizes(config, batching.oldest)
+
+
+def _normalise_sizes(
+    config: ModelConfig, batching: ModelDynamicBatching | ModelSequenceBatching.StrategyOldest
+) -> None:
+    if config.max_batch_size > 0 and not batching.preferred_batch_size:
+        batching.preferred_batch_size.append(config.max_batch_size)
 
 
 def _normalise_ensemble(config: ModelConfig) -> None:
+    config.model_transaction_policy.SetInParent()
     for step in config.ensemble_scheduling.step:
         step.model_version = step.model_version or -1  # unset means the latest as well
 

@@ -1,11 +1,17 @@
-"""One thing that is wrong with a configuration."""
+"""What is wrong with a configuration, and where in its file that is written."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
-from despina.errors import ConfigError
+from despina.config.text.places import Place
+from despina.errors import ConfigError, Diagnostic
+
+MAX_PROBLEMS = 100
+"""More of one configuration are not told."""
 
 
 class Problem(NamedTuple):
@@ -15,17 +21,45 @@ class Problem(NamedTuple):
     text: str
 
 
-def refuse(model: str, origin: str, problems: Iterable[Problem]) -> None:
-    """Raises one error that has all of the problems, if there are any.
+@dataclass(frozen=True)
+class Origin:
+    """Where a configuration comes from.
+
+    Attributes:
+        name: of the file, or whatever names the configuration in errors.
+        fields: where they are written; nothing for a configuration that is no text.
+        faults: what is wrong with the text itself.
+    """
+
+    name: str
+    fields: Place | None = None
+    faults: tuple[Diagnostic, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def locate(self, problem: Problem) -> Diagnostic:
+        """Adds the file to a problem, and the line and column if its field is written there."""
+        place = self.fields.nearest(problem.field) if self.fields else None
+        line, column = (place.line, place.column) if place else (0, 0)
+        return Diagnostic(self.name, problem.text, problem.field, line, column)
+
+
+def refuse(origin: Origin, problems: Iterable[Problem]) -> None:
+    """Raises one error that has all that is wrong, if there is anything.
+
+    Where the text itself has faults, the problems of fields that are not written are left out: what
+    seems to be missing may be what could not be read.
 
     Args:
-        model: the name of the model.
-        origin: the file of its configuration.
+        origin: of the configuration.
         problems: what was found.
 
     Raises:
-        ConfigError: there are problems; each names file, model and field.
+        ConfigError: there are problems; each names file and field, in the order of the file.
     """
-    texts = [f"{origin}: model '{model}': {field}: {text}" for field, text in problems]
-    if texts:
-        raise ConfigError(texts)
+    found = [origin.locate(each) for each in islice(problems, MAX_PROBLEMS)]
+    if origin.faults:
+        found = [*origin.faults, *(each for each in found if each.line)]
+    if found:
+        raise ConfigError(sorted(found, key=lambda each: (each.line, each.column)))

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import numpy
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from despina.config.model_config_pb2 import ModelConfig
+from despina.config.schema import entry_of
 
 
 def config_to_dict(config: ModelConfig) -> dict[str, Any]:
@@ -36,9 +38,8 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _field(field: FieldDescriptor, value: Any) -> Any:
-    message = field.message_type
-    if message is not None and message.GetOptions().map_entry:
-        of_value = message.fields_by_name["value"]
+    if entry := entry_of(field):
+        of_value = entry.fields_by_name["value"]
         return {str(key): _value(of_value, value[key]) for key in sorted(value)}
     if field.is_repeated:
         return [_value(field, each) for each in value]
@@ -50,4 +51,6 @@ def _value(field: FieldDescriptor, value: Any) -> Any:
         return _message(value)
     if field.enum_type is not None:
         return field.enum_type.values_by_number[value].name
+    if field.cpp_type == FieldDescriptor.CPPTYPE_FLOAT:
+        return float(str(numpy.float32(value)))  # 0.1, and not what 32 bits make of it in 64
     return value

@@ -1,34 +1,33 @@
 """What a configuration must keep to, apart from its model and from other models.
 
-Every rule adds to a list of problems, so that one look at the errors shows all of them.
+The rules of each part are in ``rules``.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import PurePosixPath
+from collections.abc import Iterator
 
-from despina.config.model_config_pb2 import DataType, ModelConfig, ModelInput, ModelInstanceGroup
+from despina.config.model_config_pb2 import ModelConfig
+from despina.config.normalise import BACKEND_OF_PLATFORM, ENSEMBLE
 from despina.config.observe import metric_problems
 from despina.config.problem import Problem
-from despina.config.tensors import TensorMessage
-from despina.text import quoted
-
-MAX_INSTANCES = 1024
-"""Of one model: each is a thread."""
-
-MAX_ELEMENTS = 1 << 40
-"""Of the fixed part of one tensor; keeps every product of dimensions within 64 bits."""
+from despina.config.rules.batching import check_dynamic_batching
+from despina.config.rules.ensembles import check_ensemble_fields
+from despina.config.rules.instances import check_groups
+from despina.config.rules.options import (
+    check_agents,
+    check_files,
+    check_optimization,
+)
+from despina.config.rules.sequences import check_sequence_batching
+from despina.config.rules.tensors import check_batch_tensors, check_tensors
+from despina.config.rules.warmup import check_warmup
 
 MAX_BATCH_SIZE = 1 << 20
-MAX_QUEUE_DELAY_MICROSECONDS = 3_600_000_000
-"""An hour."""
 
 
 def validate(config: ModelConfig, folder_name: str, *, completing: bool) -> list[Problem]:
-    """Checks a normalised configuration.
+    """Checks a normalised configuration, also the fields that are not supported yet.
 
     Args:
         config: the configuration.
@@ -38,28 +37,36 @@ def validate(config: ModelConfig, folder_name: str, *, completing: bool) -> list
     problems = [
         *check_name(config.name, folder_name),
         *_version_policy(config),
-        *_tensors("input", config.input, completing),
-        *_tensors("output", config.output, completing),
-        *_file_name("default_model_filename", config.default_model_filename),
+        *check_tensors(config, completing=completing),
+        *check_files(config),
+        *check_agents(config),
         *_parameters(config),
         *metric_problems(config),
+        *_response_cache(config),
     ]
     if not 0 <= config.max_batch_size <= MAX_BATCH_SIZE:
         text = f"{config.max_batch_size} is not between 0 and {MAX_BATCH_SIZE}"
         problems.append(Problem("max_batch_size", text))
-    scheduling = config.WhichOneof("scheduling_choice")
-    if scheduling == "ensemble_scheduling":
-        problems += _ensemble(config)
-    elif config.platform == "ensemble":
+    if config.HasField("ensemble_scheduling"):
+        problems += check_ensemble_fields(config)
+    elif config.platform == ENSEMBLE:
         problems.append(Problem("ensemble_scheduling", "an ensemble needs steps"))
     else:
-        if not config.backend:
-            problems.append(Problem("backend", "neither given, nor told by a platform or a file"))
-        problems += _instance_groups(config)
-        # While completing, the backend may still say how large batches can be.
-        if scheduling == "dynamic_batching" and (config.max_batch_size or not completing):
-            problems += _dynamic_batching(config)
+        problems += _of_one_model(config, completing)
     return problems
+
+
+def _of_one_model(config: ModelConfig, completing: bool) -> Iterator[Problem]:
+    """What an ensemble does not have."""
+    yield from _backend(config)
+    yield from check_batch_tensors(config, completing=completing)
+    yield from check_groups(config)
+    yield from check_warmup(config, completing=completing)
+    yield from check_optimization(config)
+    if config.HasField("dynamic_batching"):
+        yield from check_dynamic_batching(config, completing=completing)
+    if config.HasField("sequence_batching"):
+        yield from check_sequence_batching(config, completing=completing)
 
 
 def check_name(name: str, folder_name: str) -> Iterator[Problem]:
@@ -70,6 +77,15 @@ def check_name(name: str, folder_name: str) -> Iterator[Problem]:
         yield Problem("name", f"{name!r} cannot be the name of a model")
 
 
+def _backend(config: ModelConfig) -> Iterator[Problem]:
+    if not config.backend:
+        yield Problem("backend", "neither given, nor told by a platform or a file")
+    of_platform = BACKEND_OF_PLATFORM.get(config.platform)
+    if of_platform is not None and config.backend != of_platform:
+        text = f"'{config.platform}' belongs to backend '{of_platform}', not '{config.backend}'"
+        yield Problem("platform", text)
+
+
 def _version_policy(config: ModelConfig) -> Iterator[Problem]:
     policy = config.version_policy
     choice = policy.WhichOneof("policy_choice")
@@ -77,61 +93,10 @@ def _version_policy(config: ModelConfig) -> Iterator[Problem]:
         yield Problem("version_policy.latest.num_versions", "must be at least 1")
     if choice == "specific" and not policy.specific.versions:
         yield Problem("version_policy.specific.versions", "names no version")
-    for version in policy.specific.versions if choice == "specific" else ():
+    for index, version in enumerate(policy.specific.versions):
         if version < 1:
-            yield Problem("version_policy.specific.versions", f"{version} is not a version")
-
-
-def _tensors(kind: str, tensors: Sequence[TensorMessage], completing: bool) -> Iterator[Problem]:
-    for index, tensor in enumerate(tensors):
-        field = f"{kind}[{index}]"
-        if not tensor.name:
-            yield Problem(f"{field}.name", "is missing")
-        if tensor.data_type == DataType.TYPE_INVALID and not completing:
-            yield Problem(f"{field}.data_type", f"is missing for '{tensor.name}'")
-        if not tensor.dims and not completing:
-            yield Problem(f"{field}.dims", f"is missing for '{tensor.name}'")
-        yield from _shapes(field, tensor)
-        if isinstance(tensor, ModelInput):
-            image = tensor.format != ModelInput.FORMAT_NONE
-            if image and tensor.dims and len(tensor.dims) != 3:
-                yield Problem(f"{field}.format", "an image has three dims")
-        else:
-            yield from _file_name(f"{field}.label_filename", tensor.label_filename)
-    yield from _duplicates(kind, (tensor.name for tensor in tensors))
-
-
-def _shapes(field: str, tensor: TensorMessage) -> Iterator[Problem]:
-    dims, shape = list(tensor.dims), list(tensor.reshape.shape)
-    reshaped = tensor.HasField("reshape")
-    for name, values in (("dims", dims), ("reshape.shape", shape)):
-        for value in values:
-            if value < 1 and value != -1:
-                yield Problem(f"{field}.{name}", f"{value} is neither -1 nor at least 1")
-        if math.prod(abs(value) for value in values) > MAX_ELEMENTS:
-            yield Problem(f"{field}.{name}", f"{values} has more than {MAX_ELEMENTS} elements")
-    if reshaped and not dims:
-        yield Problem(f"{field}.reshape", "needs dims")
-    elif reshaped and _sections(dims) != _sections(shape):
-        text = f"{shape} does not hold the elements of dims {dims}"
-        yield Problem(f"{field}.reshape.shape", text)
-
-
-def _sections(shape: Sequence[int]) -> list[int]:
-    """Elements before, between and after the dimensions that vary."""
-    sections = [1]
-    for size in shape:
-        if size == -1:
-            sections.append(1)
-        else:
-            sections[-1] *= size
-    return sections
-
-
-def _file_name(field: str, name: str) -> Iterator[Problem]:
-    path = PurePosixPath(name)
-    if "\0" in name or path.is_absolute() or ".." in path.parts:
-        yield Problem(field, f"{name!r} leads out of the model's folder")
+            field = f"version_policy.specific.versions[{index}]"
+            yield Problem(field, f"{version} is not a version")
 
 
 def _parameters(config: ModelConfig) -> Iterator[Problem]:
@@ -141,85 +106,7 @@ def _parameters(config: ModelConfig) -> Iterator[Problem]:
         yield Problem("parameters['isolation']", text)
 
 
-def _instance_groups(config: ModelConfig) -> Iterator[Problem]:
-    total = 0
-    for index, group in enumerate(config.instance_group):
-        field = f"instance_group[{index}]"
-        if group.count < 1:
-            yield Problem(f"{field}.count", f"{group.count} is less than 1")
-        if group.kind == ModelInstanceGroup.KIND_CPU and group.gpus:
-            yield Problem(f"{field}.gpus", "are of no use to KIND_CPU")
-        if group.kind == ModelInstanceGroup.KIND_GPU and not group.gpus:
-            yield Problem(f"{field}.gpus", "must be listed for KIND_GPU, such as [0]")
-        for gpu in group.gpus:
-            if gpu < 0:
-                yield Problem(f"{field}.gpus", f"{gpu} is not the index of a GPU")
-        yield from _repeated(f"{field}.gpus", map(str, group.gpus))
-        total += max(group.count, 0) * max(len(group.gpus), 1)
-    if total > MAX_INSTANCES:
-        yield Problem("instance_group", f"{total} instances, more than {MAX_INSTANCES}")
-    yield from _duplicates("instance_group", (group.name for group in config.instance_group))
-
-
-def _dynamic_batching(config: ModelConfig) -> Iterator[Problem]:
-    batching = config.dynamic_batching
-    if config.max_batch_size == 0:
-        for field in ("preferred_batch_size", "max_queue_delay_microseconds"):
-            if getattr(batching, field):
-                text = "has no effect: max_batch_size is 0, the model does not batch"
-                yield Problem(f"dynamic_batching.{field}", text)
-        return
-    for size in batching.preferred_batch_size:
-        if not 1 <= size <= config.max_batch_size:
-            text = f"{size} is not between 1 and max_batch_size, {config.max_batch_size}"
-            yield Problem("dynamic_batching.preferred_batch_size", text)
-    delay = batching.max_queue_delay_microseconds
-    if delay > MAX_QUEUE_DELAY_MICROSECONDS:
-        text = f"{delay} is more than an hour ({MAX_QUEUE_DELAY_MICROSECONDS})"
-        yield Problem("dynamic_batching.max_queue_delay_microseconds", text)
-
-
-def _ensemble(config: ModelConfig) -> Iterator[Problem]:
-    if config.backend:
-        yield Problem("backend", f"an ensemble has none, not '{config.backend}'")
-    if config.platform != "ensemble":
-        yield Problem("platform", f"'{config.platform}' cannot have ensemble_scheduling")
-    for field in ("instance_group", "model_warmup"):
-        if len(getattr(config, field)):
-            yield Problem(field, "belongs to the models of the steps, not to an ensemble")
-    if config.HasField("optimization"):
-        yield Problem("optimization", "belongs to the models of the steps, not to an ensemble")
-    both: tuple[tuple[str, Sequence[TensorMessage]], ...] = (
-        ("input", config.input),
-        ("output", config.output),
-    )
-    for kind, tensors in both:
-        if not tensors:
-            yield Problem(kind, "an ensemble must list its own")
-        for index, tensor in enumerate(tensors):
-            if tensor.data_type == DataType.TYPE_INVALID or not tensor.dims:
-                text = f"'{tensor.name}' of an ensemble needs data_type and dims"
-                yield Problem(f"{kind}[{index}]", text)
-            if tensor.HasField("reshape"):
-                text = "belongs to the models of the steps, not to an ensemble"
-                yield Problem(f"{kind}[{index}].reshape", text)
-    steps = config.ensemble_scheduling.step
-    if not steps:
-        yield Problem("ensemble_scheduling.step", "is missing")
-    for index, step in enumerate(steps):
-        field = f"ensemble_scheduling.step[{index}]"
-        if not step.model_name:
-            yield Problem(f"{field}.model_name", "is missing")
-        if step.model_version < -1:
-            yield Problem(f"{field}.model_version", f"{step.model_version} is not a version")
-        if not step.output_map:
-            yield Problem(f"{field}.output_map", f"takes nothing from model '{step.model_name}'")
-
-
-def _duplicates(kind: str, names: Iterable[str]) -> Iterator[Problem]:
-    yield from _repeated(f"{kind}.name", (name for name in names if name))
-
-
-def _repeated(field: str, values: Iterable[str]) -> Iterator[Problem]:
-    if repeated := [value for value, count in Counter(values).items() if count > 1]:
-        yield Problem(field, f"more than once: {quoted(repeated)}")
+def _response_cache(config: ModelConfig) -> Iterator[Problem]:
+    if config.response_cache.enable and config.model_transaction_policy.decoupled:
+        text = "a decoupled model answers in parts, which cannot be cached"
+        yield Problem("response_cache.enable", text)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from despina.config.complete import complete
+from despina.config.connections import check_tensors
 from despina.config.definition import Definition, define
-from despina.config.ensemble import check_tensors
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
 from despina.config.problem import Problem, refuse
@@ -181,7 +181,7 @@ class Loader:
         self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
     ) -> Loaded:
         definition = define(source.config, version, source.folder, source.origin)
-        refuse(source.name, source.origin, check_tensors(definition, models))
+        refuse(source.origin, check_tensors(definition, models))
         return Loaded(definition, self._engine.load(self._measured(definition), None))
 
     def _measured(self, definition: Definition) -> Definition:
@@ -222,14 +222,14 @@ class Loader:
         problems = complete(config, model.signature, fill=self._auto_complete)
         normalise(config, source.name)
         problems += validate(config, source.name, completing=False)
-        refuse(source.name, source.origin, problems)
+        refuse(source.origin, problems)
 
 
 def _make(backend: Backend, spec: ModelSpec, source: Source) -> Model:
     name = source.config.backend
     text = f"backend '{name}' does not use it"
     unused = sorted(source.backend_fields - backend.uses)
-    refuse(source.name, source.origin, [Problem(field, text) for field in unused])
+    refuse(source.origin, [Problem(field, text) for field in unused])
     model = _load_with(backend, spec)
     if not isinstance(model, Model) or getattr(model, "signature", None) is None:
         what = "no despina_sdk.Model" if not isinstance(model, Model) else "no signature"

@@ -6,8 +6,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from despina.config.ensemble import check_flow, cycle, members, missing_members
-from despina.config.problem import Problem, refuse
+from despina.config.ensemble import check_ensemble, members
+from despina.config.problem import refuse
 from despina.errors import DespinaError, reason
 from despina.repository.catalog import Catalog, Source
 
@@ -40,14 +40,12 @@ def make_plan(names: Iterable[str], catalog: Catalog) -> Plan:
             continue
         if source.is_ensemble:
             pending += [member for member in members(source.config) if member in known]
-    members_of = {name: members(source.config) for name, source in plan.sources.items()}
+    configs = {name: source.config for name, source in plan.sources.items()}
     for source in [each for each in plan.sources.values() if each.is_ensemble]:
-        problems = missing_members(source.config, known) + check_flow(source.config)
-        if path := cycle(source.name, members_of):
-            text = f"the ensemble contains itself: {' -> '.join(path)}"
-            problems.append(Problem("ensemble_scheduling", text))
+        completing = catalog.auto_complete
+        problems = check_ensemble(source.name, configs, known, completing=completing)
         try:
-            refuse(source.name, source.origin, problems)
+            refuse(source.origin, problems)
         except DespinaError as error:
             del plan.sources[source.name]
             plan.failures[source.name] = reason(error)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from despina.config.load import config_from_dict, load_config
+from despina.config.load import config_from_dict, read_config
 from despina.config.model_config_pb2 import ModelConfig
-from despina.config.normalise import detect_backend, normalise
-from despina.config.problem import Problem, refuse
-from despina.config.support import backend_fields, unsupported
-from despina.config.validate import validate
+from despina.config.normalise import detect_backend
+from despina.config.prepare import prepare
+from despina.config.problem import Origin, Problem, refuse
+from despina.config.support import backend_fields
 from despina.errors import ConfigError, DespinaError
 from despina.repository.layout import Layout, ModelFolder, read_folder, scan
 from despina.repository.versions import choose_versions
@@ -31,7 +31,7 @@ class Source:
     Attributes:
         config: normalised and valid; the backend may still fill in tensors.
         folder: of the model. A model that a program hands over has none.
-        origin: names the configuration in errors.
+        origin: of the configuration: names it, and the lines of its fields, in errors.
         versions: those to serve, ascending.
         revision: another text whenever anything of the model changed.
         backend_fields: what the configuration asks of the backend, which has to use it.
@@ -39,7 +39,7 @@ class Source:
 
     config: ModelConfig
     folder: Path
-    origin: str
+    origin: Origin
     versions: tuple[int, ...]
     revision: str
     backend_fields: frozenset[str] = frozenset()
@@ -111,11 +111,11 @@ class Catalog:
         return self._read_folder(read_folder(name, self._layout.models[name]))
 
     def _read_in_process(self, name: str) -> Source:
-        origin = f"the configuration of '{name}'"
-        config = config_from_dict(self.in_process[name], origin)
+        what = f"the configuration of '{name}'"
+        config, origin = config_from_dict(self.in_process[name], what), Origin(what)
         if config.HasField("version_policy"):
             text = "a model that is handed over has one version"
-            refuse(name, origin, [Problem("version_policy", text)])
+            refuse(origin, [Problem("version_policy", text)])
         asked = backend_fields(config)
         self._prepare(config, name, origin)
         # No file can be below it; a backend that needs one says so.
@@ -126,8 +126,9 @@ class Catalog:
         available = folder.versions or (1,)
         file = folder.config_file
         configured = os.path.lexists(file)  # a link that leads nowhere is a mistake
-        config = load_config(file) if configured else ModelConfig()
-        origin = str(file if configured else folder.path)
+        config, origin = ModelConfig(), Origin(str(folder.path))
+        if configured:
+            config, origin = read_config(file)
         newest = folder.path / str(available[-1])
         if not (config.backend or config.platform or config.HasField("ensemble_scheduling")):
             config.backend = self.detect(newest) or detect_backend(folder.name, newest)
@@ -136,15 +137,12 @@ class Catalog:
         try:
             versions = choose_versions(config.version_policy, available)
         except ConfigError as error:
-            text = f"{origin}: model '{folder.name}': {error.message}"
-            raise ConfigError([text]) from error
+            found = [origin.locate(Problem(each.field, each.text)) for each in error.problems]
+            raise ConfigError(found) from error
         return Source(config, folder.path, origin, versions, revision(folder.path), asked)
 
-    def _prepare(self, config: ModelConfig, name: str, origin: str) -> None:
-        problems: list[Problem] = unsupported(config)
-        normalise(config, name)
-        problems += validate(config, name, completing=self.auto_complete)
-        refuse(name, origin, problems)
+    def _prepare(self, config: ModelConfig, name: str, origin: Origin) -> None:
+        prepare(config, name, origin, completing=self.auto_complete)
 
 
 def revision(folder: Path) -> str:

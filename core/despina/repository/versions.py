@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from despina.config.model_config_pb2 import ModelVersionPolicy
-from despina.errors import ConfigError
+from despina.errors import ConfigError, Diagnostic
 
 
 def version_number(folder_name: str) -> int | None:
@@ -28,10 +28,15 @@ def choose_versions(policy: ModelVersionPolicy, available: Iterable[int]) -> tup
             wanted = sorted(set(policy.specific.versions))
             if missing := [version for version in wanted if version not in versions]:
                 numbers = ", ".join(map(str, missing))
-                raise ConfigError([f"version_policy.specific.versions: no folder for {numbers}"])
+                raise _refused("version_policy.specific.versions", f"no folder for {numbers}")
             chosen = wanted
         case _:
             chosen = versions[-policy.latest.num_versions :]
     if not chosen:
-        raise ConfigError(["version_policy: it leaves no version to serve"])
+        raise _refused("version_policy", "it leaves no version to serve")
     return tuple(chosen)
+
+
+def _refused(field: str, text: str) -> ConfigError:
+    """An error that does not say of which file: only the caller knows it."""
+    return ConfigError([Diagnostic("", text, field)])
