@@ -8,7 +8,7 @@ namespace despina {
 namespace {
 
 constexpr std::string_view kBatchNote =
-    ". NOTE: the model's max_batch_size is greater than 0, so the first dimension of each input "
+    " NOTE: the model's max_batch_size is greater than 0, so the first dimension of each input "
     "is the batch size and is not part of the configured dims";
 
 std::string Quoted(const std::string& name) { return "'" + name + "'"; }
@@ -32,6 +32,10 @@ Status CheckElements(const TensorDefinition& definition, const std::string& mode
   while (reader.Next()) ++count;
   if (reader.ok()) {
     if (count == expected) return Ok();
+    if (count > expected) {
+      return InvalidArgument(Concat("unexpected number of string elements ", count, " for ", where,
+                                    " for model '", model, "', expecting ", expected));
+    }
     return InvalidArgument(Concat("expected ", expected, " string elements for ", where,
                                   " for model '", model, "', got ", count));
   }
@@ -116,14 +120,16 @@ Status Model::PrepareInput(uint32_t index, Tensor& tensor, std::optional<int64_t
                                   DataTypeName(tensor.datatype), "', but model '", definition_.name,
                                   "' expects '", DataTypeName(definition.datatype), "'"));
   }
-  const bool fits =
-      batched ? tensor.shape.rank() > 0 && Fits(tensor.shape.WithoutFirst(), definition.dims)
-              : Fits(tensor.shape, definition.dims);
-  if (!fits) {
+  if (batched && tensor.shape.rank() == 0) {
+    return InvalidArgument(Concat("input '", definition.name,
+                                  "' has no shape but model requires batch dimension for '",
+                                  definition_.name, "'"));
+  }
+  if (!Fits(batched ? tensor.shape.WithoutFirst() : tensor.shape, definition.dims)) {
     const Shape expected = batched ? definition.dims.WithFirst(-1) : definition.dims;
     return InvalidArgument(Concat("unexpected shape for input '", definition.name, "' for model '",
                                   definition_.name, "'. Expected ", ToText(expected), ", got ",
-                                  ToText(tensor.shape), batched ? kBatchNote : ""));
+                                  ToText(tensor.shape), '.', batched ? kBatchNote : ""));
   }
   if (batched) {
     if (rows && *rows != tensor.shape[0]) {

@@ -45,7 +45,11 @@ Answer ModelStatistics(const RouteMatch& match, const Snapshot& snapshot) {
   const auto entry = snapshot.models.find(match.model);
   if (entry != snapshot.models.end()) Collect(entry->second, match.version, counts);
   if (counts.empty()) {
-    return ErrorAnswer(400, Concat("requested model '", match.model, "' is not available"));
+    const bool served = entry != snapshot.models.end() && !entry->second.versions.empty();
+    return ErrorAnswer(
+        400, served ? Concat("requested model version is not available for model '", match.model,
+                             "'")
+                    : Concat("requested model '", match.model, "' is not available"));
   }
   return JsonAnswer(protocol::StatisticsJson(counts));
 }
