@@ -76,7 +76,7 @@ def test_comments_and_every_bracket_style_are_read():
         ('name: "a"\nname: "b"', "c:2:1: 'name' is given more than once"),
         (
             "max_batch_size: 99999999999",
-            "c:1:17: 99999999999 is not between -2147483648",
+            "c:1:17: 'max_batch_size': 99999999999 is not between -2147483648",
         ),
         ('max_batch_size: "x"', "c:1:17: "),
         ("input [{", "c:1:8: "),

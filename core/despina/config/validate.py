@@ -72,14 +72,16 @@ def _of_one_model(config: ModelConfig, completing: bool) -> Iterator[Problem]:
 def check_name(name: str, folder_name: str) -> Iterator[Problem]:
     """A model's name is its folder's, and is safe in a path, a URL and a log."""
     if name != folder_name:
-        yield Problem("name", f"'{name}' is not the name of the folder, '{folder_name}'")
+        text = f"'{name}' is not the name of the folder, '{folder_name}'; it may be left out"
+        yield Problem("name", text)
     if not name.strip() or name in (".", "..") or "/" in name or not name.isprintable():
         yield Problem("name", f"{name!r} cannot be the name of a model")
 
 
 def _backend(config: ModelConfig) -> Iterator[Problem]:
     if not config.backend:
-        yield Problem("backend", "neither given, nor told by a platform or a file")
+        text = 'neither given, nor told by a platform or a file: write backend: "NAME"'
+        yield Problem("backend", text)
     of_platform = BACKEND_OF_PLATFORM.get(config.platform)
     if of_platform is not None and config.backend != of_platform:
         text = f"'{config.platform}' belongs to backend '{of_platform}', not '{config.backend}'"
