@@ -22,6 +22,7 @@ from despina.config.rules.options import (
 from despina.config.rules.sequences import check_sequence_batching
 from despina.config.rules.tensors import check_batch_tensors, check_tensors
 from despina.config.rules.warmup import check_warmup
+from despina.text import quoted
 
 MAX_BATCH_SIZE = 1 << 20
 
@@ -82,9 +83,10 @@ def _backend(config: ModelConfig) -> Iterator[Problem]:
     if not config.backend:
         text = 'neither given, nor told by a platform or a file: write backend: "NAME"'
         yield Problem("backend", text)
-    of_platform = BACKEND_OF_PLATFORM.get(config.platform)
-    if of_platform is not None and config.backend != of_platform:
-        text = f"'{config.platform}' belongs to backend '{of_platform}', not '{config.backend}'"
+    # Another backend may call its platform as it likes.
+    platforms = [each for each, its in BACKEND_OF_PLATFORM.items() if its == config.backend]
+    if platforms and config.platform and config.platform not in platforms:
+        text = f"'{config.platform}' is none of backend '{config.backend}': {quoted(platforms)}"
         yield Problem("platform", text)
 
 
