@@ -62,9 +62,12 @@ def refuse(origin: Origin, problems: Iterable[Problem]) -> None:
     Raises:
         ConfigError: there are problems; each names file and field, in the order of the file.
     """
-    found = list(islice(problems, MAX_PROBLEMS))
+    found = list(islice(problems, MAX_PROBLEMS + 1))
+    more = [Diagnostic(origin.name, "and more")] if len(found) > MAX_PROBLEMS else []
+    del found[MAX_PROBLEMS:]
     if origin.faults:
         found = [each for each in found if origin.is_written(each.field)]
     diagnostics = [*origin.faults, *map(origin.locate, found)]
     if diagnostics:
-        raise ConfigError(sorted(diagnostics, key=lambda each: (each.line, each.column)))
+        diagnostics.sort(key=lambda each: (each.line, each.column))
+        raise ConfigError([*diagnostics, *more])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from despina.config.ensemble import check_ensemble, check_flow, members
@@ -18,14 +17,12 @@ from despina.config.tensors import TensorMessage, is_complete
 from despina.config.validate import validate
 from despina.errors import ConfigError, DespinaError, Diagnostic
 from despina.plugins.hooks import Hooks
+from despina.plugins.installed import backend_names, libraries
 from despina.repository.catalog import Catalog, Source
 from despina.repository.layout import CONFIG_FILE
 from despina.repository.versions import version_number
 from despina.text import did_you_mean
 from despina_sdk import Code
-
-BACKENDS = "despina.backends"
-"""The group of entry points that offer backends."""
 
 
 @dataclass(frozen=True)
@@ -146,11 +143,9 @@ def _review_source(source: Source, completing: bool) -> Review:
 
 
 def _notes(source: Source, completing: bool) -> Iterator[str]:
-    config, backend = source.config, source.config.backend
-    offered = {point.name for point in entry_points(group=BACKENDS)}
-    folders = [source.folder, *(source.folder / str(each) for each in source.versions)]
-    files = (f"libdespina_{backend}.so", f"lib{backend}.so")
-    if backend not in offered and not any((at / file).exists() for at in folders for file in files):
+    config, backend, offered = source.config, source.config.backend, backend_names()
+    folders = [source.folder / str(version) for version in source.versions]
+    if backend not in offered and not any(libraries(backend, (*folders, source.folder))):
         hint = did_you_mean(backend, offered)
         yield f"no distribution that is installed here offers backend '{backend}'{hint}"
     tensors: list[TensorMessage] = [*config.input, *config.output]
