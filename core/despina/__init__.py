@@ -10,7 +10,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from despina.errors import ConfigError, DespinaError
+from despina.errors import ConfigError, DespinaError, Diagnostic
 from despina_sdk import Backend, BackendError, Code, TensorSpec, batch_function
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ __all__ = [
     "Code",
     "ConfigError",
     "DespinaError",
+    "Diagnostic",
     "ModelStatus",
     "Server",
     "TensorSpec",

@@ -8,8 +8,10 @@ from despina.config.load import (
     config_to_text,
     load_config,
     parse_config,
+    read_text,
 )
 from despina.config.model_config_pb2 import DataType, ModelInstanceGroup
+from despina.config.problem import MAX_PROBLEMS, Origin, Problem, refuse
 from despina.errors import ConfigError
 
 IDENTITY = """
@@ -76,7 +78,7 @@ def test_comments_and_every_bracket_style_are_read():
         ('name: "a"\nname: "b"', "c:2:1: 'name' is given more than once"),
         (
             "max_batch_size: 99999999999",
-            "c:1:17: 99999999999 is not between -2147483648",
+            "c:1:17: 'max_batch_size': 99999999999 is not between -2147483648",
         ),
         ('max_batch_size: "x"', "c:1:17: "),
         ("input [{", "c:1:8: "),
@@ -125,3 +127,49 @@ def test_the_json_form_is_read_and_checked():
     assert config.max_batch_size == 4
     with pytest.raises(ConfigError, match="^m: .*max_batch"):
         config_from_dict({"max_batch": 4}, "m")
+
+
+def test_with_errors_in_the_text_only_what_is_written_is_checked():
+    """What seems to be missing may be what could not be read."""
+    _, origin = read_text('nmae: "m"\nmax_batch_size: -1', "c")
+    problems = [Problem("max_batch_size", "is -1"), Problem("name", "is missing")]
+    with pytest.raises(ConfigError) as raised:
+        refuse(origin, problems)
+    assert [str(each) for each in raised.value.problems] == [
+        "c:1:1: ModelConfig has no field 'nmae'; did you mean 'name'?",
+        "c:2:1: max_batch_size: is -1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "place"),
+    [
+        ("max_batch_size", "c:1:1"),
+        ("input[0]", "c:2:1"),
+        ("input[1].dims[1]", "c:3:32"),
+        ("input[1].dims[7]", "c:3:21"),
+        ("input[1].reshape.shape", "c:3:9"),
+        ("input", "c:2:1"),
+        ("input[7]", "c:2:1"),
+        ("parameters['a.b[0]'].string_value", "c:4:36"),
+        ("parameters['z']", "c:4:1"),
+        ("dynamic_batching.preserve_ordering", "c:5:1"),
+        ("output", "c"),
+    ],
+)
+def test_a_problem_is_told_at_its_field_or_the_nearest_that_is_written(field: str, place: str):
+    text = """max_batch_size: 1
+input { }
+input [ { name: 'x' dims: [ 1, 2 ] } ]
+parameters { key: "a.b[0]" value { string_value: "x" } }
+dynamic_batching { }
+"""
+    _, origin = read_text(text, "c")
+    assert str(origin.locate(Problem(field, "wrong"))) == f"{place}: {field}: wrong"
+
+
+def test_more_problems_than_anybody_reads_are_not_listed():
+    with pytest.raises(ConfigError) as raised:
+        refuse(Origin("c"), (Problem(f"input[{i}]", "wrong") for i in range(10_000)))
+    assert len(raised.value.problems) == MAX_PROBLEMS + 1
+    assert str(raised.value.problems[-1]) == "c: and more"

@@ -400,7 +400,6 @@ WRONG = [
         "response_cache.enable",
         "a decoupled model answers in parts",
     ),
-    ("platform: 'onnxruntime_onnx'", "platform", "belongs to backend 'onnxruntime', not 'b'"),
 ]
 
 
@@ -411,6 +410,14 @@ def test_a_wrong_value_is_told_by_its_field(text: str, field: str, what: str):
     )
     base = TENSORS.replace('backend: "b"', "") if platform else TENSORS
     assert what in problems(text + platform, base)[field]
+
+
+def test_a_known_backend_has_platforms_of_its_own():
+    for backend, platform in (("onnxruntime", "tensorrt_plan"), ("tensorrt", "mine")):
+        base = TENSORS.replace('"b"', f'"{backend}"')
+        (text,) = problems(f'platform: "{platform}"', base).values()
+        assert text.startswith(f"'{platform}' is none of backend '{backend}'")
+    assert problems('platform: "tensorrt_plan"') == {}
 
 
 @pytest.mark.parametrize(

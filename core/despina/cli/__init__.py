@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from despina import __version__
+from despina.cli.explain import explain_command
 from despina.cli.plugins import plugins
 from despina.cli.serve import serve
+from despina.cli.validate import validate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,3 +19,5 @@ def main() -> None:
 
 main.add_command(serve)
 main.add_command(plugins)
+main.add_command(validate)
+main.add_command(explain_command)

@@ -7,15 +7,16 @@ from dataclasses import asdict
 
 import click
 
-from despina.cli import tables
-from despina.plugins.hooks import Hooks
-from despina.plugins.registry import Registry
-
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(as_json: bool) -> None:
     """List backends and plugins; each is imported to see whether it works."""
+    # Not before: other commands need no engine, which the registry loads.
+    from despina.cli import tables
+    from despina.plugins.hooks import Hooks
+    from despina.plugins.registry import Registry
+
     backends, hooks = Registry().probe(), Hooks().rows
     if as_json:
         rows = {"backends": list(map(asdict, backends)), "plugins": list(map(asdict, hooks))}

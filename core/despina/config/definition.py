@@ -15,6 +15,7 @@ from despina.config.model_config_pb2 import (
 )
 from despina.config.observe import first_response_bounds, metric_tags
 from despina.config.problem import Origin, Problem, refuse
+from despina.config.rules.common import file_name
 from despina.config.tensors import TensorMessage, datatype_name
 from despina.config.to_json import config_to_json
 
@@ -102,13 +103,12 @@ def define(config: ModelConfig, version: int, folder: Path, origin: Origin) -> D
     Raises:
         ConfigError: a label file cannot be read.
     """
-    problems: list[Problem] = []
+    labels, problems = read_labels(config, folder)
+    refuse(origin, problems)
     whole = outline(config, version)
     outputs = tuple(
-        replace(tensor, labels=_labels(f"output[{index}].label_filename", each, folder, problems))
-        for index, (tensor, each) in enumerate(zip(whole.outputs, config.output, strict=True))
+        replace(tensor, labels=each) for tensor, each in zip(whole.outputs, labels, strict=True)
     )
-    refuse(origin, problems)
     return replace(whole, outputs=outputs, config_json=config_to_json(config))
 
 
@@ -174,11 +174,21 @@ def _step(step: ModelEnsembling.Step) -> Step:
     )
 
 
+def read_labels(config: ModelConfig, folder: Path) -> tuple[list[tuple[str, ...]], list[Problem]]:
+    """Reads the names of the classes of each output, and what is wrong with their files."""
+    problems: list[Problem] = []
+    labels = [
+        _labels(f"output[{index}].label_filename", output, folder, problems)
+        for index, output in enumerate(config.output)
+    ]
+    return labels, problems
+
+
 def _labels(
     field: str, output: ModelOutput, folder: Path, problems: list[Problem]
 ) -> tuple[str, ...]:
-    """Reads the names of classes, one per line."""
-    if not output.label_filename:
+    """One name per line. A file outside of the folder is a matter of the rules, and not read."""
+    if not output.label_filename or any(file_name(field, output.label_filename)):
         return ()
     try:
         path = (folder / output.label_filename).resolve(strict=True)

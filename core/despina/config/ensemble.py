@@ -132,7 +132,8 @@ def _check_steps(
         for tensor, name in sorted(step.output_map.items()):
             if name not in needed:
                 text = f"'{name}', from '{tensor}' of {model}, is used by nothing"
-                yield Problem(f"{where}.output_map['{tensor}']", text)
+                hint = "leave it out, or let a step or an output of the ensemble take it"
+                yield Problem(f"{where}.output_map['{tensor}']", f"{text}: {hint}")
 
 
 def _consumed(config: ModelConfig) -> set[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from despina.config.definition import read_labels
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
 from despina.config.problem import Origin, refuse
@@ -9,7 +12,14 @@ from despina.config.support import unsupported
 from despina.config.validate import validate
 
 
-def prepare(config: ModelConfig, name: str, origin: Origin, *, completing: bool) -> None:
+def prepare(
+    config: ModelConfig,
+    name: str,
+    origin: Origin,
+    *,
+    completing: bool,
+    folder: Path | None = None,
+) -> None:
     """Fills in defaults, in place, and checks everything that can be checked without the model.
 
     Args:
@@ -17,10 +27,14 @@ def prepare(config: ModelConfig, name: str, origin: Origin, *, completing: bool)
         name: of the model's folder.
         origin: of the configuration.
         completing: whether the backend may still fill in tensors.
+        folder: of the model, for the files that are named; without one they are not looked at.
 
     Raises:
         ConfigError: something is wrong, or asks for what is not there yet; all of it is named.
     """
     not_there = unsupported(config)  # as it was read: a default asks for nothing
     normalise(config, name)
-    refuse(origin, [*validate(config, name, completing=completing), *not_there])
+    problems = validate(config, name, completing=completing)
+    if folder is not None:
+        problems += read_labels(config, folder)[1]
+    refuse(origin, [*problems, *not_there])

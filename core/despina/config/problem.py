@@ -38,9 +38,13 @@ class Origin:
     def __str__(self) -> str:
         return self.name
 
+    def is_written(self, field: str) -> bool:
+        """Whether a field stands in the text itself."""
+        return self.fields is not None and self.fields.find(field)[1]
+
     def locate(self, problem: Problem) -> Diagnostic:
         """Adds the file to a problem, and the line and column if its field is written there."""
-        place = self.fields.nearest(problem.field) if self.fields else None
+        place, _ = self.fields.find(problem.field) if self.fields else (None, False)
         line, column = (place.line, place.column) if place else (0, 0)
         return Diagnostic(self.name, problem.text, problem.field, line, column)
 
@@ -58,8 +62,12 @@ def refuse(origin: Origin, problems: Iterable[Problem]) -> None:
     Raises:
         ConfigError: there are problems; each names file and field, in the order of the file.
     """
-    found = [origin.locate(each) for each in islice(problems, MAX_PROBLEMS)]
+    found = list(islice(problems, MAX_PROBLEMS + 1))
+    more = [Diagnostic(origin.name, "and more")] if len(found) > MAX_PROBLEMS else []
+    del found[MAX_PROBLEMS:]
     if origin.faults:
-        found = [*origin.faults, *(each for each in found if each.line)]
-    if found:
-        raise ConfigError(sorted(found, key=lambda each: (each.line, each.column)))
+        found = [each for each in found if origin.is_written(each.field)]
+    diagnostics = [*origin.faults, *map(origin.locate, found)]
+    if diagnostics:
+        diagnostics.sort(key=lambda each: (each.line, each.column))
+        raise ConfigError([*diagnostics, *more])

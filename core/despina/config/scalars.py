@@ -71,12 +71,15 @@ def enum_value(enum: EnumDescriptor, name: str) -> int:
     """
     if value := enum.values_by_name.get(name):
         return int(value.number)
+    raise BadValueError(f"{enum.name} has no value '{name}'{_hint(enum, name)}")
+
+
+def _hint(enum: EnumDescriptor, name: str) -> str:
     other = _OTHER_NAMES.get(name.upper().removeprefix("TYPE_"), "")
     if f"TYPE_{other}" in enum.values_by_name:
-        hint = f"; did you mean 'TYPE_{other}'?"
-    else:
-        hint = did_you_mean(name, enum.values_by_name)
-    raise BadValueError(f"{enum.name} has no value '{name}'{hint}")
+        return f"; did you mean 'TYPE_{other}'?"
+    ending = [each for each in enum.values_by_name if each.endswith(f"_{name.upper()}")]
+    return did_you_mean(ending[0] if ending else name, enum.values_by_name)
 
 
 def expected(field: FieldDescriptor) -> str:

@@ -22,6 +22,7 @@ from despina.config.rules.options import (
 from despina.config.rules.sequences import check_sequence_batching
 from despina.config.rules.tensors import check_batch_tensors, check_tensors
 from despina.config.rules.warmup import check_warmup
+from despina.text import quoted
 
 MAX_BATCH_SIZE = 1 << 20
 
@@ -72,17 +73,20 @@ def _of_one_model(config: ModelConfig, completing: bool) -> Iterator[Problem]:
 def check_name(name: str, folder_name: str) -> Iterator[Problem]:
     """A model's name is its folder's, and is safe in a path, a URL and a log."""
     if name != folder_name:
-        yield Problem("name", f"'{name}' is not the name of the folder, '{folder_name}'")
+        text = f"'{name}' is not the name of the folder, '{folder_name}'; it may be left out"
+        yield Problem("name", text)
     if not name.strip() or name in (".", "..") or "/" in name or not name.isprintable():
         yield Problem("name", f"{name!r} cannot be the name of a model")
 
 
 def _backend(config: ModelConfig) -> Iterator[Problem]:
     if not config.backend:
-        yield Problem("backend", "neither given, nor told by a platform or a file")
-    of_platform = BACKEND_OF_PLATFORM.get(config.platform)
-    if of_platform is not None and config.backend != of_platform:
-        text = f"'{config.platform}' belongs to backend '{of_platform}', not '{config.backend}'"
+        text = 'neither given, nor told by a platform or a file: write backend: "NAME"'
+        yield Problem("backend", text)
+    # Another backend may call its platform as it likes.
+    platforms = [each for each, its in BACKEND_OF_PLATFORM.items() if its == config.backend]
+    if platforms and config.platform and config.platform not in platforms:
+        text = f"'{config.platform}' is none of backend '{config.backend}': {quoted(platforms)}"
         yield Problem("platform", text)
 
 

@@ -17,11 +17,10 @@ from pathlib import Path
 
 from despina.engine.native import LibraryBackend
 from despina.errors import DespinaError, reason
+from despina.plugins.installed import BACKENDS, libraries
 from despina.text import did_you_mean, quoted
 from despina_sdk import Backend, Code
 from despina_sdk.native import NativeBackend
-
-GROUP = "despina.backends"
 
 logger = logging.getLogger(__name__)
 
@@ -137,9 +136,7 @@ class Registry:
         if "/" in name:
             return None
         operators = [self._directory / name] if self._directory else []
-        files = (f"libdespina_{name}.so", f"lib{name}.so")
-        paths = (folder / file for folder in (*folders, *operators) for file in files)
-        return next((path for path in paths if path.is_file()), None)
+        return next(libraries(name, (*folders, *operators)), None)
 
     def _backend_of(self, entry: _Entry) -> Backend:
         name = entry.row.name
@@ -218,7 +215,7 @@ def _close(backend: Backend) -> None:
 
 def _discover() -> dict[str, _Entry]:
     by_name: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
+    for point in entry_points(group=BACKENDS):
         points = by_name.setdefault(point.name, [])
         # The same distribution can be on the path twice, as when it is installed for editing.
         if _offered_by(point) not in map(_offered_by, points):

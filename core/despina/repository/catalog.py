@@ -133,7 +133,7 @@ class Catalog:
         if not (config.backend or config.platform or config.HasField("ensemble_scheduling")):
             config.backend = self.detect(newest) or detect_backend(folder.name, newest)
         asked = backend_fields(config)
-        self._prepare(config, folder.name, origin)
+        self._prepare(config, folder.name, origin, folder.path)
         try:
             versions = choose_versions(config.version_policy, available)
         except ConfigError as error:
@@ -141,8 +141,10 @@ class Catalog:
             raise ConfigError(found) from error
         return Source(config, folder.path, origin, versions, revision(folder.path), asked)
 
-    def _prepare(self, config: ModelConfig, name: str, origin: Origin) -> None:
-        prepare(config, name, origin, completing=self.auto_complete)
+    def _prepare(
+        self, config: ModelConfig, name: str, origin: Origin, folder: Path | None = None
+    ) -> None:
+        prepare(config, name, origin, completing=self.auto_complete, folder=folder)
 
 
 def revision(folder: Path) -> str:

@@ -27,8 +27,9 @@ def choose_versions(policy: ModelVersionPolicy, available: Iterable[int]) -> tup
         case "specific":
             wanted = sorted(set(policy.specific.versions))
             if missing := [version for version in wanted if version not in versions]:
-                numbers = ", ".join(map(str, missing))
-                raise _refused("version_policy.specific.versions", f"no folder for {numbers}")
+                numbers, there = (", ".join(map(str, each)) for each in (missing, versions))
+                text = f"no folder for {numbers}; there are {there}"
+                raise _refused("version_policy.specific.versions", text)
             chosen = wanted
         case _:
             chosen = versions[-policy.latest.num_versions :]

@@ -37,7 +37,8 @@ def _group(field: str, group: ModelInstanceGroup) -> Iterator[Problem]:
     if group.count < 1:
         yield Problem(f"{field}.count", f"{group.count} is less than 1")
     if group.gpus and (kind := WITHOUT_GPUS.get(group.kind)):
-        yield Problem(f"{field}.gpus", f"are of no use to {kind}")
+        text = f"are of no use to {kind}: leave them out, or write KIND_GPU"
+        yield Problem(f"{field}.gpus", text)
     if group.kind == ModelInstanceGroup.KIND_GPU and not group.gpus:
         yield Problem(f"{field}.gpus", "must be listed for KIND_GPU, such as [ 0 ]")
     for index, gpu in enumerate(group.gpus):

@@ -20,6 +20,7 @@ from despina.config.text.places import Place
 from despina.config.text.reader import CLOSING, CLOSING_OF, Fault, Reader, TooManyFaultsError
 from despina.config.text.tokens import Kind, Token
 from despina.config.text.values import read_value, shown
+from despina.text import shortened
 
 
 def parse_text(text: str, message: Message) -> tuple[Place, list[Fault]]:
@@ -123,6 +124,8 @@ class _Parser:
             self._reader.note(token, f"'{token.text}' closes nothing")
             self._reader.advance()
             return None
+        elif token.text in ("{", "<") and len(self._messages) == 1:
+            self._reader.note(token, "no brackets stand around the fields of a configuration")
         else:
             self._reader.note(token, f"expected the name of a field, found {shown(token)}")
         self._reader.skip_to_field()
@@ -207,8 +210,7 @@ class _Parser:
             return
         bracket = self._reader.current
         if bracket.text not in ("{", "<"):
-            text = f"'{field.name}' takes a message: expected '{{', found {shown(bracket)}"
-            self._reader.note(bracket, text)
+            self._reader.note(bracket, _no_message(field, bracket))
             self._reader.skip_value()
             return
         self._reader.advance()
@@ -290,6 +292,15 @@ def _is_set(message: Message, field: FieldDescriptor) -> bool:
     if field.has_presence:
         return message.HasField(field.name)
     return bool(getattr(message, field.name) != field.default_value)
+
+
+def _no_message(field: FieldDescriptor, word: Token) -> str:
+    """What to say of a word where a message should begin."""
+    text = f"'{field.name}' takes a message: expected '{{', found {shown(word)}"
+    inside = field.message_type.fields if field.message_type else ()
+    if word.kind is Kind.STRING and len(inside) == 1:
+        return f"{text}; write {{ {inside[0].name}: {shortened(word.text)} }}"
+    return text
 
 
 def _is_open(bracket: Token) -> str:

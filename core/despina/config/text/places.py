@@ -19,20 +19,20 @@ class Place:
     column: int
     below: dict[str, Place] = field(default_factory=dict)
 
-    def nearest(self, path: str) -> Place | None:
+    def find(self, path: str) -> tuple[Place | None, bool]:
         """The place of a field, or of the nearest around it that is written.
 
         Args:
             path: from here: ``input[0].dims``.
 
         Returns:
-            Nothing if not even the first part of the path is written.
+            The place, if at least the first part of the path is written; and whether all of it is.
         """
         place: Place | None = None
         inside = self.below
         for segment in _SEGMENT.findall(path):
             found = inside.get(segment)
             if found is None:
-                break
+                return place, False
             place, inside = found, found.below
-        return place
+        return place, True

@@ -114,13 +114,20 @@ def _bare(field: FieldDescriptor, text: str) -> Scalar:
     if field.enum_type is not None:
         return enum_number(field.enum_type, _integer(text))
     if is_integer(field) and _INTEGER.fullmatch(text):
-        return in_range(field, _integer(text))
+        return _whole(field, text)
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and text in _TRUTH:
         return _TRUTH[text]
     is_float = field.cpp_type in (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
     if is_float and _FLOAT.fullmatch(text):
         return _float(text)
     raise BadValueError(f"'{field.name}' takes {expected(field)}, not '{text}'")
+
+
+def _whole(field: FieldDescriptor, text: str) -> int:
+    try:
+        return in_range(field, _integer(text))
+    except BadValueError as error:
+        raise BadValueError(f"'{field.name}': {error}") from error
 
 
 def _integer(text: str) -> int:

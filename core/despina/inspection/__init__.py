@@ -1,0 +1,1 @@
+"""What can be told of models without loading them. Imports neither the engine nor a backend."""
