@@ -10,8 +10,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from despina.engine import Engine, HttpOptions, HttpServer
+from despina.engine import Engine, HttpServer
 from despina.errors import DespinaError
+from despina.front_ends import http_options
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager, ModelStatus
 from despina.lifecycle.readiness import Readiness
@@ -98,14 +99,17 @@ class Runtime:
         """Starts the front ends of the settings; a line about each, with its port.
 
         Raises:
-            DespinaError: UNAVAILABLE: one cannot listen where it is told to.
+            DespinaError: UNAVAILABLE: one cannot listen where it is told to. INVALID_ARGUMENT:
+                a file that a setting names cannot be used.
         """
         settings, lines = self.settings, []
         if settings.allow_http:
+            options = http_options(settings, server_version)
             with _listening("HTTP", settings.http_address, settings.http_port, "--http-port"):
-                server = self.engine.serve_http(http_options(settings, server_version))
+                server = self.engine.serve_http(options)
             self.front_ends.append(server)
-            lines.append(f"Started HTTPService at {settings.http_address}:{server.port}")
+            scheme = "https://" if options.tls else ""
+            lines.append(f"Started HTTPService at {scheme}{settings.http_address}:{server.port}")
         if settings.allow_metrics:
             address = settings.metrics_address or settings.http_address
             with _listening("metrics", address, settings.metrics_port, "--metrics-port"):
@@ -137,24 +141,6 @@ class Runtime:
         self.registry.close()
         self.engine.close()
         return True
-
-
-def http_options(settings: Settings, server_version: str) -> HttpOptions:
-    """What the settings say of HTTP."""
-    return HttpOptions(
-        address=settings.http_address,
-        port=settings.http_port,
-        threads=settings.http_thread_count,
-        server_name=settings.id,
-        server_version=server_version,
-        max_body_bytes=settings.http_max_input_size,
-        max_header_bytes=settings.http_max_header_size,
-        max_connections=settings.http_max_connections,
-        max_bytes_in_flight=settings.http_max_bytes_in_flight,
-        header_timeout=settings.http_header_timeout_secs,
-        body_timeout=settings.http_body_timeout_secs,
-        idle_timeout=settings.http_idle_timeout_secs,
-    )
 
 
 @contextmanager

@@ -38,6 +38,15 @@ SessionLimits LimitsOf(const Options& options) {
           .idle_timeout = options.idle_timeout};
 }
 
+// Tells TLS what is spoken over it.
+void Introduce(net::TlsContext& tls) {
+  tls.SetProtocols({"http/1.1"});
+  const Answer answer = ErrorAnswer(400, "this port speaks HTTPS: HTTP needs TLS here");
+  std::string text;
+  WriteHead(answer, Persistence::kSayClose, text);
+  tls.SetPlaintextAnswer(text + answer.text);
+}
+
 // What the threads of a server share.
 struct Shared {
   Shared(Options the_options, Allocator& allocator, Clock& the_clock)
@@ -129,13 +138,22 @@ class Worker {
       std::lock_guard lock(shared_.mutex);
       ++shared_.connections;
     }
+    net::Accepted accepted = Secure(std::move(descriptor));
     auto session = std::make_shared<Session>(shared_.environment,
                                              std::make_unique<RequestHandler>(service_, mailbox_));
     if (others >= limit) {
       session->RefuseAll(
           ErrorAnswer(503, Concat("the server has its limit of ", limit, " connections")));
     }
-    connections_.Add(std::move(descriptor), std::move(session));
+    connections_.Add(std::move(accepted), std::move(session));
+  }
+
+  net::Accepted Secure(net::Descriptor descriptor) {
+    const int number = descriptor.get();
+    const auto& tls = shared_.options.tls;
+    if (!tls) return {std::move(descriptor), std::make_unique<net::PlainStream>(number)};
+    return {std::move(descriptor), tls->Accept(number),
+            Later(shared_.clock.Now(), shared_.options.header_timeout)};
   }
 
   void Tick() {
@@ -178,6 +196,7 @@ Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<S
   Result<std::vector<net::ListeningSocket>> sockets =
       net::Listen(options.address, options.port, threads);
   if (!sockets.ok()) return sockets.status().WithPrefix(prefix);
+  if (options.tls) Introduce(*options.tls);
 
   auto impl = std::make_unique<Impl>(std::move(options), allocator, clock);
   impl->port = sockets->front().port;

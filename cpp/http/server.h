@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "engine/submit.h"
 #include "memory/allocator.h"
+#include "net/tls.h"
 
 namespace despina::http {
 
@@ -24,6 +25,8 @@ struct Options {
   // Each has a loop of its own.
   unsigned threads = 1;
   Role role = Role::kInference;
+  // With certificate and key; null: HTTP without TLS.
+  std::shared_ptr<net::TlsContext> tls{};
   // As /v2 tells them.
   std::string server_name = "despina";
   std::string server_version{};
@@ -36,7 +39,7 @@ struct Options {
   // Bytes of requests' bodies until they are answered, and of answers until they are sent; what
   // goes beyond is answered with 503.
   uint64_t max_bytes_in_flight = uint64_t{1} << 30;
-  // From the first byte of a header to its last; 408.
+  // From the first byte of a header to its last; 408. For a TLS handshake too.
   Duration header_timeout = std::chrono::seconds(30);
   // For each 64 KiB of a body, 408, and of an answer.
   Duration body_timeout = std::chrono::seconds(60);

@@ -28,6 +28,7 @@ LIBRARIES: dict[str, set[str]] = {
     r"boost/beast.*": {"http"},
     r"simdjson\.h": {"base", "protocol"},
     r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
+    r"openssl/.*": {"net"},
     r"sys/eventfd\.h": {"net", "bindings"},
     r"dlfcn\.h|elf\.h|despina/.*": {"host"},
 }

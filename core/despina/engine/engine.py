@@ -10,6 +10,7 @@ from typing import Any
 from despina import _engine
 from despina.config.definition import Definition, Tensor
 from despina.engine.native import NativeModel, translated
+from despina.engine.tls import TlsContext
 from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
@@ -29,6 +30,7 @@ class HttpOptions:
         max_body_bytes, max_header_bytes: of one request.
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
+        tls: ``None``: HTTP without TLS.
     """
 
     address: str
@@ -43,6 +45,7 @@ class HttpOptions:
     header_timeout: float
     body_timeout: float
     idle_timeout: float
+    tls: TlsContext | None = None
 
 
 class HttpServer:
@@ -227,7 +230,7 @@ class Engine:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_http(**asdict(options)))
+            return HttpServer(self._engine.serve_http(_http_options(options)))
 
     def serve_metrics(self, *, address: str, port: int) -> HttpServer:
         """Starts the port of ``/metrics``.
@@ -242,6 +245,11 @@ class Engine:
         """Stops front ends, then models. A second call does nothing."""
         with translated():
             self._engine.close()
+
+
+def _http_options(options: HttpOptions) -> _engine.HttpOptions:
+    tls = options.tls.handle if options.tls else None
+    return _engine.HttpOptions(**{**vars(options), "tls": tls})
 
 
 def _definition(definition: Definition) -> _engine.ModelDefinition:

@@ -32,7 +32,7 @@ def setting(
     return field(default=default, metadata=metadata)
 
 
-GENERAL, REPOSITORY, HTTP = "General", "Models", "HTTP"
+GENERAL, REPOSITORY, HTTP, HTTPS = "General", "Models", "HTTP", "HTTPS"
 LIMITS, METRICS, GRPC = "Limits of HTTP", "Metrics", "gRPC"
 LOG, BACKENDS, MEMORY = "Log", "Backends", "Memory"
 PORT = 65535
@@ -83,6 +83,28 @@ class Settings:
     )
     http_thread_count: int = setting(
         1, "Threads that read and write.", group=HTTP, minimum=1, maximum=256
+    )
+
+    https_use_ssl: bool = setting(
+        False, "Serve HTTPS in place of HTTP, by TLS 1.2 or 1.3.", group=HTTPS
+    )
+    https_use_ssl_mutual: bool = setting(
+        False, "The same, and clients need a certificate.", group=HTTPS
+    )
+    https_server_cert: str = setting(
+        "",
+        "The server's certificate, with those that lead to its authority behind it (PEM).",
+        group=HTTPS,
+        metavar="FILE",
+    )
+    https_server_key: str = setting(
+        "", "The certificate's key (PEM, without a passphrase).", group=HTTPS, metavar="FILE"
+    )
+    https_root_cert: str = setting(
+        "",
+        "Authorities of which clients need a certificate (PEM), with --https-use-ssl-mutual.",
+        group=HTTPS,
+        metavar="FILE",
     )
 
     http_max_input_size: int = setting(

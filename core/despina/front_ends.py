@@ -1,0 +1,55 @@
+"""What the settings say of the front ends, as the engine wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from despina.engine import HttpOptions
+from despina.engine.tls import TlsContext
+from despina.errors import DespinaError
+from despina.settings import Settings
+from despina.settings.model import flag_name
+
+
+def http_options(settings: Settings, server_version: str) -> HttpOptions:
+    """What the settings say of HTTP.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: a file of TLS cannot be used; names its flag.
+    """
+    return HttpOptions(
+        address=settings.http_address,
+        port=settings.http_port,
+        threads=settings.http_thread_count,
+        server_name=settings.id,
+        server_version=server_version,
+        max_body_bytes=settings.http_max_input_size,
+        max_header_bytes=settings.http_max_header_size,
+        max_connections=settings.http_max_connections,
+        max_bytes_in_flight=settings.http_max_bytes_in_flight,
+        header_timeout=settings.http_header_timeout_secs,
+        body_timeout=settings.http_body_timeout_secs,
+        idle_timeout=settings.http_idle_timeout_secs,
+        tls=_tls(settings),
+    )
+
+
+def _tls(settings: Settings) -> TlsContext | None:
+    if not (settings.https_use_ssl or settings.https_use_ssl_mutual):
+        return None
+    context = TlsContext()
+    _use("https_server_cert", settings.https_server_cert, context.use_certificate)
+    _use("https_server_key", settings.https_server_key, context.use_key)
+    if settings.https_use_ssl_mutual:
+        root = settings.https_root_cert
+        _use("https_root_cert", root, context.require_client_certificates)
+    return context
+
+
+def _use(setting: str, file: str, use: Callable[[str], None]) -> None:
+    """Names flag and file in the engine's error."""
+    try:
+        use(file)
+    except DespinaError as error:
+        text = f"--{flag_name(setting)}={file}: {error.message}"
+        raise DespinaError(error.code, text) from error
