@@ -29,6 +29,8 @@ struct Head {
   Expectation expectation = Expectation::kNone;
   // Content-Encoding, unless it says identity.
   std::string content_encoding;
+  // Accept-Encoding; several are as good as one.
+  std::string accept_encoding;
   // Inference-Header-Content-Length
   std::optional<std::string> json_size;
 

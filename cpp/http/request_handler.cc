@@ -56,18 +56,19 @@ Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
   if (service_.submitter.snapshot().exiting) {
     return {.answer = ErrorAnswer(503, "the server is shutting down and takes no new requests")};
   }
-  if (!head.content_encoding.empty()) {
-    Answer answer =
-        ErrorAnswer(501, Concat("Content-Encoding: ", head.content_encoding, " is not supported"));
-    answer.fields = "Accept-Encoding: identity\r\n";
+  const std::optional<Coding> coding = ParseContentEncoding(head.content_encoding);
+  if (!coding) {
+    Answer answer = ErrorAnswer(501, "Unsupported compression type");
+    answer.fields = "Accept-Encoding: gzip, deflate\r\n";
     return {.answer = std::move(answer)};
   }
-  // The size of a chunked body is not known yet.
-  const uint64_t body_size =
-      head.chunked ? std::numeric_limits<uint64_t>::max() : head.content_length.value_or(0);
+  const bool compressed = *coding != Coding::kIdentity;
+  // The size of a chunked or compressed body is not known yet.
+  const uint64_t body_size = head.chunked || compressed ? std::numeric_limits<uint64_t>::max()
+                                                        : head.content_length.value_or(0);
   const auto json_size = JsonSize(head, body_size);
   if (!json_size.ok()) return {.answer = StatusAnswer(json_size.status())};
-  return {.answer = std::nullopt, .aligned = json_size->value_or(0)};
+  return {.answer = std::nullopt, .aligned = json_size->value_or(0), .compressed = compressed};
 }
 
 void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
@@ -91,6 +92,7 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   Request* request = infer->request.get();
   request->completion = this;
   preferences_ = std::move(infer->preferences);
+  coding_ = PreferredCoding(head.accept_encoding);
   const Status submitted = service_.submitter.Submit(infer->request);
   if (!submitted.ok()) return submitted;
   in_flight_ = request;
@@ -120,7 +122,10 @@ void RequestHandler::OnDelivered() {
   const std::unique_ptr<Request> request = std::move(completed_);
   in_flight_ = nullptr;
   // Also when the client has gone: the session gives back what the request was charged.
-  session->Respond(gone_ ? Answer() : EncodeAnswer(*request, preferences_, service_.allocator));
+  if (gone_) return session->Respond({});
+  Answer answer = EncodeAnswer(*request, preferences_, service_.allocator);
+  const Coding coding = answer.status == 200 ? coding_ : Coding::kIdentity;
+  service_.compression.Respond(*session, std::move(answer), coding);
 }
 
 }  // namespace despina::http

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/submit.h"
+#include "http/compression_queue.h"
 #include "http/mailbox.h"
 #include "http/message.h"
 #include "http/reads.h"
@@ -25,6 +26,7 @@ struct Service {
   Submitter submitter;
   // Flushes the submitter.
   net::EndOfTurn end_of_turn;
+  CompressionQueue compression;
 };
 
 class RequestHandler final : public Handler, private Completion, private Mailbox::Item {
@@ -52,6 +54,8 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   RouteMatch match_;
 
   protocol::OutputPreferences preferences_;
+  // Of the answer.
+  Coding coding_ = Coding::kIdentity;
   // With the engine, between submission and delivery.
   Request* in_flight_ = nullptr;
   bool gone_ = false;

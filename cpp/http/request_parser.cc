@@ -67,6 +67,10 @@ class Parser final : public beast::http::basic_parser<true> {
         // Two fields are as good as one with both values.
         if (!beast::iequals(value, "identity")) head->content_encoding = value;
         return;
+      case field::accept_encoding:
+        if (!head->accept_encoding.empty()) head->accept_encoding += ',';
+        head->accept_encoding += value;
+        return;
       case field::transfer_encoding:
         if (!beast::iequals(value, "chunked")) {
           Refuse(501, Concat("Transfer-Encoding: ", std::string_view(value), " is not supported"),

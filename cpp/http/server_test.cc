@@ -155,7 +155,7 @@ TEST_F(ServerTest, TellsWhatIsWrongWithARequest) {
   expect(kJsonBody, "Inference-Header-Content-Length: -1\r\n", 400);
   expect(kJsonBody, "Inference-Header-Content-Length: abc\r\n", 400);
   expect(kJsonBody, "Inference-Header-Content-Length: 18446744073709551616\r\n", 400);
-  expect(kJsonBody, "Content-Encoding: gzip\r\n", 501);
+  expect(kJsonBody, "Content-Encoding: br\r\n", 501);
   // All on one connection, which is as good as before.
   EXPECT_EQ(client.Ask(Post(path, kJsonBody, "Content-Encoding: identity\r\n"))->status, 200);
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "http/body.h"
+#include "http/compression.h"
 #include "http/input.h"
 #include "http/message.h"
 #include "http/request_parser.h"
@@ -56,6 +57,8 @@ class Handler {
     std::optional<Answer> answer;
     // The byte of the body that is to be aligned for backends.
     uint64_t aligned = 0;
+    // The body is to be decompressed.
+    bool compressed = false;
   };
 
   virtual ~Handler() = default;
@@ -75,6 +78,9 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
 
   // Answers the request that was given to the handler last. Does nothing when the client has gone.
   void Respond(Answer answer);
+  // Charges the request's budget for an answer of so many bytes that is being made.
+  // RESOURCE_EXHAUSTED when it is spent.
+  Status Charge(uint64_t bytes) { return body_.Charge(bytes); }
   // Answers whatever comes with this, and closes. Before the connection is opened.
   void RefuseAll(Answer answer);
 
@@ -91,25 +97,32 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
 
  private:
   enum class State : uint8_t {
-    kHead,      // between requests, or within a head
-    kBody,      // within a body of known size
-    kChunks,    // within a chunked body
-    kWorking,   // the handler has the request
-    kSending,   // an answer is on its way
-    kSkipping,  // within a body that nobody wants
+    kHead,        // between requests, or within a head
+    kBody,        // within a body of known size
+    kCompressed,  // the same, of one that is to be decompressed
+    kChunks,      // within a chunked body
+    kWorking,     // the handler has the request
+    kSending,     // an answer is on its way
+    kSkipping,    // within a body that nobody wants
     kDraining,
     kDone,
   };
 
+  bool in_body() const {
+    return state_ == State::kBody || state_ == State::kCompressed || state_ == State::kChunks;
+  }
   // Uses the input as far as it goes.
   void Proceed();
   // One step of it each; false when more input is needed or nothing is to be read now.
   bool ReadHead();
   bool ReadBody();
+  bool ReadCompressed();
   bool ReadChunks();
   bool SkipBody();
 
   bool BeginBody();
+  // Adds what comes of a body that is chunked or compressed. False when the request is rejected.
+  bool AddToBody(std::span<const std::byte> content);
   void CompleteBody();
   void BeginIdle();
   void FinishAnswer();
@@ -145,6 +158,10 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // Its charge stays until the answer has been sent, and covers that too.
   Body body_;
   uint64_t aligned_ = 0;
+  // While the body comes, if it is compressed.
+  std::optional<Decompressor> decompressor_;
+  // Of a compressed body of known size: what is still to come.
+  uint64_t compressed_left_ = 0;
   // Bytes of the body, or of the answer, since the deadline was set.
   size_t progress_ = 0;
   // Of a body that nobody wants, or while draining: what may still come.
