@@ -11,7 +11,6 @@ constexpr size_t kPart = size_t{64} << 10;
 }  // namespace
 
 void CompressionQueue::Respond(Session& session, Answer answer, Coding coding) {
-  if (coding == Coding::kIdentity) return session.Respond(std::move(answer));
   if (const size_t size = answer.body_size(); size > kPart) {
     // Compressed, it is not larger.
     const Status charged = session.Charge(size);

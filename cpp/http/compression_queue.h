@@ -20,8 +20,8 @@ class CompressionQueue {
   CompressionQueue(net::Loop& loop, Allocator& allocator)
       : allocator_(allocator), end_of_turn_(loop, [this] { Continue(); }) {}
 
-  // Responds with the answer, its body in the coding: now where that is no more than one part's
-  // work, in a later turn otherwise.
+  // Responds with the answer, its body in the coding, which is not identity: now where that is no
+  // more than one part's work, in a later turn otherwise.
   void Respond(Session& session, Answer answer, Coding coding);
 
  private:

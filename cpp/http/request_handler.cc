@@ -124,8 +124,10 @@ void RequestHandler::OnDelivered() {
   // Also when the client has gone: the session gives back what the request was charged.
   if (gone_) return session->Respond({});
   Answer answer = EncodeAnswer(*request, preferences_, service_.allocator);
-  const Coding coding = answer.status == 200 ? coding_ : Coding::kIdentity;
-  service_.compression.Respond(*session, std::move(answer), coding);
+  if (coding_ == Coding::kIdentity || answer.status != 200) {
+    return session->Respond(std::move(answer));
+  }
+  service_.compression.Respond(*session, std::move(answer), coding_);
 }
 
 }  // namespace despina::http
