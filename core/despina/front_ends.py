@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from despina.engine import HttpOptions
-from despina.engine.tls import TlsContext
+from despina.engine import HeaderForwarding, HttpOptions, TlsContext, translated
 from despina.errors import DespinaError
 from despina.settings import Settings
 from despina.settings.model import flag_name
@@ -15,7 +15,7 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
     """What the settings say of HTTP.
 
     Raises:
-        DespinaError: INVALID_ARGUMENT: a file of TLS cannot be used; names its flag.
+        DespinaError: INVALID_ARGUMENT: a file or a value cannot be used; names its flag.
     """
     return HttpOptions(
         address=settings.http_address,
@@ -31,6 +31,7 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         body_timeout=settings.http_body_timeout_secs,
         idle_timeout=settings.http_idle_timeout_secs,
         tls=_tls(settings),
+        forwarding=_forwarding(settings),
     )
 
 
@@ -38,18 +39,30 @@ def _tls(settings: Settings) -> TlsContext | None:
     if not (settings.https_use_ssl or settings.https_use_ssl_mutual):
         return None
     context = TlsContext()
-    _use("https_server_cert", settings.https_server_cert, context.use_certificate)
-    _use("https_server_key", settings.https_server_key, context.use_key)
+    with _named("https_server_cert", settings.https_server_cert):
+        context.use_certificate(settings.https_server_cert)
+    with _named("https_server_key", settings.https_server_key):
+        context.use_key(settings.https_server_key)
     if settings.https_use_ssl_mutual:
-        root = settings.https_root_cert
-        _use("https_root_cert", root, context.require_client_certificates)
+        with _named("https_root_cert", settings.https_root_cert):
+            context.require_client_certificates(settings.https_root_cert)
     return context
 
 
-def _use(setting: str, file: str, use: Callable[[str], None]) -> None:
-    """Names flag and file in the engine's error."""
+def _forwarding(settings: Settings) -> HeaderForwarding | None:
+    pattern = settings.http_header_forward_pattern
+    if not pattern:
+        return None
+    with _named("http_header_forward_pattern", pattern):
+        return HeaderForwarding(pattern)
+
+
+@contextmanager
+def _named(setting: str, value: str) -> Iterator[None]:
+    """Names flag and value in the engine's error."""
     try:
-        use(file)
+        with translated():
+            yield
     except DespinaError as error:
-        text = f"--{flag_name(setting)}={file}: {error.message}"
+        text = f"--{flag_name(setting)}={value}: {error.message}"
         raise DespinaError(error.code, text) from error

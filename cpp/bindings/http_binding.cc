@@ -17,11 +17,13 @@ namespace py = pybind11;
 namespace despina::bindings {
 namespace {
 
+using http::HeaderForwarding;
 using net::TlsContext;
 
 http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
                           std::string server_name, std::string server_version,
-                          std::shared_ptr<TlsContext> tls, size_t max_body_bytes,
+                          std::shared_ptr<TlsContext> tls,
+                          std::shared_ptr<HeaderForwarding> forwarding, size_t max_body_bytes,
                           size_t max_header_bytes, size_t max_connections,
                           uint64_t max_bytes_in_flight, double header_timeout, double body_timeout,
                           double idle_timeout) {
@@ -32,6 +34,7 @@ http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
   options.server_name = std::move(server_name);
   options.server_version = std::move(server_version);
   options.tls = std::move(tls);
+  options.forwarding = std::move(forwarding);
   options.max_body_bytes = max_body_bytes;
   options.max_header_bytes = max_header_bytes;
   options.max_connections = max_connections;
@@ -40,6 +43,12 @@ http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
   options.body_timeout = Seconds(body_timeout);
   options.idle_timeout = Seconds(idle_timeout);
   return options;
+}
+
+std::shared_ptr<HeaderForwarding> MakeForwarding(const std::string& pattern) {
+  auto made = HeaderForwarding::Make(pattern);
+  if (!made.ok()) throw EngineError(made.status());
+  return *std::move(made);
 }
 
 // A file's path in, or an error that says what is wrong with the file.
@@ -59,9 +68,13 @@ void BindHttpOptions(py::module_& module) {
       .def("use_key", &Use<&TlsContext::UseKey>, py::arg("file"), "The certificate's key.")
       .def("require_client_certificates", &Use<&TlsContext::RequireClientCertificates>,
            py::arg("file"), "Certificates of the authorities that clients need one of.");
+  py::class_<HeaderForwarding, std::shared_ptr<HeaderForwarding>>(
+      module, "HeaderForwarding", "Fields of requests' heads that are parameters.")
+      .def(py::init(&MakeForwarding), py::arg("pattern"));
   py::class_<http::Options>(module, "HttpOptions", "How HTTP is served; times in seconds.")
       .def(py::init(&MakeOptions), py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("threads"), py::arg("server_name"), py::arg("server_version"), py::arg("tls"),
+           py::arg("forwarding"),
            py::arg("max_body_bytes"), py::arg("max_header_bytes"), py::arg("max_connections"),
            py::arg("max_bytes_in_flight"), py::arg("header_timeout"), py::arg("body_timeout"),
            py::arg("idle_timeout"));

@@ -5,7 +5,7 @@
 
 namespace despina::bindings {
 
-// Adds `TlsContext` and `HttpOptions`.
+// Adds `HttpOptions`, and the classes of what it is made of.
 void BindHttpOptions(pybind11::module_& module);
 
 }  // namespace despina::bindings

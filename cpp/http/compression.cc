@@ -31,12 +31,6 @@ Bytef* Input(std::span<const std::byte> bytes) {
 }
 Bytef* Output(std::span<std::byte> bytes) { return reinterpret_cast<Bytef*>(bytes.data()); }
 
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool IsSame(std::string_view text, std::string_view lower) {
-  return std::ranges::equal(text, lower, {}, Lower);
-}
-
 std::string_view Trimmed(std::string_view text) {
   const size_t first = text.find_first_not_of(" \t");
   if (first == text.npos) return {};
@@ -51,9 +45,9 @@ std::string_view TakeUntil(char separator, std::string_view& text) {
 }
 
 std::optional<Coding> CodingNamed(std::string_view name) {
-  if (IsSame(name, "gzip")) return Coding::kGzip;
-  if (IsSame(name, "deflate")) return Coding::kDeflate;
-  if (IsSame(name, "identity")) return Coding::kIdentity;
+  if (IsSameName(name, "gzip")) return Coding::kGzip;
+  if (IsSameName(name, "deflate")) return Coding::kDeflate;
+  if (IsSameName(name, "identity")) return Coding::kIdentity;
   return std::nullopt;
 }
 
@@ -63,7 +57,7 @@ double Weight(std::string_view parameters) {
   if (parameters.empty()) return 1;
   while (!parameters.empty()) {
     std::string_view parameter = TakeUntil(';', parameters);
-    if (!IsSame(parameter.substr(0, 2), "q=")) continue;
+    if (!IsSameName(parameter.substr(0, 2), "q=")) continue;
     parameter.remove_prefix(2);
     double weight = 0;
     std::from_chars(parameter.data(), parameter.data() + parameter.size(), weight);

@@ -14,6 +14,14 @@ namespace despina::http {
 
 enum class Method : uint8_t { kGet, kPost, kHead, kOther };
 
+struct Field {
+  std::string name;
+  std::string value;
+};
+
+// Whether two names of fields are the same but for the case of their letters.
+bool IsSameName(std::string_view one, std::string_view other);
+
 // What the server reads of a request's head.
 struct Head {
   enum class Expectation : uint8_t { kNone, kContinue, kUnknown };
@@ -33,6 +41,8 @@ struct Head {
   std::string accept_encoding;
   // Inference-Header-Content-Length
   std::optional<std::string> json_size;
+  // Those that the server's options ask for, in the order in which they came.
+  std::vector<Field> fields;
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };

@@ -88,6 +88,10 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   Result<protocol::InferRequest> infer =
       protocol::ParseInfer(*std::move(model), body, *json_size, service_.allocator);
   if (!infer.ok()) return infer.status();
+  if (service_.forwarding != nullptr) {
+    Status added = service_.forwarding->AddTo(infer->request->parameters, head);
+    if (!added.ok()) return added;
+  }
 
   Request* request = infer->request.get();
   request->completion = this;

@@ -7,6 +7,7 @@
 
 #include "engine/submit.h"
 #include "http/compression_queue.h"
+#include "http/header_forwarding.h"
 #include "http/mailbox.h"
 #include "http/message.h"
 #include "http/reads.h"
@@ -22,6 +23,8 @@ namespace despina::http {
 struct Service {
   const ServerIdentity& identity;
   std::span<const Route> routes;
+  // Null: none.
+  const HeaderForwarding* forwarding;
   Allocator& allocator;
   Submitter submitter;
   // Flushes the submitter.

@@ -54,7 +54,9 @@ struct Shared {
         identity{options.server_name, options.server_version},
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
-        clock(the_clock) {}
+        clock(the_clock) {
+    if (options.forwarding) environment->fields.AddAll();
+  }
 
   // How often deadlines are looked at: late by a quarter of a timeout at most.
   Duration tick() const {
@@ -91,6 +93,7 @@ class Worker {
         service_{.identity = shared.identity,
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
+                 .forwarding = shared.options.forwarding.get(),
                  .allocator = allocator,
                  .submitter = Submitter(snapshot),
                  .end_of_turn{*loop_, [this] { service_.submitter.Flush(); }},

@@ -36,6 +36,7 @@ std::span<const std::byte> Bytes(std::string_view text) {
 Session::Session(std::shared_ptr<SessionEnvironment> environment, std::unique_ptr<Handler> handler)
     : environment_(std::move(environment)),
       handler_(std::move(handler)),
+      parser_(environment_->fields),
       body_(environment_->allocator, environment_->bytes_in_flight) {}
 
 void Session::OnOpened(net::Transport& transport) {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "http/body.h"
 #include "http/compression.h"
+#include "http/field_filter.h"
 #include "http/input.h"
 #include "http/message.h"
 #include "http/request_parser.h"
@@ -45,6 +46,8 @@ struct SessionEnvironment {
   Budget bytes_in_flight;
   Allocator& allocator;
   const Clock& clock;
+  // What is wanted of requests' heads. Set before there is a session.
+  FieldFilter fields{};
 };
 
 class Session;

@@ -1,5 +1,23 @@
 """The compiled engine, as the rest of the server sees it."""
 
-from despina.engine.engine import Engine, HttpOptions, HttpServer, enable_log, log
+from despina.engine.engine import (
+    Engine,
+    HeaderForwarding,
+    HttpOptions,
+    HttpServer,
+    TlsContext,
+    enable_log,
+    log,
+)
+from despina.engine.native import translated
 
-__all__ = ["Engine", "HttpOptions", "HttpServer", "enable_log", "log"]
+__all__ = [
+    "Engine",
+    "HeaderForwarding",
+    "HttpOptions",
+    "HttpServer",
+    "TlsContext",
+    "enable_log",
+    "log",
+    "translated",
+]

@@ -10,12 +10,17 @@ from typing import Any
 from despina import _engine
 from despina.config.definition import Definition, Tensor
 from despina.engine.native import NativeModel, translated
-from despina.engine.tls import TlsContext
 from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
 log = _engine.log
 """``log(level, text, file, line)``; levels as in ``enable_log``."""
+
+TlsContext = _engine.TlsContext
+"""Certificate, key and authorities of a front end. Errors say what is wrong with a file."""
+
+HeaderForwarding = _engine.HeaderForwarding
+"""``HeaderForwarding(pattern)``: fields of requests' heads that are parameters."""
 
 enable_log = _engine.enable_log
 """``enable_log(level, enabled)``: 0 errors, 1 warnings, 2 information, 3 verbose."""
@@ -31,6 +36,7 @@ class HttpOptions:
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
         tls: ``None``: HTTP without TLS.
+        forwarding: ``None``: of no fields.
     """
 
     address: str
@@ -46,6 +52,7 @@ class HttpOptions:
     body_timeout: float
     idle_timeout: float
     tls: TlsContext | None = None
+    forwarding: HeaderForwarding | None = None
 
 
 class HttpServer:
@@ -230,7 +237,7 @@ class Engine:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_http(_http_options(options)))
+            return HttpServer(self._engine.serve_http(_engine.HttpOptions(**vars(options))))
 
     def serve_metrics(self, *, address: str, port: int) -> HttpServer:
         """Starts the port of ``/metrics``.
@@ -245,11 +252,6 @@ class Engine:
         """Stops front ends, then models. A second call does nothing."""
         with translated():
             self._engine.close()
-
-
-def _http_options(options: HttpOptions) -> _engine.HttpOptions:
-    tls = options.tls.handle if options.tls else None
-    return _engine.HttpOptions(**{**vars(options), "tls": tls})
 
 
 def _definition(definition: Definition) -> _engine.ModelDefinition:

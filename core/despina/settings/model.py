@@ -85,6 +85,14 @@ class Settings:
         1, "Threads that read and write.", group=HTTP, minimum=1, maximum=256
     )
 
+    http_header_forward_pattern: str = setting(
+        "",
+        "Headers whose names hold a match of this regular expression (RE2, in any case unless it"
+        " begins with `(?-i)`) are parameters of inference requests.",
+        group=HTTP,
+        metavar="PATTERN",
+    )
+
     https_use_ssl: bool = setting(
         False, "Serve HTTPS in place of HTTP, by TLS 1.2 or 1.3.", group=HTTPS
     )
