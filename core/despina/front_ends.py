@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from despina.engine import HeaderForwarding, HttpOptions, TlsContext, translated
+from despina.engine import AccessRules, HeaderForwarding, HttpOptions, TlsContext, translated
 from despina.errors import DespinaError
 from despina.settings import Settings
-from despina.settings.model import flag_name
+from despina.settings.model import flag_name, shown
+from despina_sdk import Code
 
 
 def http_options(settings: Settings, server_version: str) -> HttpOptions:
@@ -31,6 +32,7 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         body_timeout=settings.http_body_timeout_secs,
         idle_timeout=settings.http_idle_timeout_secs,
         tls=_tls(settings),
+        access=_access(settings),
         forwarding=_forwarding(settings),
     )
 
@@ -47,6 +49,22 @@ def _tls(settings: Settings) -> TlsContext | None:
         with _named("https_root_cert", settings.https_root_cert):
             context.require_client_certificates(settings.https_root_cert)
     return context
+
+
+def _access(settings: Settings) -> AccessRules | None:
+    if not settings.http_restricted_api:
+        return None
+    rules = AccessRules()
+    for group in settings.http_restricted_api:
+        apis, _, rest = group.partition(":")
+        header, _, value = rest.partition("=")
+        with _named("http_restricted_api", shown("http_restricted_api", group)):
+            if not (apis and header and value):
+                text = "is not of the form API[,API...]:HEADER=VALUE"
+                raise DespinaError(Code.INVALID_ARGUMENT, text)
+            for api in apis.split(","):
+                rules.restrict(api, header, value)
+    return rules
 
 
 def _forwarding(settings: Settings) -> HeaderForwarding | None:

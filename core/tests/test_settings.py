@@ -54,7 +54,7 @@ def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
     if field.name in ("http_max_header_size",):
         text, literal, value = "2048", "2048", 2048
     if isinstance(default, tuple):
-        text, literal = "a,b", '["a", "b"]'
+        text, literal = field.metadata["separator"].join("ab"), '["a", "b"]'
         value = tuple(map(Path, "ab")) if field.name == "model_repository" else ("a", "b")
     flag = ("a", "b") if isinstance(default, tuple) else text
     file = toml(tmp_path, f"{field.name.replace('_', '-')} = {literal}")

@@ -42,6 +42,13 @@ Result<std::optional<uint64_t>> JsonSize(const Head& head, uint64_t body_size) {
 Handler::Decision RequestHandler::OnHead(const Head& head) {
   match_ = FindRoute(service_.routes, head.method, head.path);
   if (match_.route == nullptr) return {.answer = ErrorAnswer(404, "Not Found")};
+  if (service_.access != nullptr) {
+    const std::string_view lacks = service_.access->Denied(match_.route->api, head);
+    if (!lacks.empty()) {
+      return {.answer = ErrorAnswer(
+                  403, Concat("This API is restricted, expecting header '", lacks, "'"))};
+    }
+  }
   if (!match_.method_allowed) {
     Answer answer = ErrorAnswer(405, "Method Not Allowed");
     answer.fields = match_.route->method == Method::kPost ? "Allow: POST\r\n" : "Allow: GET\r\n";

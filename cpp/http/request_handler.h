@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/submit.h"
+#include "http/access.h"
 #include "http/compression_queue.h"
 #include "http/header_forwarding.h"
 #include "http/mailbox.h"
@@ -24,6 +25,7 @@ struct Service {
   const ServerIdentity& identity;
   std::span<const Route> routes;
   // Null: none.
+  const AccessRules* access;
   const HeaderForwarding* forwarding;
   Allocator& allocator;
   Submitter submitter;

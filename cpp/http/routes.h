@@ -1,6 +1,7 @@
 // What can be asked for, and under which paths.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -23,9 +24,27 @@ enum class Endpoint : uint8_t {
   kMetrics,
 };
 
+// What operators can restrict, each as a whole.
+enum class Api : uint8_t {
+  kHealth,
+  kMetadata,
+  kInference,
+  kSharedMemory,
+  kModelConfiguration,
+  kModelRepository,
+  kStatistics,
+  kTrace,
+  kLogging,
+  // The metrics port's own.
+  kMetrics,
+};
+// Of those that can be restricted.
+inline constexpr size_t kApiCount = static_cast<size_t>(Api::kMetrics);
+
 struct Route {
   Endpoint endpoint;
   Method method;
+  Api api;
   // {model} is one segment, as it was sent; {version} is digits.
   std::string_view path;
   std::string_view summary;

@@ -55,6 +55,7 @@ struct Shared {
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
         clock(the_clock) {
+    if (options.access) options.access->AddTo(environment->fields);
     if (options.forwarding) environment->fields.AddAll();
   }
 
@@ -93,6 +94,7 @@ class Worker {
         service_{.identity = shared.identity,
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
+                 .access = shared.options.access.get(),
                  .forwarding = shared.options.forwarding.get(),
                  .allocator = allocator,
                  .submitter = Submitter(snapshot),

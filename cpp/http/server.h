@@ -10,6 +10,7 @@
 #include "base/published.h"
 #include "base/status.h"
 #include "engine/submit.h"
+#include "http/access.h"
 #include "http/header_forwarding.h"
 #include "memory/allocator.h"
 #include "net/tls.h"
@@ -28,6 +29,8 @@ struct Options {
   Role role = Role::kInference;
   // With certificate and key; null: HTTP without TLS.
   std::shared_ptr<net::TlsContext> tls{};
+  // Null: nothing is restricted.
+  std::shared_ptr<const AccessRules> access{};
   // Null: no fields of requests' heads are parameters.
   std::shared_ptr<const HeaderForwarding> forwarding{};
   // As /v2 tells them.

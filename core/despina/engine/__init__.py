@@ -1,6 +1,7 @@
 """The compiled engine, as the rest of the server sees it."""
 
 from despina.engine.engine import (
+    AccessRules,
     Engine,
     HeaderForwarding,
     HttpOptions,
@@ -12,6 +13,7 @@ from despina.engine.engine import (
 from despina.engine.native import translated
 
 __all__ = [
+    "AccessRules",
     "Engine",
     "HeaderForwarding",
     "HttpOptions",

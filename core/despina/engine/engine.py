@@ -19,6 +19,9 @@ log = _engine.log
 TlsContext = _engine.TlsContext
 """Certificate, key and authorities of a front end. Errors say what is wrong with a file."""
 
+AccessRules = _engine.AccessRules
+"""Which parts of the API need a header with a secret."""
+
 HeaderForwarding = _engine.HeaderForwarding
 """``HeaderForwarding(pattern)``: fields of requests' heads that are parameters."""
 
@@ -36,7 +39,8 @@ class HttpOptions:
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
         tls: ``None``: HTTP without TLS.
-        forwarding: ``None``: of no fields.
+        access: ``None``: nothing is restricted.
+        forwarding: ``None``: of no headers.
     """
 
     address: str
@@ -52,6 +56,7 @@ class HttpOptions:
     body_timeout: float
     idle_timeout: float
     tls: TlsContext | None = None
+    access: AccessRules | None = None
     forwarding: HeaderForwarding | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,21 @@ def setting(
     metavar: str = "",
     minimum: float | None = None,
     maximum: float | None = None,
+    separator: str = ",",
+    secret: bool = False,
 ) -> Any:
-    """Declares a setting: a field of ``Settings``. A tuple may be given several times."""
+    """Declares a setting: a field of ``Settings``. A tuple may be given several times.
+
+    Args:
+        default: also says its type.
+        help: for the command line and the page.
+        group: of the page.
+        alias: another name of the flag.
+        metavar: what stands for a value.
+        minimum, maximum: of a number.
+        separator: of several values in the environment.
+        secret: what stands behind an equals sign is not shown.
+    """
     metadata = {
         "help": help,
         "group": group,
@@ -28,6 +42,8 @@ def setting(
         "metavar": metavar,
         "minimum": minimum,
         "maximum": maximum,
+        "separator": separator,
+        "secret": secret,
     }
     return field(default=default, metadata=metadata)
 
@@ -85,6 +101,16 @@ class Settings:
         1, "Threads that read and write.", group=HTTP, minimum=1, maximum=256
     )
 
+    http_restricted_api: tuple[str, ...] = setting(
+        (),
+        "Parts of the API that need a header with a secret, of health, metadata, inference,"
+        " shared-memory, model-config, model-repository, statistics, trace, logging. May be given"
+        " several times, each part once (in the environment, separated by semicolons).",
+        group=HTTP,
+        metavar="API[,API...]:HEADER=VALUE",
+        separator=";",
+        secret=True,
+    )
     http_header_forward_pattern: str = setting(
         "",
         "Headers whose names hold a match of this regular expression (RE2, in any case unless it"
@@ -212,6 +238,14 @@ def choices(name: str) -> tuple[str, ...]:
     """The words that are allowed, of a setting that has a list of them."""
     kind = setting_type(name)
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def shown(name: str, value: Any) -> str:
+    """A setting's value for those who may not know its secrets."""
+    if not Settings.__dataclass_fields__[name].metadata["secret"]:
+        return value_text(value)
+    values = value if isinstance(value, tuple) else (value,)
+    return value_text(tuple(re.sub("=.*", "=***", each, flags=re.DOTALL) for each in values))
 
 
 def value_text(value: Any) -> str:
