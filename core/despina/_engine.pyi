@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['AccessRules', 'Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'enable_log', 'log']
+__all__: list[str] = ['AccessRules', 'Batch', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -203,6 +203,16 @@ class TlsContext:
         """
         The certificate's key.
         """
+class Cors:
+    """
+    Whose pages may use the server from elsewhere.
+    """
+    def __init__(self) -> None:
+        ...
+    def allow(self, origin: str) -> None:
+        """
+        Pages of this origin, or of all: *.
+        """
 class AccessRules:
     """
     What needs a secret, and which.
@@ -223,7 +233,7 @@ class HttpOptions:
     """
     How HTTP is served; times in seconds.
     """
-    def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, access: AccessRules, forwarding: HeaderForwarding, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex) -> None:
+    def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, cors: Cors, access: AccessRules, forwarding: HeaderForwarding, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex) -> None:
         ...
 class HttpServer:
     """

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from despina.engine import AccessRules, HeaderForwarding, HttpOptions, TlsContext, translated
+from despina.engine import (
+    AccessRules,
+    Cors,
+    HeaderForwarding,
+    HttpOptions,
+    TlsContext,
+    translated,
+)
 from despina.errors import DespinaError
 from despina.settings import Settings
 from despina.settings.model import flag_name, shown
@@ -32,6 +39,7 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         body_timeout=settings.http_body_timeout_secs,
         idle_timeout=settings.http_idle_timeout_secs,
         tls=_tls(settings),
+        cors=_cors(settings),
         access=_access(settings),
         forwarding=_forwarding(settings),
     )
@@ -49,6 +57,16 @@ def _tls(settings: Settings) -> TlsContext | None:
         with _named("https_root_cert", settings.https_root_cert):
             context.require_client_certificates(settings.https_root_cert)
     return context
+
+
+def _cors(settings: Settings) -> Cors | None:
+    if not settings.http_cors_allow_origin:
+        return None
+    cors = Cors()
+    for origin in settings.http_cors_allow_origin:
+        with _named("http_cors_allow_origin", origin):
+            cors.allow(origin)
+    return cors
 
 
 def _access(settings: Settings) -> AccessRules | None:

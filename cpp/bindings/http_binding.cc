@@ -18,12 +18,14 @@ namespace despina::bindings {
 namespace {
 
 using http::AccessRules;
+using http::Cors;
 using http::HeaderForwarding;
 using net::TlsContext;
 
 http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
                           std::string server_name, std::string server_version,
-                          std::shared_ptr<TlsContext> tls, std::shared_ptr<AccessRules> access,
+                          std::shared_ptr<TlsContext> tls, std::shared_ptr<Cors> cors,
+                          std::shared_ptr<AccessRules> access,
                           std::shared_ptr<HeaderForwarding> forwarding, size_t max_body_bytes,
                           size_t max_header_bytes, size_t max_connections,
                           uint64_t max_bytes_in_flight, double header_timeout, double body_timeout,
@@ -35,6 +37,7 @@ http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
   options.server_name = std::move(server_name);
   options.server_version = std::move(server_version);
   options.tls = std::move(tls);
+  options.cors = std::move(cors);
   options.access = std::move(access);
   options.forwarding = std::move(forwarding);
   options.max_body_bytes = max_body_bytes;
@@ -70,6 +73,12 @@ void BindHttpOptions(py::module_& module) {
       .def("use_key", &Use<&TlsContext::UseKey>, py::arg("file"), "The certificate's key.")
       .def("require_client_certificates", &Use<&TlsContext::RequireClientCertificates>,
            py::arg("file"), "Certificates of the authorities that clients need one of.");
+  py::class_<Cors, std::shared_ptr<Cors>>(module, "Cors",
+                                          "Whose pages may use the server from elsewhere.")
+      .def(py::init<>())
+      .def(
+          "allow", [](Cors& cors, const std::string& origin) { ThrowUnlessOk(cors.Allow(origin)); },
+          py::arg("origin"), "Pages of this origin, or of all: *.");
   py::class_<AccessRules, std::shared_ptr<AccessRules>>(module, "AccessRules",
                                                         "What needs a secret, and which.")
       .def(py::init<>())
@@ -85,7 +94,7 @@ void BindHttpOptions(py::module_& module) {
   py::class_<http::Options>(module, "HttpOptions", "How HTTP is served; times in seconds.")
       .def(py::init(&MakeOptions), py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("threads"), py::arg("server_name"), py::arg("server_version"), py::arg("tls"),
-           py::arg("access"), py::arg("forwarding"), py::arg("max_body_bytes"),
+           py::arg("cors"), py::arg("access"), py::arg("forwarding"), py::arg("max_body_bytes"),
            py::arg("max_header_bytes"), py::arg("max_connections"), py::arg("max_bytes_in_flight"),
            py::arg("header_timeout"), py::arg("body_timeout"), py::arg("idle_timeout"));
 }

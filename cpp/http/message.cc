@@ -12,6 +12,8 @@ std::string_view ReasonPhrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 204:
+      return "No Content";
     case 400:
       return "Bad Request";
     case 403:
@@ -71,21 +73,26 @@ Answer ErrorAnswer(int status, std::string_view message) {
   return answer;
 }
 
-void WriteHead(const Answer& answer, Persistence persistence, std::string& out) {
+void WriteHead(const Answer& answer, Persistence persistence, std::string_view more,
+               std::string& out) {
   out.assign("HTTP/1.1 ");
   AppendNumber(out, static_cast<uint64_t>(answer.status));
   out += ' ';
   out += ReasonPhrase(answer.status);
-  out += "\r\nContent-Type: ";
-  out += answer.content_type;
-  if (answer.json_size) {
-    out += "\r\nInference-Header-Content-Length: ";
-    AppendNumber(out, *answer.json_size);
+  // 204 says that there is no body.
+  if (answer.status != 204) {
+    out += "\r\nContent-Type: ";
+    out += answer.content_type;
+    if (answer.json_size) {
+      out += "\r\nInference-Header-Content-Length: ";
+      AppendNumber(out, *answer.json_size);
+    }
+    out += "\r\nContent-Length: ";
+    AppendNumber(out, answer.body_size());
   }
-  out += "\r\nContent-Length: ";
-  AppendNumber(out, answer.body_size());
   out += "\r\n";
   out += answer.fields;
+  out += more;
   if (persistence == Persistence::kSayClose) out += "Connection: close\r\n";
   if (persistence == Persistence::kSayKeepAlive) out += "Connection: keep-alive\r\n";
   out += "\r\n";

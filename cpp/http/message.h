@@ -12,7 +12,7 @@
 
 namespace despina::http {
 
-enum class Method : uint8_t { kGet, kPost, kHead, kOther };
+enum class Method : uint8_t { kGet, kPost, kHead, kOptions, kOther };
 
 struct Field {
   std::string name;
@@ -68,6 +68,8 @@ Answer ErrorAnswer(int status, std::string_view message);
 enum class Persistence : uint8_t { kImplied, kSayKeepAlive, kSayClose };
 
 // Replaces `out` by the status line and the fields, up to the empty line. Its memory is reused.
-void WriteHead(const Answer& answer, Persistence persistence, std::string& out);
+// `more` are further fields, each with its line end.
+void WriteHead(const Answer& answer, Persistence persistence, std::string_view more,
+               std::string& out);
 
 }  // namespace despina::http

@@ -42,6 +42,12 @@ Result<std::optional<uint64_t>> JsonSize(const Head& head, uint64_t body_size) {
 Handler::Decision RequestHandler::OnHead(const Head& head) {
   match_ = FindRoute(service_.routes, head.method, head.path);
   if (match_.route == nullptr) return {.answer = ErrorAnswer(404, "Not Found")};
+  // Browsers ask before they send anything that a restriction could want to see.
+  if (service_.cors != nullptr && service_.cors->IsPreflight(head)) {
+    Answer answer;
+    answer.status = 204;
+    return {.answer = std::move(answer)};
+  }
   if (service_.access != nullptr) {
     const std::string_view lacks = service_.access->Denied(match_.route->api, head);
     if (!lacks.empty()) {

@@ -8,6 +8,7 @@
 #include "engine/submit.h"
 #include "http/access.h"
 #include "http/compression_queue.h"
+#include "http/cors.h"
 #include "http/header_forwarding.h"
 #include "http/mailbox.h"
 #include "http/message.h"
@@ -25,6 +26,7 @@ struct Service {
   const ServerIdentity& identity;
   std::span<const Route> routes;
   // Null: none.
+  const Cors* cors;
   const AccessRules* access;
   const HeaderForwarding* forwarding;
   Allocator& allocator;

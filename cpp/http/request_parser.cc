@@ -25,6 +25,8 @@ Method ToMethod(verb method) {
       return Method::kPost;
     case verb::head:
       return Method::kHead;
+    case verb::options:
+      return Method::kOptions;
     default:
       return Method::kOther;
   }

@@ -43,7 +43,7 @@ void Introduce(net::TlsContext& tls) {
   tls.SetProtocols({"http/1.1"});
   const Answer answer = ErrorAnswer(400, "this port speaks HTTPS: HTTP needs TLS here");
   std::string text;
-  WriteHead(answer, Persistence::kSayClose, text);
+  WriteHead(answer, Persistence::kSayClose, "", text);
   tls.SetPlaintextAnswer(text + answer.text);
 }
 
@@ -55,6 +55,8 @@ struct Shared {
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
         clock(the_clock) {
+    environment->cors = options.cors;
+    if (options.cors) options.cors->AddTo(environment->fields);
     if (options.access) options.access->AddTo(environment->fields);
     if (options.forwarding) environment->fields.AddAll();
   }
@@ -94,6 +96,7 @@ class Worker {
         service_{.identity = shared.identity,
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
+                 .cors = shared.options.cors.get(),
                  .access = shared.options.access.get(),
                  .forwarding = shared.options.forwarding.get(),
                  .allocator = allocator,

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "engine/submit.h"
 #include "http/access.h"
+#include "http/cors.h"
 #include "http/header_forwarding.h"
 #include "memory/allocator.h"
 #include "net/tls.h"
@@ -31,6 +32,8 @@ struct Options {
   std::shared_ptr<net::TlsContext> tls{};
   // Null: nothing is restricted.
   std::shared_ptr<const AccessRules> access{};
+  // Null: pages of other origins may not use the server.
+  std::shared_ptr<const Cors> cors{};
   // Null: no fields of requests' heads are parameters.
   std::shared_ptr<const HeaderForwarding> forwarding{};
   // As /v2 tells them.

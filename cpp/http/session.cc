@@ -338,7 +338,9 @@ void Session::StartSending(Answer answer) {
   } else if (!head_.http_1_1) {
     persistence = Persistence::kSayKeepAlive;
   }
-  WriteHead(answer_, persistence, answer_head_);
+  std::string more;
+  if (environment_->cors) environment_->cors->AppendFields(head_, more);
+  WriteHead(answer_, persistence, more, answer_head_);
   output_.clear();
   output_.push_back(Bytes(answer_head_));
   // The answer to HEAD tells the size of a body that it does not have.

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "http/body.h"
 #include "http/compression.h"
+#include "http/cors.h"
 #include "http/field_filter.h"
 #include "http/input.h"
 #include "http/message.h"
@@ -48,6 +49,8 @@ struct SessionEnvironment {
   const Clock& clock;
   // What is wanted of requests' heads. Set before there is a session.
   FieldFilter fields{};
+  // Null: browsers are told nothing.
+  std::shared_ptr<const Cors> cors{};
 };
 
 class Session;

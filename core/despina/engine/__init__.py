@@ -2,6 +2,7 @@
 
 from despina.engine.engine import (
     AccessRules,
+    Cors,
     Engine,
     HeaderForwarding,
     HttpOptions,
@@ -14,6 +15,7 @@ from despina.engine.native import translated
 
 __all__ = [
     "AccessRules",
+    "Cors",
     "Engine",
     "HeaderForwarding",
     "HttpOptions",

@@ -19,6 +19,9 @@ log = _engine.log
 TlsContext = _engine.TlsContext
 """Certificate, key and authorities of a front end. Errors say what is wrong with a file."""
 
+Cors = _engine.Cors
+"""Whose pages may use the server from elsewhere."""
+
 AccessRules = _engine.AccessRules
 """Which parts of the API need a header with a secret."""
 
@@ -39,6 +42,7 @@ class HttpOptions:
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
         tls: ``None``: HTTP without TLS.
+        cors: ``None``: nobody's.
         access: ``None``: nothing is restricted.
         forwarding: ``None``: of no headers.
     """
@@ -56,6 +60,7 @@ class HttpOptions:
     body_timeout: float
     idle_timeout: float
     tls: TlsContext | None = None
+    cors: Cors | None = None
     access: AccessRules | None = None
     forwarding: HeaderForwarding | None = None
 

@@ -111,6 +111,13 @@ class Settings:
         separator=";",
         secret=True,
     )
+    http_cors_allow_origin: tuple[str, ...] = setting(
+        (),
+        "Origin whose pages may use the server from elsewhere (CORS), `*` for all. May be given"
+        " several times.",
+        group=HTTP,
+        metavar="SCHEME://HOST[:PORT]",
+    )
     http_header_forward_pattern: str = setting(
         "",
         "Headers whose names hold a match of this regular expression (RE2, in any case unless it"
