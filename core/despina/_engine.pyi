@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'ControlCall', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'enable_log', 'log']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -185,6 +185,56 @@ class NativeBackend:
         """
         What may surprise about the library.
         """
+class TlsContext:
+    """
+    What a front end's TLS needs, from files.
+    """
+    def __init__(self) -> None:
+        ...
+    def require_client_certificates(self, file: str) -> None:
+        """
+        Certificates of the authorities that clients need one of.
+        """
+    def use_certificate(self, file: str) -> None:
+        """
+        The server's certificate and those that lead to its authority.
+        """
+    def use_key(self, file: str) -> None:
+        """
+        The certificate's key.
+        """
+class Cors:
+    """
+    Whose pages may use the server from elsewhere.
+    """
+    def __init__(self) -> None:
+        ...
+    def allow(self, origin: str) -> None:
+        """
+        Pages of this origin, or of all: *.
+        """
+class AccessRules:
+    """
+    What needs a secret, and which.
+    """
+    def __init__(self) -> None:
+        ...
+    def restrict(self, api: str, header: str, value: str) -> None:
+        """
+        Requests of the API need the header with this value.
+        """
+class HeaderForwarding:
+    """
+    Fields of requests' heads that are parameters.
+    """
+    def __init__(self, pattern: str) -> None:
+        ...
+class HttpOptions:
+    """
+    How HTTP is served; times in seconds.
+    """
+    def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, cors: Cors, access: AccessRules, forwarding: HeaderForwarding, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, allow_shared_memory: bool) -> None:
+        ...
 class HttpServer:
     """
     A front end.
@@ -303,9 +353,9 @@ class Engine:
         """
         The state of the server, all at once.
         """
-    def serve_http(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 1, server_name: str = 'despina', server_version: str, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, allow_shared_memory: bool = False) -> HttpServer:
+    def serve_http(self, options: HttpOptions) -> HttpServer:
         """
-        Starts the HTTP front end; times in seconds.
+        Starts the HTTP front end.
         """
     def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, counter_latencies: bool, quantiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], host_load: bool, interval: typing.SupportsFloat | typing.SupportsIndex) -> HttpServer:
         """

@@ -12,8 +12,9 @@ from typing import Any
 
 from despina.control.http import Call, ControlThread, Operation, json_object, member
 from despina.control.repository import Repository
-from despina.engine import Engine, HttpOptions, HttpServer, MetricsOptions
+from despina.engine import Engine, HttpServer
 from despina.errors import DespinaError
+from despina.front_ends import http_options, metrics_options
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager
 from despina.lifecycle.readiness import Readiness
@@ -103,20 +104,23 @@ class Runtime:
         """Starts the front ends of the settings; a line about each, with its port.
 
         Raises:
-            DespinaError: UNAVAILABLE: one cannot listen where it is told to.
+            DespinaError: UNAVAILABLE: one cannot listen where it is told to. INVALID_ARGUMENT:
+                a file that a setting names cannot be used.
         """
         settings, lines = self.settings, []
         self.control = ControlThread(self.engine.next_control_call, self._operations())
         if settings.allow_http:
+            options = http_options(settings, server_version)
             with _listening("HTTP", settings.http_address, settings.http_port, "--http-port"):
-                server = self.engine.serve_http(http_options(settings, server_version))
+                server = self.engine.serve_http(options)
             self.front_ends.append(server)
-            lines.append(f"Started HTTPService at {settings.http_address}:{server.port}")
+            scheme = "https://" if options.tls else ""
+            lines.append(f"Started HTTPService at {scheme}{settings.http_address}:{server.port}")
         if settings.allow_metrics:
-            options = metrics_options(settings)
-            address = options.address
-            with _listening("metrics", address, options.port, "--metrics-port"):
-                server = self.engine.serve_metrics(options)
+            metrics = metrics_options(settings)
+            address = metrics.address
+            with _listening("metrics", address, metrics.port, "--metrics-port"):
+                server = self.engine.serve_metrics(metrics)
             self.front_ends.append(server)
             lines.append(f"Started Metrics Service at {address}:{server.port}")
         return lines
@@ -161,38 +165,6 @@ class Runtime:
         self.registry.close()
         self.engine.close()
         return True
-
-
-def http_options(settings: Settings, server_version: str) -> HttpOptions:
-    """What the settings say of HTTP."""
-    return HttpOptions(
-        address=settings.http_address,
-        port=settings.http_port,
-        threads=settings.http_thread_count,
-        server_name=settings.id,
-        server_version=server_version,
-        max_body_bytes=settings.http_max_input_size,
-        max_header_bytes=settings.http_max_header_size,
-        max_connections=settings.http_max_connections,
-        max_bytes_in_flight=settings.http_max_bytes_in_flight,
-        header_timeout=settings.http_header_timeout_secs,
-        body_timeout=settings.http_body_timeout_secs,
-        idle_timeout=settings.http_idle_timeout_secs,
-        allow_shared_memory=settings.allow_client_shm,
-    )
-
-
-def metrics_options(settings: Settings) -> MetricsOptions:
-    """What the settings say of the metrics port."""
-    config = metrics_config(settings.metrics_config)
-    return MetricsOptions(
-        address=settings.metrics_address or settings.http_address,
-        port=settings.metrics_port,
-        counter_latencies=config.counter_latencies,
-        quantiles=config.summary_quantiles,
-        host_load=settings.allow_cpu_metrics,
-        interval=settings.metrics_interval_ms / 1000,
-    )
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from despina import Backend, BackendError, Code, DespinaError, Server, TensorSpec
-from despina.runtime import metrics_options
+from despina.front_ends import metrics_options
 from despina_sdk import Batch, Instance, LocalMetrics, Model, ModelSpec, Placement, Signature
 
 X, Y = TensorSpec("X", "FP32", (1,)), TensorSpec("Y", "FP32", (1,))

@@ -54,7 +54,7 @@ def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
     if field.name in ("http_max_header_size",):
         text, literal, value = "2048", "2048", 2048
     if isinstance(default, tuple):
-        text, literal = "a,b", '["a", "b"]'
+        text, literal = field.metadata["separator"].join("ab"), '["a", "b"]'
         value = tuple(map(Path, "ab")) if field.name == "model_repository" else ("a", "b")
     flag = ("a", "b") if isinstance(default, tuple) else text
     file = toml(tmp_path, f"{field.name.replace('_', '-')} = {literal}")
@@ -158,3 +158,40 @@ def test_a_server_that_would_listen_nowhere_is_refused(tmp_path: Path):
     settings = Settings(model_repository=(tmp_path,), allow_http=False, allow_metrics=False)
     with pytest.raises(DespinaError, match="--allow-http=false and --allow-metrics=false"):
         check_served(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"https_use_ssl": True}, "--https-use-ssl needs --https-server-cert"),
+        (
+            {"https_use_ssl": True, "https_server_cert": "c"},
+            "--https-use-ssl needs --https-server-key",
+        ),
+        ({"https_server_cert": "c"}, "--https-server-cert needs --https-use-ssl"),
+        ({"https_server_key": "k"}, "--https-server-key needs --https-use-ssl"),
+        ({"https_root_cert": "r"}, "--https-root-cert needs --https-use-ssl-mutual"),
+        (
+            {"https_use_ssl_mutual": True},
+            "--https-use-ssl-mutual needs --https-root-cert",
+        ),
+        (
+            {"https_use_ssl_mutual": True, "https_root_cert": "r"},
+            "--https-use-ssl needs --https-server-cert",
+        ),
+    ],
+)
+def test_settings_of_tls_that_do_not_go_together_are_refused(given, error: str, tmp_path: Path):
+    with pytest.raises(DespinaError) as raised:
+        check_served(Settings(model_repository=(tmp_path,), **given))
+    assert raised.value.message == error
+
+
+def test_a_server_with_tls_needs_certificate_and_key(tmp_path: Path):
+    files = {"https_server_cert": "c", "https_server_key": "k"}
+    check_served(Settings(model_repository=(tmp_path,), https_use_ssl=True, **files))
+    check_served(
+        Settings(
+            model_repository=(tmp_path,), https_use_ssl_mutual=True, https_root_cert="r", **files
+        )
+    )

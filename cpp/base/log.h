@@ -29,6 +29,10 @@ inline void Warning(std::string_view text,
 inline void Info(std::string_view text, std::source_location at = std::source_location::current()) {
   Write(Level::kInfo, text, at.file_name(), at.line());
 }
+inline void Verbose(std::string_view text,
+                    std::source_location at = std::source_location::current()) {
+  Write(Level::kVerbose, text, at.file_name(), at.line());
+}
 
 // The text with control characters as \n, \t or \x1b; what is printable stays.
 std::string Escaped(std::string_view text);

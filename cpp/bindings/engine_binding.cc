@@ -2,9 +2,7 @@
 
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -20,6 +18,7 @@
 #include "bindings/kept_object.h"
 #include "bindings/native_binding.h"
 #include "bindings/python_executor.h"
+#include "bindings/seconds.h"
 #include "bindings/sync_infer.h"
 #include "engine/engine.h"
 #include "http/server.h"
@@ -31,15 +30,6 @@ namespace py = pybind11;
 
 namespace despina::bindings {
 namespace {
-
-// Beyond this a time is as good as no limit.
-constexpr double kMostSeconds = 1e9;
-
-Duration Seconds(double seconds) {
-  if (!(seconds >= 0)) throw py::value_error("a time is a number of seconds from 0 on");
-  return std::chrono::duration_cast<Duration>(
-      std::chrono::duration<double>(std::min(seconds, kMostSeconds)));
-}
 
 // A front end. Python may hold it longer than the engine that made it: closing it is idempotent.
 class HttpServer {
@@ -230,30 +220,6 @@ class PythonEngine {
   std::atomic<bool> closed_{false};
 };
 
-std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address, uint16_t port,
-                                      unsigned threads, std::string server_name,
-                                      std::string server_version, size_t max_body_bytes,
-                                      size_t max_header_bytes, size_t max_connections,
-                                      uint64_t max_bytes_in_flight, double header_timeout,
-                                      double body_timeout, double idle_timeout,
-                                      bool allow_shared_memory) {
-  http::Options options;
-  options.address = std::move(address);
-  options.port = port;
-  options.threads = threads;
-  options.server_name = std::move(server_name);
-  options.server_version = std::move(server_version);
-  options.max_body_bytes = max_body_bytes;
-  options.max_header_bytes = max_header_bytes;
-  options.max_connections = max_connections;
-  options.max_bytes_in_flight = max_bytes_in_flight;
-  options.header_timeout = Seconds(header_timeout);
-  options.body_timeout = Seconds(body_timeout);
-  options.idle_timeout = Seconds(idle_timeout);
-  options.allow_shared_memory = allow_shared_memory;
-  return engine.Serve(std::move(options));
-}
-
 std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port,
                                          bool counter_latencies, std::vector<double> quantiles,
                                          bool host_load, double interval) {
@@ -304,13 +270,7 @@ void BindModels(py::module_& module) {
 }
 
 void BindServing(py::class_<PythonEngine>& engine) {
-  engine
-      .def("serve_http", &ServeHttp, py::kw_only(), py::arg("address"), py::arg("port"),
-           py::arg("threads") = 1, py::arg("server_name") = "despina", py::arg("server_version"),
-           py::arg("max_body_bytes"), py::arg("max_header_bytes"), py::arg("max_connections"),
-           py::arg("max_bytes_in_flight"), py::arg("header_timeout"), py::arg("body_timeout"),
-           py::arg("idle_timeout"), py::arg("allow_shared_memory") = false,
-           "Starts the HTTP front end; times in seconds.")
+  engine.def("serve_http", &PythonEngine::Serve, py::arg("options"), "Starts the HTTP front end.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("counter_latencies"), py::arg("quantiles"), py::arg("host_load"),
            py::arg("interval"), "Starts the metrics endpoint.");

@@ -11,6 +11,7 @@
 #include "bindings/detached_object.h"
 #include "bindings/engine_binding.h"
 #include "bindings/engine_error.h"
+#include "bindings/http_binding.h"
 #include "bindings/metrics_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/numpy_api.h"
@@ -49,6 +50,7 @@ PYBIND11_MODULE(_engine, module) {
   despina::bindings::BindDefinitions(module);
   despina::bindings::BindMetrics(module);
   despina::bindings::BindNative(module);
+  despina::bindings::BindHttpOptions(module);
   despina::bindings::BindEngine(module);
   BindLog(module);
 }

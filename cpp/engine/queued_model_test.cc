@@ -2,6 +2,7 @@
 #include "engine/queued_model.h"
 
 #include <gtest/gtest.h>
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -178,6 +179,11 @@ TEST(QueuedModelDeathTest, AThreadThatCannotBeMadeFailsTheLoad) {
   GTEST_SKIP() << "sanitizers need the address space that this test takes away";
 #endif
   const auto load = [] {
+    // The threads that do start find memory: all of it is the heap's, which has some to spare.
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 256 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    std::free(std::malloc(64 << 20));
     const rlimit limit{.rlim_cur = 512 << 20, .rlim_max = 512 << 20};
     if (setrlimit(RLIMIT_AS, &limit) != 0) std::_Exit(2);
     Engine engine(testing::Memory());

@@ -45,15 +45,20 @@ Status Body::ChargeBesides(uint64_t bytes) {
   return Charge(bytes > kMost - charged_ ? kMost : charged_ + bytes);
 }
 
+Status Body::MakeRoom(size_t size) {
+  if (size <= capacity_ - size_) return Ok();
+  const Slice old(std::move(buffer_));
+  const size_t old_start = start_;
+  const size_t needed = std::max(2 * capacity_, size_ + size);
+  Status grown = Allocate(needed, kDataAlignment - old_start);
+  if (!grown.ok()) return grown;
+  if (size_ > 0) std::memcpy(buffer_.writable().data() + start_, old.data() + old_start, size_);
+  return Ok();
+}
+
 Status Body::Append(std::span<const std::byte> bytes) {
-  if (bytes.size() > capacity_ - size_) {
-    const Slice old(std::move(buffer_));
-    const size_t old_start = start_;
-    const size_t needed = std::max(2 * capacity_, size_ + bytes.size());
-    Status grown = Allocate(needed, kDataAlignment - old_start);
-    if (!grown.ok()) return grown;
-    if (size_ > 0) std::memcpy(buffer_.writable().data() + start_, old.data() + old_start, size_);
-  }
+  Status status = MakeRoom(bytes.size());
+  if (!status.ok()) return status;
   if (!bytes.empty()) std::memcpy(space().data(), bytes.data(), bytes.size());
   return Commit(bytes.size());
 }

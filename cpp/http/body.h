@@ -25,6 +25,8 @@ class Body {
   // Makes room for `size` bytes. The byte at `aligned`, counted from the first, is to lie on a
   // boundary of kDataAlignment. RESOURCE_EXHAUSTED.
   Status Allocate(size_t size, uint64_t aligned);
+  // Makes the space behind the bytes that are there at least so large. RESOURCE_EXHAUSTED.
+  Status MakeRoom(size_t size);
   bool allocated() const { return static_cast<bool>(buffer_); }
   // Room for bytes that have not arrived.
   std::span<std::byte> space();

@@ -1,5 +1,6 @@
 #include "http/message.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -12,8 +13,12 @@ std::string_view ReasonPhrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 204:
+      return "No Content";
     case 400:
       return "Bad Request";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -48,6 +53,13 @@ void AppendNumber(std::string& out, uint64_t number) {
 
 }  // namespace
 
+bool IsSameName(std::string_view one, std::string_view other) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  };
+  return std::ranges::equal(one, other, {}, lower, lower);
+}
+
 size_t Answer::body_size() const {
   size_t size = text.size();
   for (const Slice& slice : slices) size += slice.size();
@@ -76,25 +88,30 @@ std::string ChunkHead(size_t size) {
   return out;
 }
 
-void WriteHead(const Answer& answer, Persistence persistence, Framing framing, std::string& out) {
+void WriteHead(const Answer& answer, Persistence persistence, Framing framing,
+               std::string_view more, std::string& out) {
   out.assign("HTTP/1.1 ");
   AppendNumber(out, static_cast<uint64_t>(answer.status));
   out += ' ';
   out += ReasonPhrase(answer.status);
-  out += "\r\nContent-Type: ";
-  out += answer.content_type;
-  if (answer.json_size) {
-    out += "\r\nInference-Header-Content-Length: ";
-    AppendNumber(out, *answer.json_size);
-  }
-  if (framing == Framing::kSize) {
-    out += "\r\nContent-Length: ";
-    AppendNumber(out, answer.body_size());
-  } else if (framing == Framing::kChunks) {
-    out += "\r\nTransfer-Encoding: chunked";
+  // 204 says that there is no body.
+  if (answer.status != 204) {
+    out += "\r\nContent-Type: ";
+    out += answer.content_type;
+    if (answer.json_size) {
+      out += "\r\nInference-Header-Content-Length: ";
+      AppendNumber(out, *answer.json_size);
+    }
+    if (framing == Framing::kSize) {
+      out += "\r\nContent-Length: ";
+      AppendNumber(out, answer.body_size());
+    } else if (framing == Framing::kChunks) {
+      out += "\r\nTransfer-Encoding: chunked";
+    }
   }
   out += "\r\n";
   out += answer.fields;
+  out += more;
   if (persistence == Persistence::kSayClose) out += "Connection: close\r\n";
   if (persistence == Persistence::kSayKeepAlive) out += "Connection: keep-alive\r\n";
   out += "\r\n";

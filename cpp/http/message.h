@@ -12,7 +12,15 @@
 
 namespace despina::http {
 
-enum class Method : uint8_t { kGet, kPost, kHead, kOther };
+enum class Method : uint8_t { kGet, kPost, kHead, kOptions, kOther };
+
+struct Field {
+  std::string name;
+  std::string value;
+};
+
+// Whether two names of fields are the same but for the case of their letters.
+bool IsSameName(std::string_view one, std::string_view other);
 
 // What the server reads of a request's head.
 struct Head {
@@ -29,10 +37,14 @@ struct Head {
   Expectation expectation = Expectation::kNone;
   // Content-Encoding, unless it says identity.
   std::string content_encoding;
+  // Accept-Encoding; several are as good as one.
+  std::string accept_encoding;
   // Inference-Header-Content-Length
   std::optional<std::string> json_size;
   // Accept names text/event-stream.
   bool accepts_events = false;
+  // Those that the server's options ask for, in the order in which they came.
+  std::vector<Field> fields;
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };
@@ -65,6 +77,8 @@ enum class Framing : uint8_t { kSize, kChunks, kClose };
 std::string ChunkHead(size_t size);
 
 // Replaces `out` by the status line and the fields, up to the empty line. Its memory is reused.
-void WriteHead(const Answer& answer, Persistence persistence, Framing framing, std::string& out);
+// `more` are further fields, each with its line end.
+void WriteHead(const Answer& answer, Persistence persistence, Framing framing,
+               std::string_view more, std::string& out);
 
 }  // namespace despina::http

@@ -47,9 +47,9 @@ Answer ModelStatistics(const RouteMatch& match, const Snapshot& snapshot) {
   if (counts.empty()) {
     const bool served = entry != snapshot.models.end() && !entry->second.versions.empty();
     return ErrorAnswer(
-        400, served ? Concat("requested model version is not available for model '", match.model,
-                             "'")
-                    : Concat("requested model '", match.model, "' is not available"));
+        400, served
+                 ? Concat("requested model version is not available for model '", match.model, "'")
+                 : Concat("requested model '", match.model, "' is not available"));
   }
   return JsonAnswer(protocol::StatisticsJson(counts));
 }

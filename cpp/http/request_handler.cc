@@ -44,9 +44,7 @@ Result<std::optional<uint64_t>> JsonSize(const Head& head, uint64_t body_size) {
 
 Handler::Decision RequestHandler::OnHead(const Head& head) {
   match_ = FindRoute(service_.routes, head.method, head.path);
-  if (match_.route == nullptr && match_.allow.empty()) {
-    return {.answer = ErrorAnswer(404, "Not Found")};
-  }
+  if (std::optional<Answer> answer = AnswerBefore(head)) return {.answer = *std::move(answer)};
   if (match_.route == nullptr) {
     Answer answer = ErrorAnswer(405, "Method Not Allowed");
     answer.fields = match_.allow;
@@ -80,6 +78,20 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
   }
 }
 
+std::optional<Answer> RequestHandler::AnswerBefore(const Head& head) const {
+  if (match_.route == nullptr && match_.allow.empty()) return ErrorAnswer(404, "Not Found");
+  // Browsers ask before they send anything that a restriction could want to see.
+  if (service_.cors != nullptr && service_.cors->IsPreflight(head)) {
+    Answer answer;
+    answer.status = 204;
+    return answer;
+  }
+  if (service_.access == nullptr) return std::nullopt;
+  const std::string_view lacks = service_.access->Denied(match_.api, head);
+  if (lacks.empty()) return std::nullopt;
+  return ErrorAnswer(403, Concat("This API is restricted, expecting header '", lacks, "'"));
+}
+
 void RequestHandler::DecodeMatch() {
   const auto decode = [](std::string_view& segment, std::string& decoded) {
     if (segment.find('%') == std::string_view::npos) return;
@@ -94,24 +106,26 @@ Handler::Decision RequestHandler::DecideOnBody(const Head& head) {
   if (service_.submitter.snapshot().exiting) {
     return {.answer = ErrorAnswer(503, "the server is shutting down and takes no new requests")};
   }
-  if (!head.content_encoding.empty()) {
-    Answer answer =
-        ErrorAnswer(501, Concat("Content-Encoding: ", head.content_encoding, " is not supported"));
-    answer.fields = "Accept-Encoding: identity\r\n";
+  const std::optional<Coding> coding = ParseContentEncoding(head.content_encoding);
+  if (!coding) {
+    Answer answer = ErrorAnswer(501, "Unsupported compression type");
+    answer.fields = "Accept-Encoding: gzip, deflate\r\n";
     return {.answer = std::move(answer)};
   }
-  return {};
+  return {.answer = std::nullopt, .compressed = *coding != Coding::kIdentity};
 }
 
 Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
   Decision decision = DecideOnBody(head);
   if (decision.answer) return decision;
-  // The size of a chunked body is not known yet.
-  const uint64_t body_size =
-      head.chunked ? std::numeric_limits<uint64_t>::max() : head.content_length.value_or(0);
+  // The size of a chunked or compressed body is not known yet.
+  const uint64_t body_size = head.chunked || decision.compressed
+                                 ? std::numeric_limits<uint64_t>::max()
+                                 : head.content_length.value_or(0);
   const auto json_size = JsonSize(head, body_size);
   if (!json_size.ok()) return {.answer = StatusAnswer(json_size.status())};
-  return {.answer = std::nullopt, .aligned = json_size->value_or(0)};
+  decision.aligned = json_size->value_or(0);
+  return decision;
 }
 
 void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
@@ -127,10 +141,10 @@ void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
     case Endpoint::kSharedMemoryUnregister:
       return UnregisterSharedMemory(session);
     case Endpoint::kGenerate:
-      status = Generate(session, body, StreamForm::kGenerate);
+      status = Generate(session, head, body, StreamForm::kGenerate);
       break;
     case Endpoint::kGenerateStream:
-      status = Generate(session, body, StreamForm::kGenerateEvents);
+      status = Generate(session, head, body, StreamForm::kGenerateEvents);
       break;
     default:
       status = Infer(session, head, body);
@@ -152,6 +166,11 @@ void RequestHandler::UnregisterSharedMemory(Session& session) {
   service_.regions.Unregister(match_.region, std::move(done));
 }
 
+Status RequestHandler::Forward(const Head& head, Request& request) const {
+  if (service_.forwarding == nullptr) return Ok();
+  return service_.forwarding->AddTo(request.parameters, head);
+}
+
 Status RequestHandler::Infer(Session& session, const Head& head, const Slice& body) {
   const auto json_size = JsonSize(head, body.size());
   if (!json_size.ok()) return json_size.status();
@@ -169,6 +188,8 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
     if (read.ok()) read = protocol::ReadSharedInputs(*infer, service_.allocator);
     if (!read.ok()) return read;
   }
+  Status forwarded = Forward(head, *infer->request);
+  if (!forwarded.ok()) return forwarded;
   if (head.accepts_events) {
     return Stream(session, StreamForm::kInferEvents, std::move(infer->request),
                   std::move(infer->preferences));
@@ -180,17 +201,21 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   if (!submitted.ok()) return submitted;
   in_flight_ = request;
   preferences_ = std::move(infer->preferences);
+  coding_ = PreferredCoding(head.accept_encoding);
   session_ = session.shared_from_this();
   service_.end_of_turn.Schedule();
   return Ok();
 }
 
-Status RequestHandler::Generate(Session& session, const Slice& body, StreamForm form) {
+Status RequestHandler::Generate(Session& session, const Head& head, const Slice& body,
+                                StreamForm form) {
   Result<ModelRef> model = service_.submitter.Find(match_.model, match_.version);
   if (!model.ok()) return model.status();
   Result<std::unique_ptr<Request>> request =
       protocol::ParseGenerate(*std::move(model), body, service_.allocator);
   if (!request.ok()) return request.status();
+  Status forwarded = Forward(head, **request);
+  if (!forwarded.ok()) return forwarded;
   return Stream(session, form, *std::move(request), {});
 }
 
@@ -235,7 +260,12 @@ void RequestHandler::OnDelivered() {
   const protocol::OutputPreferences preferences = std::move(preferences_);
   in_flight_ = nullptr;
   // Also when the client has gone: the session gives back what the request was charged.
-  session->Respond(gone_ ? Answer() : EncodeAnswer(*request, preferences, service_.allocator));
+  if (gone_) return session->Respond({});
+  Answer answer = EncodeAnswer(*request, preferences, service_.allocator);
+  if (coding_ == Coding::kIdentity || answer.status != 200) {
+    return session->Respond(std::move(answer));
+  }
+  service_.compression.Respond(*session, std::move(answer), coding_);
 }
 
 }  // namespace despina::http

@@ -6,7 +6,11 @@
 #include <utility>
 
 #include "engine/submit.h"
+#include "http/access.h"
+#include "http/compression_queue.h"
 #include "http/control.h"
+#include "http/cors.h"
+#include "http/header_forwarding.h"
 #include "http/mailbox.h"
 #include "http/message.h"
 #include "http/metrics_page.h"
@@ -27,6 +31,10 @@ struct Service {
   // The description of the routes.
   const std::string& openapi;
   std::span<const Route> routes;
+  // Null: none.
+  const Cors* cors;
+  const AccessRules* access;
+  const HeaderForwarding* forwarding;
   Allocator& allocator;
   MetricsPage& metrics;
   // What clients have lent, if they may.
@@ -37,6 +45,7 @@ struct Service {
   Submitter submitter;
   // Flushes the submitter.
   net::EndOfTurn end_of_turn;
+  CompressionQueue compression;
 };
 
 class RequestHandler final : public Handler, private Completion, private Mailbox::Item {
@@ -54,6 +63,8 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   void OnDelivered() override;
 
   void DecodeMatch();
+  // What is said before anybody looks at what is asked for; nothing: it may be looked at.
+  std::optional<Answer> AnswerBefore(const Head& head) const;
   // Whether the body is worth reading.
   Decision DecideOnBody(const Head& head);
   Decision DecideOnInfer(const Head& head);
@@ -61,9 +72,11 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   void Control(Session& session, Slice body);
   // Answers once nobody uses the memory any more.
   void UnregisterSharedMemory(Session& session);
+  // Adds what is forwarded of the head.
+  Status Forward(const Head& head, Request& request) const;
   // OK when the request is on its way; why it is not.
   Status Infer(Session& session, const Head& head, const Slice& body);
-  Status Generate(Session& session, const Slice& body, StreamForm form);
+  Status Generate(Session& session, const Head& head, const Slice& body, StreamForm form);
   Status Stream(Session& session, StreamForm form, std::unique_ptr<Request> request,
                 protocol::OutputPreferences preferences);
 
@@ -75,6 +88,8 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   std::string region_;
 
   protocol::OutputPreferences preferences_;
+  // Of the answer.
+  Coding coding_ = Coding::kIdentity;
   // With the engine, between submission and delivery.
   Request* in_flight_ = nullptr;
   // The last request that was answered in parts.

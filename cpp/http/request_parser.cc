@@ -25,6 +25,8 @@ Method ToMethod(verb method) {
       return Method::kPost;
     case verb::head:
       return Method::kHead;
+    case verb::options:
+      return Method::kOptions;
     default:
       return Method::kOther;
   }
@@ -33,7 +35,8 @@ Method ToMethod(verb method) {
 // Takes from a request what the server needs, without keeping the rest.
 class Parser final : public beast::http::basic_parser<true> {
  public:
-  Parser() {
+  // `filter` may be null.
+  explicit Parser(const FieldFilter* filter) : filter_(filter) {
     // The session has limits of its own; the one on the header would be for one line of it.
     body_limit(boost::none);
     header_limit(std::numeric_limits<uint32_t>::max());
@@ -62,10 +65,17 @@ class Parser final : public beast::http::basic_parser<true> {
   void on_field_impl(field name, beast::string_view name_text, beast::string_view value,
                      error_code& ec) override {
     if (is_header_done()) return;  // a trailer
+    if (filter_ != nullptr && filter_->Wants(name_text)) {
+      head->fields.push_back({.name = name_text, .value = value});
+    }
     switch (name) {
       case field::content_encoding:
         // Two fields are as good as one with both values.
         if (!beast::iequals(value, "identity")) head->content_encoding = value;
+        return;
+      case field::accept_encoding:
+        if (!head->accept_encoding.empty()) head->accept_encoding += ',';
+        head->accept_encoding += value;
         return;
       case field::transfer_encoding:
         if (!beast::iequals(value, "chunked")) {
@@ -110,12 +120,15 @@ class Parser final : public beast::http::basic_parser<true> {
   size_t on_body_impl(beast::string_view body, error_code&) override { return body.size(); }
   void on_chunk_header_impl(uint64_t, beast::string_view, error_code&) override {}
   void on_finish_impl(error_code&) override {}
+
+  const FieldFilter* const filter_;
 };
 
 }  // namespace
 
 class RequestParser::Impl {
  public:
+  const FieldFilter* filter = nullptr;
   std::optional<Parser> parser;
 
   // `done` says whether enough has been parsed; until then there are `least` bytes to come.
@@ -136,10 +149,13 @@ class RequestParser::Impl {
   }
 };
 
-RequestParser::RequestParser() : impl_(std::make_unique<Impl>()) { Reset(); }
+RequestParser::RequestParser(const FieldFilter& filter) : impl_(std::make_unique<Impl>()) {
+  impl_->filter = filter.empty() ? nullptr : &filter;
+  Reset();
+}
 RequestParser::~RequestParser() = default;
 
-void RequestParser::Reset() { impl_->parser.emplace(); }
+void RequestParser::Reset() { impl_->parser.emplace(impl_->filter); }
 
 RequestParser::Outcome RequestParser::ParseHead(std::span<const std::byte> bytes, Head& head,
                                                 size_t& used) {

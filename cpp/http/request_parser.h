@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "http/field_filter.h"
 #include "http/message.h"
 
 namespace despina::http {
@@ -25,7 +26,8 @@ class RequestParser {
   // Returns false to stop.
   using Sink = std::function<bool(std::span<const std::byte>)>;
 
-  RequestParser();
+  // `filter` says which fields are put into Head::fields; it must outlive the parser.
+  explicit RequestParser(const FieldFilter& filter);
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
   ~RequestParser();

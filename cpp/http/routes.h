@@ -1,6 +1,7 @@
 // What can be asked for, and under which paths.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -39,9 +40,27 @@ enum class Endpoint : uint8_t {
   kMetrics,
 };
 
+// What operators can restrict, each as a whole.
+enum class Api : uint8_t {
+  kHealth,
+  kMetadata,
+  kInference,
+  kSharedMemory,
+  kModelConfiguration,
+  kModelRepository,
+  kStatistics,
+  kTrace,
+  kLogging,
+  // The metrics port's own.
+  kMetrics,
+};
+// Of those that can be restricted.
+inline constexpr size_t kApiCount = static_cast<size_t>(Api::kMetrics);
+
 struct Route {
   Endpoint endpoint;
   Method method;
+  Api api;
   // {model}, {repository} and {region} are one segment each; {version} is digits.
   std::string_view path;
   // Unlike any other's that does something else.
@@ -62,6 +81,8 @@ std::span<const Route> MetricsRoutes();
 struct RouteMatch {
   // Null: no such path, or not with this method.
   const Route* route = nullptr;
+  // Of the path; whatever the method.
+  Api api = Api::kHealth;
   // The field that names the methods of the path, with its line end; empty: no such path.
   std::string_view allow{};
   std::string_view model{};

@@ -40,6 +40,15 @@ SessionLimits LimitsOf(const Options& options) {
           .idle_timeout = options.idle_timeout};
 }
 
+// Tells TLS what is spoken over it.
+void Introduce(net::TlsContext& tls) {
+  tls.SetProtocols({"http/1.1"});
+  const Answer answer = ErrorAnswer(400, "this port speaks HTTPS: HTTP needs TLS here");
+  std::string text;
+  WriteHead(answer, Persistence::kSayClose, Framing::kSize, "", text);
+  tls.SetPlaintextAnswer(text + answer.text);
+}
+
 // What the threads of a server share.
 struct Shared {
   Shared(Options the_options, Allocator& allocator, Clock& the_clock)
@@ -49,7 +58,12 @@ struct Shared {
         environment(std::make_shared<SessionEnvironment>(
             LimitsOf(options), options.max_bytes_in_flight, allocator, the_clock)),
         clock(the_clock),
-        metrics(options.metrics, the_clock) {}
+        metrics(options.metrics, the_clock) {
+    environment->cors = options.cors;
+    if (options.cors) options.cors->AddTo(environment->fields);
+    if (options.access) options.access->AddTo(environment->fields);
+    if (options.forwarding) environment->fields.AddAll();
+  }
 
   // How often deadlines are looked at: late by a quarter of a timeout at most.
   Duration tick() const {
@@ -90,13 +104,17 @@ class Worker {
                  .openapi = shared.openapi,
                  .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
                                                                             : MetricsRoutes(),
+                 .cors = shared.options.cors.get(),
+                 .access = shared.options.access.get(),
+                 .forwarding = shared.options.forwarding.get(),
                  .allocator = allocator,
                  .metrics = shared.metrics,
                  .regions = shared.regions,
                  .allow_shared_memory = shared.options.allow_shared_memory,
                  .control = control,
                  .submitter = Submitter(snapshot),
-                 .end_of_turn{*loop_, [this] { service_.submitter.Flush(); }}},
+                 .end_of_turn{*loop_, [this] { service_.submitter.Flush(); }},
+                 .compression{*loop_, allocator}},
         connections_(*loop_, [this] { shared_.CountClosed(); }),
         listener_(*loop_, std::move(listening),
                   [this](net::Descriptor descriptor) { Accept(std::move(descriptor)); }),
@@ -141,13 +159,22 @@ class Worker {
       std::lock_guard lock(shared_.mutex);
       ++shared_.connections;
     }
+    net::Accepted accepted = Secure(std::move(descriptor));
     auto session = std::make_shared<Session>(shared_.environment,
                                              std::make_unique<RequestHandler>(service_, mailbox_));
     if (others >= limit) {
       session->RefuseAll(
           ErrorAnswer(503, Concat("the server has its limit of ", limit, " connections")));
     }
-    connections_.Add(std::move(descriptor), std::move(session));
+    connections_.Add(std::move(accepted), std::move(session));
+  }
+
+  net::Accepted Secure(net::Descriptor descriptor) {
+    const int number = descriptor.get();
+    const auto& tls = shared_.options.tls;
+    if (!tls) return {std::move(descriptor), std::make_unique<net::PlainStream>(number)};
+    return {std::move(descriptor), tls->Accept(number),
+            Later(shared_.clock.Now(), shared_.options.header_timeout)};
   }
 
   void Tick() {
@@ -191,6 +218,7 @@ Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<S
   Result<std::vector<net::ListeningSocket>> sockets =
       net::Listen(options.address, options.port, threads);
   if (!sockets.ok()) return sockets.status().WithPrefix(prefix);
+  if (options.tls) Introduce(*options.tls);
 
   auto impl = std::make_unique<Impl>(std::move(options), allocator, clock);
   impl->port = sockets->front().port;

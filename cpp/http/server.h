@@ -10,9 +10,13 @@
 #include "base/published.h"
 #include "base/status.h"
 #include "engine/submit.h"
+#include "http/access.h"
 #include "http/control.h"
+#include "http/cors.h"
+#include "http/header_forwarding.h"
 #include "http/metrics_page.h"
 #include "memory/allocator.h"
+#include "net/tls.h"
 
 namespace despina::http {
 
@@ -28,6 +32,14 @@ struct Options {
   Role role = Role::kInference;
   // Of the metrics port.
   MetricsOptions metrics{};
+  // With certificate and key; null: HTTP without TLS.
+  std::shared_ptr<net::TlsContext> tls{};
+  // Null: nothing is restricted.
+  std::shared_ptr<const AccessRules> access{};
+  // Null: pages of other origins may not use the server.
+  std::shared_ptr<const Cors> cors{};
+  // Null: no fields of requests' heads are parameters.
+  std::shared_ptr<const HeaderForwarding> forwarding{};
   // As /v2 tells them.
   std::string server_name = "despina";
   std::string server_version{};
@@ -40,7 +52,7 @@ struct Options {
   // Bytes of requests' bodies until they are answered, and of answers until they are sent; what
   // goes beyond is answered with 503.
   uint64_t max_bytes_in_flight = uint64_t{1} << 30;
-  // From the first byte of a header to its last; 408.
+  // From the first byte of a header to its last; 408. For a TLS handshake too.
   Duration header_timeout = std::chrono::seconds(30);
   // For each 64 KiB of a body, 408, and of an answer.
   Duration body_timeout = std::chrono::seconds(60);

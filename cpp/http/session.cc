@@ -38,6 +38,7 @@ std::span<const std::byte> Bytes(std::string_view text) {
 Session::Session(std::shared_ptr<SessionEnvironment> environment, std::unique_ptr<Handler> handler)
     : environment_(std::move(environment)),
       handler_(std::move(handler)),
+      parser_(environment_->fields),
       body_(environment_->allocator, environment_->bytes_in_flight) {}
 
 void Session::OnOpened(net::Transport& transport) {
@@ -51,6 +52,7 @@ void Session::OnClosed() {
   output_.clear();
   pieces_.clear();
   answer_ = {};
+  decompressor_.reset();
   if (working_) {
     handler_->OnGone();
   } else {
@@ -91,6 +93,9 @@ void Session::Proceed() {
         break;
       case State::kBody:
         more = ReadBody();
+        break;
+      case State::kCompressed:
+        more = ReadCompressed();
         break;
       case State::kChunks:
         more = ReadChunks();
@@ -167,9 +172,12 @@ bool Session::BeginBody() {
     return true;
   }
   aligned_ = decision.aligned;
-  state_ = head_.chunked ? State::kChunks : State::kBody;
+  compressed_left_ = size;
+  state_ = decision.compressed ? State::kCompressed : State::kBody;
+  if (head_.chunked) state_ = State::kChunks;
   SetDeadline(limits().body_timeout);
-  if (head_.chunked) input_.Reserve(kChunksRead);
+  if (decision.compressed) decompressor_.emplace(limits().max_body_bytes);
+  if (state_ != State::kBody) input_.Reserve(kChunksRead);
   if (head_.expectation == Head::Expectation::kContinue && head_.http_1_1 && head_.has_body() &&
       input_.empty()) {
     output_.push_back(Bytes(kContinue));
@@ -202,28 +210,26 @@ bool Session::ReadBody() {
   return true;
 }
 
+bool Session::ReadCompressed() {
+  const size_t here = std::min<uint64_t>(input_.bytes().size(), compressed_left_);
+  if (here > 0 && !AddToBody(input_.bytes().first(here))) return false;
+  input_.Consume(here);
+  compressed_left_ -= here;
+  if (compressed_left_ > 0) return false;
+  CompleteBody();
+  return true;
+}
+
 bool Session::ReadChunks() {
-  Status status;
-  const RequestParser::Sink sink = [&](std::span<const std::byte> content) {
-    if (content.size() > limits().max_body_bytes - body_.size()) {
-      Reject(413, Concat("the request's body is larger than the limit of ", limits().max_body_bytes,
-                         " bytes"));
-      return false;
-    }
-    if (!body_.allocated()) status = body_.Allocate(kFirstBuffer, aligned_);
-    if (status.ok()) status = body_.Append(content);
-    CountProgress(content.size());
-    return status.ok();
-  };
   size_t used = 0;
-  const RequestParser::Outcome outcome = parser_.ParseChunks(input_.bytes(), sink, used);
+  const RequestParser::Outcome outcome = parser_.ParseChunks(
+      input_.bytes(), [this](auto content) { return AddToBody(content); }, used);
   input_.Consume(used);
-  if (!status.ok()) {
-    RejectBody(status);
-  } else if (outcome == RequestParser::Outcome::kDone) {
+  if (outcome == RequestParser::Outcome::kDone) {
     CompleteBody();
     return true;
-  } else if (outcome == RequestParser::Outcome::kFailed) {
+  }
+  if (outcome == RequestParser::Outcome::kFailed) {
     if (state_ == State::kChunks) Reject(parser_.error_status(), parser_.error());
   } else if (input_.space().empty()) {
     input_.Grow(kMaxFraming);
@@ -232,7 +238,31 @@ bool Session::ReadChunks() {
   return false;
 }
 
+bool Session::AddToBody(std::span<const std::byte> content) {
+  CountProgress(content.size());
+  if (!decompressor_ && content.size() > limits().max_body_bytes - body_.size()) {
+    Reject(413, Concat("the request's body is larger than the limit of ", limits().max_body_bytes,
+                       " bytes"));
+    return false;
+  }
+  Status status;
+  if (!body_.allocated()) status = body_.Allocate(kFirstBuffer, aligned_);
+  if (status.ok() && decompressor_) {
+    const std::optional<Refusal> refusal = decompressor_->Append(content, body_);
+    if (refusal) Reject(refusal->status, refusal->message);
+    return !refusal;
+  }
+  if (status.ok()) status = body_.Append(content);
+  if (!status.ok()) RejectBody(status);
+  return status.ok();
+}
+
 void Session::CompleteBody() {
+  if (decompressor_) {
+    const std::optional<Refusal> refusal = decompressor_->Finish();
+    decompressor_.reset();
+    if (refusal) return Reject(refusal->status, refusal->message);
+  }
   state_ = State::kWorking;
   working_ = true;
   deadline_ = TimePoint::max();
@@ -275,6 +305,7 @@ void Session::RespondToHead(Answer answer) {
 void Session::Reject(int status, std::string_view message) {
   close_ = true;
   unread_ = true;
+  decompressor_.reset();
   body_.Release();
   StartSending(ErrorAnswer(status, message));
 }
@@ -294,8 +325,7 @@ void Session::BeginParts(const Answer& answer) {
   state_ = State::kParts;
   close_ = close_ || stopping_ || !head_.http_1_1;
   std::string head;
-  WriteHead(answer, PersistenceOfAnswer(), head_.http_1_1 ? Framing::kChunks : Framing::kClose,
-            head);
+  WriteAnswerHead(answer, head_.http_1_1 ? Framing::kChunks : Framing::kClose, head);
   QueuePiece(std::move(head), {}, {});
 }
 
@@ -369,7 +399,7 @@ void Session::StartSending(Answer answer) {
     const Status charged = body_.Charge(size);
     if (!charged.ok()) answer_ = ErrorAnswer(503, charged.message());
   }
-  WriteHead(answer_, PersistenceOfAnswer(), Framing::kSize, answer_head_);
+  WriteAnswerHead(answer_, Framing::kSize, answer_head_);
   output_.clear();
   output_.push_back(Bytes(answer_head_));
   // The answer to HEAD tells the size of a body that it does not have.
@@ -380,9 +410,16 @@ void Session::StartSending(Answer answer) {
   }
 }
 
-Persistence Session::PersistenceOfAnswer() const {
-  if (close_) return Persistence::kSayClose;
-  return head_.http_1_1 ? Persistence::kImplied : Persistence::kSayKeepAlive;
+void Session::WriteAnswerHead(const Answer& answer, Framing framing, std::string& out) const {
+  Persistence persistence = Persistence::kImplied;
+  if (close_) {
+    persistence = Persistence::kSayClose;
+  } else if (!head_.http_1_1) {
+    persistence = Persistence::kSayKeepAlive;
+  }
+  std::string more;
+  if (environment_->cors) environment_->cors->AppendFields(head_, more);
+  WriteHead(answer, persistence, framing, more, out);
 }
 
 void Session::OnWritten(size_t size) {
@@ -419,8 +456,7 @@ void Session::FinishAnswer() {
 
 void Session::OnDeadline() {
   const bool in_head = state_ == State::kHead && head_begun_;
-  const bool in_body = state_ == State::kBody || state_ == State::kChunks;
-  if ((in_head || in_body) && output_.empty()) {
+  if ((in_head || in_body()) && output_.empty()) {
     return Reject(
         408, in_head ? "the request's header took too long" : "the request's body took too long");
   }
@@ -432,7 +468,7 @@ void Session::OnStopping() {
   // A request that is not all there would be refused once it were: it is not waited for.
   if (state_ == State::kHead) {
     state_ = State::kDone;
-  } else if ((state_ == State::kBody || state_ == State::kChunks) && output_.empty()) {
+  } else if (in_body() && output_.empty()) {
     Reject(503, "the server is shutting down and takes no new requests");
   }
 }

@@ -12,6 +12,9 @@
 
 #include "base/clock.h"
 #include "http/body.h"
+#include "http/compression.h"
+#include "http/cors.h"
+#include "http/field_filter.h"
 #include "http/input.h"
 #include "http/message.h"
 #include "http/request_parser.h"
@@ -45,6 +48,10 @@ struct SessionEnvironment {
   Budget bytes_in_flight;
   Allocator& allocator;
   const Clock& clock;
+  // What is wanted of requests' heads. Set before there is a session.
+  FieldFilter fields{};
+  // Null: browsers are told nothing.
+  std::shared_ptr<const Cors> cors{};
 };
 
 class Session;
@@ -57,6 +64,8 @@ class Handler {
     std::optional<Answer> answer;
     // The byte of the body that is to be aligned for backends.
     uint64_t aligned = 0;
+    // The body is to be decompressed.
+    bool compressed = false;
   };
 
   virtual ~Handler() = default;
@@ -85,6 +94,8 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // Charges so many bytes that the request holds besides its body, until it is answered.
   // RESOURCE_EXHAUSTED when the budget is spent.
   Status ChargeBesides(uint64_t bytes) { return body_.ChargeBesides(bytes); }
+  // The same for an answer of so many bytes that is being made, in the body's place.
+  Status Charge(uint64_t bytes) { return body_.Charge(bytes); }
   // Answers whatever comes with this, and closes. Before the connection is opened.
   void RefuseAll(Answer answer);
 
@@ -101,13 +112,14 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
 
  private:
   enum class State : uint8_t {
-    kHead,      // between requests, or within a head
-    kBody,      // within a body of known size
-    kChunks,    // within a chunked body
-    kWorking,   // the handler has the request
-    kParts,     // the handler has the request, and its answer has begun
-    kSending,   // an answer is on its way
-    kSkipping,  // within a body that nobody wants
+    kHead,        // between requests, or within a head
+    kBody,        // within a body of known size
+    kCompressed,  // the same, of one that is to be decompressed
+    kChunks,      // within a chunked body
+    kWorking,     // the handler has the request
+    kParts,       // the handler has the request, and its answer has begun
+    kSending,     // an answer is on its way
+    kSkipping,    // within a body that nobody wants
     kDraining,
     kDone,
   };
@@ -121,15 +133,21 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
     size_t unsent = 0;
   };
 
+  bool in_body() const {
+    return state_ == State::kBody || state_ == State::kCompressed || state_ == State::kChunks;
+  }
   // Uses the input as far as it goes.
   void Proceed();
   // One step of it each; false when more input is needed or nothing is to be read now.
   bool ReadHead();
   bool ReadBody();
+  bool ReadCompressed();
   bool ReadChunks();
   bool SkipBody();
 
   bool BeginBody();
+  // Adds what comes of a body that is chunked or compressed. False when the request is rejected.
+  bool AddToBody(std::span<const std::byte> content);
   void CompleteBody();
   void BeginIdle();
   void FinishAnswer();
@@ -141,7 +159,7 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // The same for a failure of the body's memory.
   void RejectBody(const Status& status);
   void StartSending(Answer answer);
-  Persistence PersistenceOfAnswer() const;
+  void WriteAnswerHead(const Answer& answer, Framing framing, std::string& out) const;
   void QueuePiece(std::string head, Slice content, std::string tail);
   void DropSent(size_t size);
   void SetDeadline(Duration from_now) { deadline_ = environment_->clock.Now() + from_now; }
@@ -168,6 +186,10 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // Its charge stays until the answer has been sent, and covers that too.
   Body body_;
   uint64_t aligned_ = 0;
+  // While the body comes, if it is compressed.
+  std::optional<Decompressor> decompressor_;
+  // Of a compressed body of known size: what is still to come.
+  uint64_t compressed_left_ = 0;
   // Bytes of the body, or of the answer, since the deadline was set.
   size_t progress_ = 0;
   // Of a body that nobody wants, or while draining: what may still come.

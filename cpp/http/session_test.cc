@@ -178,10 +178,10 @@ TEST_F(SessionTest, ReadsFieldNamesInAnyCase) {
   Open();
   Feed(
       "POST /infer HTTP/1.1\r\ncontent-LENGTH: 0\r\ninference-header-CONTENT-length: 7\r\n"
-      "CONTENT-encoding: gzip\r\n\r\n");
+      "CONTENT-encoding: br\r\n\r\n");
   ASSERT_EQ(handler_->heads.size(), 1U);
   EXPECT_EQ(handler_->heads[0].json_size, "7");
-  EXPECT_EQ(handler_->heads[0].content_encoding, "gzip");
+  EXPECT_EQ(handler_->heads[0].content_encoding, "br");
   EXPECT_EQ(handler_->bodies, std::vector<std::string>{""});
 }
 

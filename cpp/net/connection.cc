@@ -1,10 +1,5 @@
 #include "net/connection.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
-#include <array>
-#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -13,45 +8,62 @@ namespace {
 
 // Reads of one connection before the others of its loop have their turn.
 constexpr int kReadsPerTurn = 8;
-// Pieces given to one system call.
-constexpr size_t kPiecesPerSend = 64;
-
-bool WouldBlock(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 }  // namespace
 
-Connection::Connection(Loop& loop, Descriptor descriptor, std::shared_ptr<Protocol> protocol,
+using Next = Stream::Next;
+
+Connection::Connection(Loop& loop, Accepted accepted, std::shared_ptr<Protocol> protocol,
                        std::function<void(Connection&)> closed)
-    : watch_(loop, std::move(descriptor)),
+    : loop_(loop),
+      watch_(loop, std::move(accepted.descriptor)),
+      stream_(std::move(accepted.stream)),
+      opening_deadline_(accepted.opening_deadline),
       protocol_(std::move(protocol)),
       closed_(std::move(closed)) {}
 
 void Connection::Start() {
   started_ = true;
-  protocol_->OnOpened(*this);
   if (!watch_.open()) return Close();
+  Open();
+}
+
+void Connection::Open() {
+  const Next next = stream_->Open();
+  if (next == Next::kNever) return Close();
+  if (next == Next::kWhenReadable) return watch_.WaitReadable(shared_from_this());
+  if (next == Next::kWhenWritable) return watch_.WaitWritable(shared_from_this());
+  opened_ = true;
+  protocol_->OnOpened(*this);
   Settle();
 }
 
 void Connection::CheckDeadline(TimePoint now) {
+  if (!opened_) {
+    if (now >= opening_deadline_) Close();
+    return;
+  }
   if (now < protocol_->deadline()) return;
   protocol_->OnDeadline();
   Settle();
 }
 
 void Connection::StopWhenIdle() {
+  if (!opened_) return Close();
   protocol_->OnStopping();
   Settle();
 }
 
 void Connection::Close() {
   if (!std::exchange(started_, false)) return;
+  if (watch_.open()) stream_->OnClosing();
   watch_.Close();
-  protocol_->OnClosed();
+  if (opened_) protocol_->OnClosed();
   closed_(*this);
 }
 
 void Connection::OnReadable() {
+  if (!opened_) return Open();
   settling_ = true;
   for (int i = 0; i < kReadsPerTurn && watch_.open(); ++i) {
     if (!Receive()) break;
@@ -61,37 +73,33 @@ void Connection::OnReadable() {
   Settle();
 }
 
+void Connection::OnWritable() {
+  if (!opened_) return Open();
+  if (read_next_ == Next::kWhenWritable) return OnReadable();
+  Settle();
+}
+
 bool Connection::Receive() {
   const std::span<std::byte> space = protocol_->ReadSpace();
   if (space.empty()) return false;
-  const ssize_t received = ::recv(watch_.descriptor(), space.data(), space.size(), MSG_DONTWAIT);
-  if (received > 0) {
-    protocol_->OnRead(static_cast<size_t>(received));
-    return static_cast<size_t>(received) == space.size();
-  }
-  if (received < 0 && errno == EINTR) return true;
-  if (received == 0 || !WouldBlock(errno)) Close();
-  return false;
+  const Stream::Moved read = stream_->Read(space);
+  read_next_ = read.next;
+  if (read.size > 0) protocol_->OnRead(read.size);
+  if (read.next == Next::kNever) Close();
+  return read.next == Next::kAtOnce;
 }
 
 void Connection::Send() {
   while (watch_.open() && !watch_.waits_to_write()) {
     const auto output = protocol_->Output();
     if (output.empty()) return;
-    std::array<iovec, kPiecesPerSend> pieces;
-    msghdr message{};
-    message.msg_iov = pieces.data();
-    for (const std::span<const std::byte> piece : output) {
-      if (message.msg_iovlen == pieces.size()) break;
-      // sendmsg() only reads; its type says otherwise.
-      pieces[message.msg_iovlen++] = {const_cast<std::byte*>(piece.data()), piece.size()};
-    }
-    const ssize_t sent = ::sendmsg(watch_.descriptor(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) {
-      protocol_->OnWritten(static_cast<size_t>(sent));
-    } else if (WouldBlock(errno)) {
+    const Stream::Moved sent = stream_->Write(output);
+    if (sent.size > 0) protocol_->OnWritten(sent.size);
+    if (sent.next == Next::kWhenWritable) {
       watch_.WaitWritable(shared_from_this());
-    } else if (errno != EINTR) {
+    } else if (sent.next == Next::kWhenReadable) {
+      return watch_.WaitReadable(shared_from_this());
+    } else if (sent.next == Next::kNever) {
       Close();
     }
   }
@@ -107,14 +115,30 @@ void Connection::Settle() {
   if (!watch_.open()) return;
   const Protocol::Phase phase = protocol_->phase();
   if (phase == Protocol::Phase::kDone) return Close();
-  if (phase == Protocol::Phase::kDraining && !std::exchange(sending_ended_, true)) {
-    ::shutdown(watch_.descriptor(), SHUT_WR);
-  }
-  if (!protocol_->ReadSpace().empty()) watch_.WaitReadable(std::move(keep));
+  if (phase == Protocol::Phase::kDraining && !sending_ended_) EndSending();
+  AwaitInput(std::move(keep));
 }
 
-void ConnectionSet::Add(Descriptor descriptor, std::shared_ptr<Protocol> protocol) {
-  const auto added = std::make_shared<Connection>(loop_, std::move(descriptor), std::move(protocol),
+void Connection::EndSending() {
+  const Next next = stream_->EndSending();
+  sending_ended_ = next != Next::kWhenWritable;
+  if (!sending_ended_) watch_.WaitWritable(shared_from_this());
+}
+
+void Connection::AwaitInput(std::shared_ptr<Connection> keep) {
+  if (protocol_->ReadSpace().empty()) return;
+  if (read_next_ == Next::kWhenWritable) return watch_.WaitWritable(std::move(keep));
+  if (!stream_->HoldsInput()) return watch_.WaitReadable(std::move(keep));
+  // At the loop's next turn: the other connections are not to wait for all of it.
+  if (std::exchange(read_posted_, true)) return;
+  loop_.Post([keep = std::move(keep)] {
+    keep->read_posted_ = false;
+    if (keep->watch_.open()) keep->OnReadable();
+  });
+}
+
+void ConnectionSet::Add(Accepted accepted, std::shared_ptr<Protocol> protocol) {
+  const auto added = std::make_shared<Connection>(loop_, std::move(accepted), std::move(protocol),
                                                   [this](Connection& gone) {
                                                     connections_.erase(gone.shared_from_this());
                                                     removed_();

@@ -10,18 +10,28 @@
 #include "base/clock.h"
 #include "net/loop.h"
 #include "net/protocol.h"
+#include "net/stream.h"
 
 namespace despina::net {
 
-// Moves bytes between a socket and a protocol, with system calls of its own: as many bytes at a
-// time as the protocol has room for, and as many as the socket takes. The loop's thread only.
+// A socket that was accepted.
+struct Accepted {
+  Descriptor descriptor;
+  // On that descriptor.
+  std::unique_ptr<Stream> stream;
+  // Until when the stream is to be open; the protocol begins then.
+  TimePoint opening_deadline = TimePoint::max();
+};
+
+// Moves bytes between a stream and a protocol: as many bytes at a time as the protocol has room
+// for, and as many as the stream takes. The loop's thread only.
 class Connection final : public Transport,
                          public Watcher,
                          public std::enable_shared_from_this<Connection> {
  public:
   // `closed` is called once, when the descriptor has been closed. Whoever calls a function here
   // keeps the connection until it returns, whatever `closed` does.
-  Connection(Loop& loop, Descriptor descriptor, std::shared_ptr<Protocol> protocol,
+  Connection(Loop& loop, Accepted accepted, std::shared_ptr<Protocol> protocol,
              std::function<void(Connection&)> closed);
 
   void Start();
@@ -33,20 +43,31 @@ class Connection final : public Transport,
 
  private:
   void OnReadable() override;
-  void OnWritable() override { Settle(); }
-  // Reads once. True when there may be more and there is room for it.
+  void OnWritable() override;
+  void Open();
+  // Reads once. True when there may be more.
   bool Receive();
-  // Sends until nothing is left or the socket takes no more.
+  // Sends until nothing is left or the stream takes no more.
   void Send();
   // After anything happened: sends, and waits for what is to come, or closes.
   void Settle();
+  void EndSending();
+  void AwaitInput(std::shared_ptr<Connection> keep);
 
+  Loop& loop_;
   Watch watch_;
+  const std::unique_ptr<Stream> stream_;
+  const TimePoint opening_deadline_;
   std::shared_ptr<Protocol> protocol_;
   std::function<void(Connection&)> closed_;
+  // What the last read said.
+  Stream::Next read_next_ = Stream::Next::kWhenReadable;
   bool started_ = false;
+  bool opened_ = false;
   bool settling_ = false;
   bool sending_ended_ = false;
+  // A read is posted to the loop.
+  bool read_posted_ = false;
 };
 
 // The connections of one loop. The loop's thread only.
@@ -59,7 +80,7 @@ class ConnectionSet {
   ConnectionSet& operator=(const ConnectionSet&) = delete;
   ~ConnectionSet() { CloseAll(); }
 
-  void Add(Descriptor descriptor, std::shared_ptr<Protocol> protocol);
+  void Add(Accepted accepted, std::shared_ptr<Protocol> protocol);
   size_t size() const { return connections_.size(); }
 
   void CheckDeadlines(TimePoint now);

@@ -28,6 +28,8 @@ LIBRARIES: dict[str, set[str]] = {
     r"boost/beast.*": {"http"},
     r"simdjson\.h": {"base", "protocol"},
     r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
+    r"openssl/.*": {"net"},
+    r"zlib\.h|re2/.*": {"http"},
     r"sys/eventfd\.h": {"net", "bindings"},
     r"dlfcn\.h|elf\.h|despina/.*": {"host"},
 }

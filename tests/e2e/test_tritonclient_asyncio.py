@@ -116,3 +116,18 @@ def test_a_request_that_the_client_gives_up_harms_no_other(
         assert np.array_equal(answer.as_numpy("OUTPUT0"), one)
 
     with_client(use)
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_compression_both_ways(with_client: Callable[[Use], None], algorithm: str) -> None:
+    async def use(client: triton.InferenceServerClient) -> None:
+        array = np.arange(200_000, dtype=np.float32).reshape(1, -1)
+        answer = await client.infer(
+            "identity_fp32",
+            [tensor(array)],
+            request_compression_algorithm=algorithm,
+            response_compression_algorithm=algorithm,
+        )
+        assert np.array_equal(answer.as_numpy("OUTPUT0"), array)
+
+    with_client(use)

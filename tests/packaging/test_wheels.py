@@ -13,11 +13,12 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from harness.together import serve_beside
 
 pytestmark = pytest.mark.wheel
 
@@ -111,7 +112,8 @@ def test_the_server_carries_the_licences_of_what_is_inside(unpacked: Path) -> No
     (folder,) = unpacked.glob("despina-*.dist-info/licenses")
     assert "Apache License" in (folder / "LICENSE").read_text()
     notice = (folder / "NOTICE").read_text()
-    assert [name for name in ("Boost", "pybind11", "simdjson") if name not in notice] == []
+    names = ("Boost", "OpenSSL", "pybind11", "RE2", "simdjson")
+    assert [name for name in names if name not in notice] == []
 
 
 def test_every_bundled_library_is_in_the_notice(unpacked: Path) -> None:
@@ -194,7 +196,7 @@ def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         folder / "models",
     ]
     command += ["--http-port", str(port), "--metrics-port", "0"]
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    clean = without_python(os.environ)
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -225,6 +227,11 @@ def wait_until_ready(address: str, process: subprocess.Popen[bytes], log: Path) 
     )
 
 
+def without_python(environment: Mapping[str, str]) -> dict[str, str]:
+    """Without what would lead to other packages than those that are installed."""
+    return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
+
+
 @pytest.mark.parametrize("model", ["identity", "identity_python"])
 def test_the_installed_server_answers(server: str, model: str) -> None:
     tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [1, 4], "data": [1.5, -2, 0, 4]}
@@ -234,6 +241,15 @@ def test_the_installed_server_answers(server: str, model: str) -> None:
     with urllib.request.urlopen(request, timeout=30) as answer:
         (output,) = json.load(answer)["outputs"]
     assert output == {**tensor, "name": "OUTPUT0"}
+
+
+def test_its_libraries_get_along_with_those_of_other_packages(
+    environment: Path, tmp_path: Path
+) -> None:
+    python = environment / "bin" / "python"
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "install")
+    run(*pip, "cryptography", "tritonclient[grpc]")
+    serve_beside(python, tmp_path, without_python(os.environ))
 
 
 def test_the_installed_sdk_builds_the_backend_of_the_readme(

@@ -25,7 +25,7 @@ from despina.lifecycle.state import State
 from despina.observe.logging import configure_logging
 from despina.runtime import Runtime, failures
 from despina.settings import Origin, Settings
-from despina.settings.model import flag_name, value_text
+from despina.settings.model import flag_name, shown
 from despina.text import escaped
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def _raise_file_limit() -> None:
 
 def _option_rows(settings: Settings, origins: dict[str, Origin]) -> Iterator[tuple[str, str, str]]:
     for name, value in asdict(settings).items():
-        yield flag_name(name), value_text(value), origins[name].value
+        yield flag_name(name), shown(name, value), origins[name].value
 
 
 def _show_progress(manager: Manager, loading: Future[Any], signals: Signals, out: Console) -> None:

@@ -19,6 +19,18 @@ LoadedModel = _engine.LoadedModel
 log = _engine.log
 """``log(level, text, file, line)``; levels as in ``enable_log``."""
 
+TlsContext = _engine.TlsContext
+"""Certificate, key and authorities of a front end. Errors say what is wrong with a file."""
+
+Cors = _engine.Cors
+"""Whose pages may use the server from elsewhere."""
+
+AccessRules = _engine.AccessRules
+"""Which parts of the API need a header with a secret."""
+
+HeaderForwarding = _engine.HeaderForwarding
+"""``HeaderForwarding(pattern)``: fields of requests' heads that are parameters."""
+
 enable_log = _engine.enable_log
 """``enable_log(level, enabled)``: 0 errors, 1 warnings, 2 information, 3 verbose."""
 
@@ -33,6 +45,10 @@ class HttpOptions:
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
         allow_shared_memory: whether clients may lend shared memory of the system.
+        tls: ``None``: HTTP without TLS.
+        cors: ``None``: nobody's.
+        access: ``None``: nothing is restricted.
+        forwarding: ``None``: of no headers.
     """
 
     address: str
@@ -48,6 +64,10 @@ class HttpOptions:
     body_timeout: float
     idle_timeout: float
     allow_shared_memory: bool = False
+    tls: TlsContext | None = None
+    cors: Cors | None = None
+    access: AccessRules | None = None
+    forwarding: HeaderForwarding | None = None
 
 
 @dataclass(frozen=True)
@@ -255,7 +275,7 @@ class Engine:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_http(**asdict(options)))
+            return HttpServer(self._engine.serve_http(_engine.HttpOptions(**vars(options))))
 
     def serve_metrics(self, options: MetricsOptions) -> HttpServer:
         """Starts the port of ``/metrics``.

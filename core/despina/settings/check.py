@@ -5,7 +5,7 @@ from __future__ import annotations
 from despina.errors import DespinaError
 from despina.repository.layout import check_repositories
 from despina.settings.metrics import metrics_config
-from despina.settings.model import Settings
+from despina.settings.model import Settings, flag_name
 from despina.settings.sources import backend_options
 from despina_sdk import Code
 
@@ -39,6 +39,22 @@ def check_served(settings: Settings) -> None:
     same_address = settings.metrics_address in ("", settings.http_address)
     if both and same_address and 0 != settings.http_port == settings.metrics_port:
         raise _invalid(f"--http-port and --metrics-port are both {settings.http_port}")
+    _check_tls(settings)
+
+
+def _check_tls(settings: Settings) -> None:
+    mutual = settings.https_use_ssl_mutual
+    if mutual and not settings.https_root_cert:
+        raise _invalid("--https-use-ssl-mutual needs --https-root-cert")
+    if settings.https_root_cert and not mutual:
+        raise _invalid("--https-root-cert needs --https-use-ssl-mutual")
+    for name in ("https_server_cert", "https_server_key"):
+        given = bool(getattr(settings, name))
+        # A certificate alone must not make anybody believe that TLS is spoken.
+        if given and not (settings.https_use_ssl or mutual):
+            raise _invalid(f"--{flag_name(name)} needs --https-use-ssl")
+        if not given and (settings.https_use_ssl or mutual):
+            raise _invalid(f"--https-use-ssl needs --{flag_name(name)}")
 
 
 def _invalid(text: str) -> DespinaError:

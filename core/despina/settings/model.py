@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import Field, dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,21 @@ def setting(
     metavar: str = "",
     minimum: float | None = None,
     maximum: float | None = None,
+    separator: str = ",",
+    secret: bool = False,
 ) -> Any:
-    """Declares a setting: a field of ``Settings``. A tuple may be given several times."""
+    """Declares a setting: a field of ``Settings``. A tuple may be given several times.
+
+    Args:
+        default: also says its type.
+        help: for the command line and the page.
+        group: of the page.
+        alias: another name of the flag.
+        metavar: what stands for a value.
+        minimum, maximum: of a number.
+        separator: of several values in the environment.
+        secret: what stands behind an equals sign is not shown.
+    """
     metadata = {
         "help": help,
         "group": group,
@@ -28,11 +42,13 @@ def setting(
         "metavar": metavar,
         "minimum": minimum,
         "maximum": maximum,
+        "separator": separator,
+        "secret": secret,
     }
     return field(default=default, metadata=metadata)
 
 
-GENERAL, REPOSITORY, HTTP = "General", "Models", "HTTP"
+GENERAL, REPOSITORY, HTTP, HTTPS = "General", "Models", "HTTP", "HTTPS"
 LIMITS, METRICS, GRPC = "Limits of HTTP", "Metrics", "gRPC"
 LOG, BACKENDS, MEMORY = "Log", "Backends", "Memory"
 PORT = 65535
@@ -90,6 +106,52 @@ class Settings:
         "Clients may lend the server shared memory of this machine: they can make it read and write"
         " every object that it is allowed to open.",
         group=HTTP,
+    )
+    http_restricted_api: tuple[str, ...] = setting(
+        (),
+        "Parts of the API that need a header with a secret, of health, metadata, inference,"
+        " shared-memory, model-config, model-repository, statistics, trace, logging. May be given"
+        " several times, each part once (in the environment, separated by semicolons).",
+        group=HTTP,
+        metavar="API[,API...]:HEADER=VALUE",
+        separator=";",
+        secret=True,
+    )
+    http_cors_allow_origin: tuple[str, ...] = setting(
+        (),
+        "Origin whose pages may use the server from elsewhere (CORS), `*` for all. May be given"
+        " several times.",
+        group=HTTP,
+        metavar="SCHEME://HOST[:PORT]",
+    )
+    http_header_forward_pattern: str = setting(
+        "",
+        "Headers whose names hold a match of this regular expression (RE2, in any case unless it"
+        " begins with `(?-i)`) are parameters of inference requests.",
+        group=HTTP,
+        metavar="PATTERN",
+    )
+
+    https_use_ssl: bool = setting(
+        False, "Serve HTTPS in place of HTTP, by TLS 1.2 or 1.3.", group=HTTPS
+    )
+    https_use_ssl_mutual: bool = setting(
+        False, "The same, and clients need a certificate.", group=HTTPS
+    )
+    https_server_cert: str = setting(
+        "",
+        "The server's certificate, with those that lead to its authority behind it (PEM).",
+        group=HTTPS,
+        metavar="FILE",
+    )
+    https_server_key: str = setting(
+        "", "The certificate's key (PEM, without a passphrase).", group=HTTPS, metavar="FILE"
+    )
+    https_root_cert: str = setting(
+        "",
+        "Authorities of which clients need a certificate (PEM), with --https-use-ssl-mutual.",
+        group=HTTPS,
+        metavar="FILE",
     )
 
     http_max_input_size: int = setting(
@@ -208,6 +270,14 @@ def choices(name: str) -> tuple[str, ...]:
     """The words that are allowed, of a setting that has a list of them."""
     kind = setting_type(name)
     return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def shown(name: str, value: Any) -> str:
+    """A setting's value for those who may not know its secrets."""
+    if not Settings.__dataclass_fields__[name].metadata["secret"]:
+        return value_text(value)
+    values = value if isinstance(value, tuple) else (value,)
+    return value_text(tuple(re.sub("=.*", "=***", each, flags=re.DOTALL) for each in values))
 
 
 def value_text(value: Any) -> str:

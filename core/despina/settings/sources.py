@@ -74,7 +74,8 @@ def resolve(
             origins[name] = Origin.FLAG
         elif variable in environment:
             text = environment[variable]
-            given = [part for part in text.split(",") if part] if is_repeatable(name) else text
+            parts = text.split(each.metadata["separator"])
+            given = [part for part in parts if part] if is_repeatable(name) else text
             values[name] = _values(each, given, variable)
             origins[name] = Origin.ENVIRONMENT
         elif name in in_file:

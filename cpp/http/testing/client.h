@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "net/descriptor.h"
+#include "net/testing/tls_client.h"
 
 namespace despina::http::testing {
 
@@ -37,11 +39,18 @@ class Client {
         ::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
 
+  // Through TLS.
+  Client(uint16_t port, const net::testing::TlsClient::Options& options) : Client(port) {
+    tls_ = std::make_unique<net::testing::TlsClient>(std::move(socket_), options);
+    connected_ = connected_ && tls_->Connect();
+  }
+
   bool connected() const { return connected_; }
-  int descriptor() const { return socket_.get(); }
+  int descriptor() const { return tls_ ? tls_->descriptor() : socket_.get(); }
 
   // False when the server does not take it any more.
   bool Send(std::string_view bytes) {
+    if (tls_) return tls_->Send(bytes);
     while (!bytes.empty()) {
       const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
       if (sent <= 0) return false;
@@ -94,20 +103,29 @@ class Client {
 
   // True when the server closes in the proper way, and sends nothing before that.
   bool SeesEnd() {
+    if (tls_) return received_.empty() && tls_->SeesEnd();
     char byte = 0;
     return received_.empty() && ::recv(socket_.get(), &byte, 1, 0) == 0;
   }
-  void EndSending() { ::shutdown(socket_.get(), SHUT_WR); }
+  void EndSending() { ::shutdown(descriptor(), SHUT_WR); }
   // Makes the kernel send a reset.
   void Reset() {
     const linger at_once{.l_onoff = 1, .l_linger = 0};
-    ::setsockopt(socket_.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    ::setsockopt(descriptor(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    Close();
+  }
+  void Close() {
+    tls_.reset();
     socket_ = net::Descriptor();
   }
-  void Close() { socket_ = net::Descriptor(); }
 
  private:
   bool Receive() {
+    if (tls_) {
+      const std::string part = tls_->Receive();
+      received_ += part;
+      return !part.empty();
+    }
     char buffer[16384];
     const ssize_t size = ::recv(socket_.get(), buffer, sizeof buffer, 0);
     if (size <= 0) return false;
@@ -129,6 +147,7 @@ class Client {
   }
 
   net::Descriptor socket_;
+  std::unique_ptr<net::testing::TlsClient> tls_;
   bool connected_ = false;
   std::string received_;
 };

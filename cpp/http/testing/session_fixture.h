@@ -31,7 +31,8 @@ class RecordingHandler final : public Handler {
       answer.text = "read " + head.path;
       return {.answer = std::move(answer)};
     }
-    return {.answer = std::nullopt, .aligned = aligned};
+    return {
+        .answer = std::nullopt, .aligned = aligned, .compressed = head.content_encoding == "gzip"};
   }
   void OnRequest(Session& session, const Head&, Slice body) override {
     bodies.push_back(TextOf(body.bytes()));
