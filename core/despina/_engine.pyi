@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log']
+__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -256,7 +256,7 @@ class Engine:
         """
         The state of the server, all at once.
         """
-    def serve_http(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 1, server_name: str = 'despina', server_version: str, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex) -> HttpServer:
+    def serve_http(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex = 1, server_name: str = 'despina', server_version: str, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, log_access: bool = False) -> HttpServer:
         """
         Starts the HTTP front end; times in seconds.
         """
@@ -292,7 +292,19 @@ def enable_log(level: typing.SupportsInt | typing.SupportsIndex, enabled: bool) 
     """
     Whether lines of this level are written.
     """
-def log(level: typing.SupportsInt | typing.SupportsIndex, text: str, file: str, line: typing.SupportsInt | typing.SupportsIndex) -> None:
+def log(level: typing.SupportsInt | typing.SupportsIndex, text: str, file: str, line: typing.SupportsInt | typing.SupportsIndex, fields: collections.abc.Sequence[tuple[str, str]] = []) -> None:
     """
     Writes a line; levels are 0 error, 1 warning, 2 information, 3 verbose.
+    """
+def open_log_file(path: str) -> None:
+    """
+    Where lines are appended; without a path, standard error.
+    """
+def reopen_log_file() -> None:
+    """
+    Opens the file again under its name.
+    """
+def set_log_format(format: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    0: the default, 1: with ISO 8601 times, 2: JSON lines.
     """

@@ -157,6 +157,7 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         header_timeout=settings.http_header_timeout_secs,
         body_timeout=settings.http_body_timeout_secs,
         idle_timeout=settings.http_idle_timeout_secs,
+        log_access=settings.log_access,
     )
 
 

@@ -222,7 +222,7 @@ std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address,
                                       std::string server_version, size_t max_body_bytes,
                                       size_t max_header_bytes, size_t max_connections,
                                       uint64_t max_bytes_in_flight, double header_timeout,
-                                      double body_timeout, double idle_timeout) {
+                                      double body_timeout, double idle_timeout, bool log_access) {
   http::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -236,6 +236,7 @@ std::shared_ptr<HttpServer> ServeHttp(PythonEngine& engine, std::string address,
   options.header_timeout = Seconds(header_timeout);
   options.body_timeout = Seconds(body_timeout);
   options.idle_timeout = Seconds(idle_timeout);
+  options.log_access = log_access;
   return engine.Serve(std::move(options));
 }
 
@@ -259,7 +260,8 @@ void BindServing(py::class_<PythonEngine>& engine) {
            py::arg("threads") = 1, py::arg("server_name") = "despina", py::arg("server_version"),
            py::arg("max_body_bytes"), py::arg("max_header_bytes"), py::arg("max_connections"),
            py::arg("max_bytes_in_flight"), py::arg("header_timeout"), py::arg("body_timeout"),
-           py::arg("idle_timeout"), "Starts the HTTP front end; times in seconds.")
+           py::arg("idle_timeout"), py::arg("log_access") = false,
+           "Starts the HTTP front end; times in seconds.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("counter_latencies"), py::arg("quantiles"), py::arg("host_load"),
            py::arg("interval"), "Starts the metrics endpoint.");

@@ -72,12 +72,13 @@ Result<std::shared_ptr<Model>> QueuedModel::Start(ModelDefinition definition,
 }
 
 void QueuedModel::RunInstance(const InstanceDefinition& instance, Startup& startup) {
+  InstanceSubject subject(definition(), instance);
   Result<std::unique_ptr<Executor>> executor = factory_->Create(instance);
   startup.Report(instance, executor.status());
-  if (executor.ok()) RunBatches(**executor);
+  if (executor.ok()) RunBatches(**executor, subject);
 }
 
-void QueuedModel::RunBatches(Executor& executor) {
+void QueuedModel::RunBatches(Executor& executor, InstanceSubject& subject) {
   const auto idle = [&executor] { executor.Idle(); };
   while (auto requests = source_.Take(idle)) {
     // Before cancelled ones are looked for: either this sees that, or who cancels sees this.
@@ -87,7 +88,9 @@ void QueuedModel::RunBatches(Executor& executor) {
     DropCancelled(*requests);
     if (requests->empty()) continue;
     Batch batch(*std::move(requests), definition(), *this, allocator_, clock());
+    subject.batch = &batch;
     executor.Execute(batch);
+    subject.batch = nullptr;
   }
 }
 

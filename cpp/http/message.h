@@ -19,6 +19,8 @@ struct Head {
   enum class Expectation : uint8_t { kNone, kContinue, kUnknown };
 
   Method method = Method::kOther;
+  // The name of one that is kOther.
+  std::string other_method;
   // Of the target, without the query; as sent: nothing is decoded.
   std::string path;
   bool http_1_1 = false;

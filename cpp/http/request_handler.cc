@@ -91,6 +91,7 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   if (!infer.ok()) return infer.status();
 
   Request* request = infer->request.get();
+  session.SetRequestId(request->id);
   request->completion = this;
   preferences_ = std::move(infer->preferences);
   const Status submitted = service_.submitter.Submit(infer->request);

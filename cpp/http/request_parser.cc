@@ -52,9 +52,10 @@ class Parser final : public beast::http::basic_parser<true> {
     ec = beast::http::error::bad_value;
   }
 
-  void on_request_impl(verb method, beast::string_view, beast::string_view target, int version,
+  void on_request_impl(verb method, beast::string_view name, beast::string_view target, int version,
                        error_code&) override {
     head->method = ToMethod(method);
+    if (head->method == Method::kOther) head->other_method = name;
     head->path = target.substr(0, target.find('?'));
     head->http_1_1 = version == 11;
   }

@@ -20,6 +20,7 @@
 #include "net/connection.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/peer.h"
 
 namespace despina::http {
 namespace {
@@ -135,6 +136,7 @@ class Worker {
     }
     auto session = std::make_shared<Session>(shared_.environment,
                                              std::make_unique<RequestHandler>(service_, mailbox_));
+    if (shared_.options.log_access) session->LogAccess(net::PeerText(descriptor));
     if (others >= limit) {
       session->RefuseAll(
           ErrorAnswer(503, Concat("the server has its limit of ", limit, " connections")));

@@ -45,6 +45,7 @@ void Session::OnOpened(net::Transport& transport) {
 
 void Session::OnClosed() {
   transport_ = nullptr;
+  if (access_) access_->End(head_, environment_->clock.Now());
   const bool working = state_ == State::kWorking;
   state_ = State::kDone;
   output_.clear();
@@ -125,6 +126,7 @@ bool Session::ReadHead() {
     head_ = {};
     parser_.Reset();
     SetDeadline(limits().header_timeout);
+    if (access_) access_->Begin(environment_->clock.Now());
   }
   size_t used = 0;
   const RequestParser::Outcome outcome = parser_.ParseHead(input_.bytes(), head_, used);
@@ -301,6 +303,7 @@ void Session::StartSending(Answer answer) {
     const Status charged = body_.Charge(size);
     if (!charged.ok()) answer_ = ErrorAnswer(503, charged.message());
   }
+  if (access_) access_->SetStatus(answer_.status);
   Persistence persistence = Persistence::kImplied;
   if (close_) {
     persistence = Persistence::kSayClose;
@@ -320,6 +323,7 @@ void Session::StartSending(Answer answer) {
 
 void Session::OnWritten(size_t size) {
   if (state_ == State::kSending) CountProgress(size);
+  if (access_) access_->AddBytes(size);
   size_t sent = 0;
   while (sent < output_.size() && output_[sent].size() <= size) size -= output_[sent++].size();
   output_.erase(output_.begin(), output_.begin() + static_cast<std::ptrdiff_t>(sent));
@@ -332,6 +336,7 @@ void Session::OnWritten(size_t size) {
 }
 
 void Session::FinishAnswer() {
+  if (access_) access_->End(head_, environment_->clock.Now());
   answer_ = {};
   body_.Release();
   if (close_) {

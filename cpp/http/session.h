@@ -7,9 +7,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "http/access_log.h"
 #include "http/body.h"
 #include "http/input.h"
 #include "http/message.h"
@@ -75,6 +78,12 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
 
   // Answers the request that was given to the handler last. Does nothing when the client has gone.
   void Respond(Answer answer);
+  // A line of the log for each request from here on. Before the connection is opened.
+  void LogAccess(std::string client) { access_ = std::make_unique<AccessLog>(std::move(client)); }
+  // Of the request that is worked on.
+  void SetRequestId(std::string_view id) {
+    if (access_) access_->SetRequestId(id);
+  }
   // Answers whatever comes with this, and closes. Before the connection is opened.
   void RefuseAll(Answer answer);
 
@@ -128,6 +137,8 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   const std::shared_ptr<SessionEnvironment> environment_;
   const std::unique_ptr<Handler> handler_;
   net::Transport* transport_ = nullptr;
+  // Null unless requests are logged.
+  std::unique_ptr<AccessLog> access_;
 
   State state_ = State::kHead;
   TimePoint deadline_ = TimePoint::max();

@@ -20,9 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from despina import __version__
 from despina.cli.signals import Signals
 from despina.cli.tables import backend_table, console, model_table, table
+from despina.engine import open_log_file, reopen_log_file
+from despina.errors import DespinaError
 from despina.lifecycle.manager import Manager
 from despina.lifecycle.state import State
-from despina.observe.logging import configure_logging
+from despina.observe.logging import LogSettings, configure_logging
 from despina.runtime import Runtime, failures
 from despina.settings import Origin, Settings
 from despina.settings.model import flag_name, value_text
@@ -52,12 +54,9 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     _raise_file_limit()
     signals = Signals()
-    configure_logging(
-        error=settings.log_error,
-        warning=settings.log_warning,
-        info=settings.log_info,
-        verbose=settings.log_verbose,
-    )
+    open_log_file(settings.log_file)
+    configure_logging(log_settings(settings))
+    signals.on_hangup(_reopen_log_file)
     runtime, out = Runtime(settings), console()
     with _finished(runtime):
         for line in runtime.listen(__version__):
@@ -82,6 +81,24 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         signals.wait()
         click.echo("Ending: requests that were accepted are finished first")
     return 0
+
+
+def log_settings(settings: Settings) -> LogSettings:
+    """What the settings say of the log."""
+    return LogSettings(
+        log_info=settings.log_info,
+        log_warning=settings.log_warning,
+        log_error=settings.log_error,
+        log_verbose_level=settings.log_verbose,
+        log_format=settings.log_format,
+    )
+
+
+def _reopen_log_file() -> None:
+    try:
+        reopen_log_file()
+    except DespinaError as error:  # lines go on into the old one
+        logger.error("%s", error.message)
 
 
 def _raise_file_limit() -> None:

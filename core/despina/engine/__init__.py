@@ -7,6 +7,19 @@ from despina.engine.engine import (
     MetricsOptions,
     enable_log,
     log,
+    open_log_file,
+    reopen_log_file,
+    set_log_format,
 )
 
-__all__ = ["Engine", "HttpOptions", "HttpServer", "MetricsOptions", "enable_log", "log"]
+__all__ = [
+    "Engine",
+    "HttpOptions",
+    "HttpServer",
+    "MetricsOptions",
+    "enable_log",
+    "log",
+    "open_log_file",
+    "reopen_log_file",
+    "set_log_format",
+]

@@ -14,10 +14,33 @@ from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
 log = _engine.log
-"""``log(level, text, file, line)``; levels as in ``enable_log``."""
+"""``log(level, text, file, line, fields)``; levels as in ``enable_log``, fields are pairs."""
 
 enable_log = _engine.enable_log
 """``enable_log(level, enabled)``: 0 errors, 1 warnings, 2 information, 3 verbose."""
+
+set_log_format = _engine.set_log_format
+"""``set_log_format(format)``: 0 the default, 1 with ISO 8601 times, 2 JSON lines."""
+
+
+def open_log_file(path: str) -> None:
+    """Appends lines to a file from now on, or with an empty path writes to standard error.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it cannot be opened, and nothing has changed.
+    """
+    with translated():
+        _engine.open_log_file(path)
+
+
+def reopen_log_file() -> None:
+    """Opens the file again under its name, which may have been given to a new one meanwhile.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it cannot be opened, and nothing has changed.
+    """
+    with translated():
+        _engine.reopen_log_file()
 
 
 @dataclass(frozen=True)
@@ -29,6 +52,7 @@ class HttpOptions:
         max_body_bytes, max_header_bytes: of one request.
         max_bytes_in_flight: bodies of all requests, and answers until they are sent, together.
         header_timeout, body_timeout, idle_timeout: seconds.
+        log_access: whether each request is a line of the log.
     """
 
     address: str
@@ -43,6 +67,7 @@ class HttpOptions:
     header_timeout: float
     body_timeout: float
     idle_timeout: float
+    log_access: bool = False
 
 
 @dataclass(frozen=True)

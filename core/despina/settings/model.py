@@ -150,6 +150,18 @@ class Settings:
     log_info: bool = setting(True, "Write lines of information.", group=LOG)
     log_warning: bool = setting(True, "Write warnings.", group=LOG)
     log_error: bool = setting(True, "Write errors.", group=LOG)
+    log_format: Literal["default", "ISO8601", "json"] = setting(
+        "default", "How a line begins, or `json` for an object per line.", group=LOG
+    )
+    log_file: str = setting(
+        "",
+        "File that lines are appended to, instead of to standard error. SIGHUP opens it again.",
+        group=LOG,
+        metavar="PATH",
+    )
+    log_access: bool = setting(
+        False, "Write a line of information for each request over HTTP.", group=LOG
+    )
 
     backend_config: tuple[str, ...] = setting(
         (),

@@ -1,0 +1,1 @@
+"""What changes a running server: one function per operation, and what brings requests to them."""
