@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
+__all__: list[str] = ['Batch', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'Histogram', 'HttpServer', 'InstanceDefinition', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'Trace', 'TraceSettings', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -185,6 +185,106 @@ class NativeBackend:
         """
         What may surprise about the library.
         """
+class TraceSettings:
+    """
+    Which requests of a model are traced.
+    """
+    def __init__(self, *, timestamps: bool, tensors: bool, rate: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, follow_context: bool) -> None:
+        ...
+class Trace:
+    """
+    What became of a request, and when.
+    """
+    @property
+    def batch_requests(self) -> int:
+        """
+        In that batch.
+        """
+    @property
+    def batch_rows(self) -> int:
+        """
+        Of the batch that it ran in.
+        """
+    @property
+    def compute_span(self) -> int:
+        """
+        Of the execution.
+        """
+    @property
+    def error(self) -> str:
+        """
+        Why it failed, or nothing.
+        """
+    @property
+    def front_span(self) -> int:
+        """
+        Of the front end.
+        """
+    @property
+    def id(self) -> int:
+        """
+        Its number.
+        """
+    @property
+    def instance(self) -> str:
+        """
+        That ran it.
+        """
+    @property
+    def model(self) -> str:
+        """
+        Empty: no model has taken the request.
+        """
+    @property
+    def model_span(self) -> int:
+        """
+        Within the model.
+        """
+    @property
+    def parent_id(self) -> int:
+        """
+        That of the request it is a step of, or 0.
+        """
+    @property
+    def parent_span(self) -> int:
+        """
+        The client's, or that of the request it is a step of; 0: there is none.
+        """
+    @property
+    def request_id(self) -> str:
+        """
+        The client's name for it.
+        """
+    @property
+    def steps(self) -> list:
+        """
+        Of an ensemble.
+        """
+    @property
+    def tensors(self) -> list:
+        """
+        Activity, name, datatype, shape and bytes of each.
+        """
+    @property
+    def timestamps(self) -> list:
+        """
+        Activities, and nanoseconds of the clock.
+        """
+    @property
+    def trace_id(self) -> int:
+        """
+        Of all that a client asked for.
+        """
+    @property
+    def trace_state(self) -> str:
+        """
+        What came with the client's context.
+        """
+    @property
+    def version(self) -> int:
+        """
+        Of the model.
+        """
 class HttpServer:
     """
     A front end.
@@ -279,6 +379,22 @@ class Engine:
     def stream(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, outputs: collections.abc.Sequence[str] | None = None, request_id: str = '', parameters: dict | None = None, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None, in_parts: bool = True) -> ResponseStream:
         """
         Runs one request; its answer may come in parts.
+        """
+    def take_traces(self) -> list:
+        """
+        Those that are finished and were not taken.
+        """
+    def trace(self, settings: TraceSettings, models: collections.abc.Mapping[str, TraceSettings] = {}) -> None:
+        """
+        What is traced from now on, and of these models.
+        """
+    def trace_remaining(self, model: str = '') -> int:
+        """
+        What is left of the count; -1: it has no end.
+        """
+    def traces_dropped(self) -> int:
+        """
+        How many found no room, in all.
         """
     def unload(self, name: str, version: typing.SupportsInt | typing.SupportsIndex, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
         """

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from despina.control.logging import Logging
 from despina.engine import Engine, HttpOptions, HttpServer, MetricsOptions
 from despina.errors import DespinaError
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager, ModelStatus
 from despina.lifecycle.readiness import Readiness
 from despina.lifecycle.state import State
+from despina.observe.logging import LogSettings, apply_log_settings
+from despina.observe.start import start_tracing
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, check_options
 from despina.repository.catalog import Catalog
@@ -70,6 +73,10 @@ class Runtime:
         self.catalog.refresh()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
+        self.logging = Logging(log_settings(settings), apply_log_settings, settings.log_file)
+        self.tracing, self._traces = start_tracing(
+            settings, self.engine, lambda model: model in self.catalog.names()
+        )
         self.readiness = Readiness(self.engine.set_ready)
         loader = Loader(
             self.engine,
@@ -136,10 +143,23 @@ class Runtime:
         if not all(sent) or not self.manager.stop(_left(deadline)):
             return False
         self.readiness.stop()
+        if self._traces:
+            self._traces.stop(_left(deadline))
         self.hooks.shutdown()
         self.registry.close()
         self.engine.close()
         return True
+
+
+def log_settings(settings: Settings) -> LogSettings:
+    """What the settings say of the log."""
+    return LogSettings(
+        log_info=settings.log_info,
+        log_warning=settings.log_warning,
+        log_error=settings.log_error,
+        log_verbose_level=settings.log_verbose,
+        log_format=settings.log_format,
+    )
 
 
 def http_options(settings: Settings, server_version: str) -> HttpOptions:

@@ -20,6 +20,7 @@
 #include "bindings/native_binding.h"
 #include "bindings/python_executor.h"
 #include "bindings/sync_infer.h"
+#include "bindings/trace_binding.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "memory/copy.h"
@@ -178,6 +179,13 @@ class PythonEngine {
             {"tensor_bytes_copied", TensorCopies().bytes}};
   }
 
+  void Trace(const TraceSettings& global, const std::map<std::string, TraceSettings>& models) {
+    engine_.tracer().Configure(global, models);
+  }
+  int64_t TraceRemaining(const std::string& model) { return engine_.tracer().Remaining(model); }
+  py::list Traces() { return TakeTraces(engine_.tracer().sink()); }
+  uint64_t TracesDropped() { return engine_.tracer().sink().dropped(); }
+
   uint64_t Inflight() const { return engine_.inflight(); }
   bool WaitIdle(double timeout) const {
     const py::gil_scoped_release release;
@@ -312,6 +320,13 @@ void BindEngine(py::module_& module) {
            py::arg("in_parts") = true, "Runs one request; its answer may come in parts.")
       .def("statistics", &PythonEngine::Statistics, py::arg("name") = py::none(),
            py::arg("version") = py::none(), "The statistics extension's JSON text.")
+      .def("trace", &PythonEngine::Trace, py::arg("settings"),
+           py::arg("models") = std::map<std::string, TraceSettings>(),
+           "What is traced from now on, and of these models.")
+      .def("trace_remaining", &PythonEngine::TraceRemaining, py::arg("model") = "",
+           "What is left of the count; -1: it has no end.")
+      .def("take_traces", &PythonEngine::Traces, "Those that are finished and were not taken.")
+      .def("traces_dropped", &PythonEngine::TracesDropped, "How many found no room, in all.")
       .def("memory", &PythonEngine::Memory, "Figures of the buffer pool.")
       .def("inflight", &PythonEngine::Inflight, "Requests inside any model.")
       .def("wait_idle", &PythonEngine::WaitIdle, py::arg("timeout"),

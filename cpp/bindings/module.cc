@@ -15,6 +15,7 @@
 #include "bindings/metrics_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/numpy_api.h"
+#include "bindings/trace_binding.h"
 
 namespace py = pybind11;
 
@@ -70,6 +71,7 @@ PYBIND11_MODULE(_engine, module) {
   despina::bindings::BindDefinitions(module);
   despina::bindings::BindMetrics(module);
   despina::bindings::BindNative(module);
+  despina::bindings::BindTraces(module);
   despina::bindings::BindEngine(module);
   BindLog(module);
 }

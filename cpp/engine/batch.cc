@@ -66,7 +66,9 @@ Status SendPart(Request& request, const ModelDefinition& definition, ExecutionSi
             Concat("model '", definition.name,
                    "' is not decoupled: a request has one answer, not several parts")};
   }
-  sink.CountResponse(request, ResponseOutcome::kSuccess, clock.Now());
+  const TimePoint now = clock.Now();
+  sink.CountResponse(request, ResponseOutcome::kSuccess, now);
+  if (request.trace) request.trace->Stamp(TraceActivity::kInferResponseComplete, now);
   Response part;
   part.outputs = std::exchange(request.response.outputs, {});
   part.parameters = std::exchange(request.response.parameters, {});
@@ -271,6 +273,7 @@ void Batch::DeliverAt(TimePoint now) {
   for (Slot& slot : slots_) {
     if (!slot.answered || !slot.request) continue;
     slot.request->state.times = TimesUntil(now, *slot.request);
+    if (slot.request->trace) slot.request->trace->SetBatch(rows_, slots_.size());
     ++delivered_;
     sink_.Finish(std::move(slot.request), now, turn);
   }
@@ -282,6 +285,7 @@ DetachedRequest Batch::Detach(size_t i) {
   ++delivered_;
   any_success_ = true;
   slot.request->state.times = TimesUntil(clock_.Now(), *slot.request);
+  if (slot.request->trace) slot.request->trace->SetBatch(rows_, slots_.size());
   return {std::move(slot.request), definition_, sink_, allocator_, clock_};
 }
 

@@ -66,6 +66,7 @@ Status Engine::Publish(const Publication& publication) {
   next->live = publication.live;
   next->ready = publication.ready;
   next->exiting = publication.exiting;
+  next->tracer = &tracer_;
   for (const std::string& name : publication.known) next->models[name];
   for (const Version& version : publication.serving) {
     std::shared_ptr<Model> model = Loaded(version);

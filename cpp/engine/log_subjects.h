@@ -16,6 +16,7 @@ class InstanceSubject final : public log::Subject {
       : model_(model), instance_(instance) {}
 
   void AddFields(log::Fields& fields) const override;
+  const InstanceDefinition& instance() const { return instance_; }
 
   // Null between batches.
   const Batch* batch = nullptr;

@@ -84,6 +84,7 @@ void QueuedModel::RunBatches(Executor& executor, InstanceSubject& subject) {
     // Before cancelled ones are looked for: either this sees that, or who cancels sees this.
     for (Request* each = requests->front(); each != nullptr; each = each->state.next) {
       each->state.executor = &executor;
+      if (each->trace) each->trace->SetInstance(subject.instance().name);
     }
     DropCancelled(*requests);
     if (requests->empty()) continue;
@@ -138,10 +139,17 @@ void QueuedModel::Cancel(Request& request) {
 
 void QueuedModel::FinishCancelled(std::unique_ptr<Request> request, Turn& turn) {
   request->response.status = {Code::kCancelled, "the request was cancelled"};
-  Finish(std::move(request), clock().Now(), turn);
+  const TimePoint now = clock().Now();
+  if (request->trace) EndTrace(*request, false, now);
+  CountAndGiveBack(std::move(request), now, turn);
 }
 
 void QueuedModel::Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) {
+  if (request->trace) EndTrace(*request, true, now);
+  CountAndGiveBack(std::move(request), now, turn);
+}
+
+void QueuedModel::CountAndGiveBack(std::unique_ptr<Request> request, TimePoint now, Turn& turn) {
   const RequestState& state = request->state;
   const Duration whole = now - state.arrival;
   // One that never ran has no place in the answers of those that did.

@@ -14,6 +14,7 @@
 #include "engine/response.h"
 #include "engine/stats.h"
 #include "engine/tensor.h"
+#include "engine/trace.h"
 
 namespace despina {
 
@@ -114,6 +115,8 @@ class Request {
   std::vector<uint32_t> requested_outputs;
   std::vector<Parameter> parameters;
   Completion* completion = nullptr;
+  // Null unless it is sampled.
+  std::shared_ptr<Trace> trace;
 
   // -- set by the engine
   Response response;

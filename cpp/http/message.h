@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/submit.h"
 #include "memory/buffer.h"
 
 namespace despina::http {
@@ -33,6 +35,10 @@ struct Head {
   std::string content_encoding;
   // Inference-Header-Content-Length
   std::optional<std::string> json_size;
+  std::string traceparent;
+  std::string tracestate;
+  // When its first byte was there.
+  TimePoint begun{};
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };
@@ -47,6 +53,8 @@ struct Answer {
   std::optional<uint64_t> json_size;
   // Further fields, each with its line end.
   std::string_view fields;
+  // Of its request, if that is traced.
+  std::shared_ptr<Trace> trace;
 
   size_t body_size() const;
 };

@@ -86,6 +86,7 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
     return {Code::kUnimplemented,
             "HTTP end point doesn't support models with decoupled transaction policy"};
   }
+  std::shared_ptr<Trace> trace = Sample(**model, head);
   Result<protocol::InferRequest> infer =
       protocol::ParseInfer(*std::move(model), body, *json_size, service_.allocator);
   if (!infer.ok()) return infer.status();
@@ -93,6 +94,7 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   Request* request = infer->request.get();
   session.SetRequestId(request->id);
   request->completion = this;
+  request->trace = std::move(trace);
   preferences_ = std::move(infer->preferences);
   const Status submitted = service_.submitter.Submit(infer->request);
   if (!submitted.ok()) return submitted;
@@ -100,6 +102,18 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   session_ = session.shared_from_this();
   service_.end_of_turn.Schedule();
   return Ok();
+}
+
+std::shared_ptr<Trace> RequestHandler::Sample(const Model& model, const Head& head) {
+  Tracer* const tracer = service_.submitter.snapshot().tracer;
+  if (tracer == nullptr || !tracer->on()) return nullptr;
+  std::shared_ptr<Trace> trace =
+      tracer->Sample(model.definition().name, head.traceparent, head.tracestate);
+  if (trace) {
+    trace->Stamp(TraceActivity::kHttpRecvStart, head.begun);
+    trace->Stamp(TraceActivity::kHttpRecvEnd, model.clock().Now());
+  }
+  return trace;
 }
 
 void RequestHandler::OnGone() {
@@ -123,7 +137,10 @@ void RequestHandler::OnDelivered() {
   const std::unique_ptr<Request> request = std::move(completed_);
   in_flight_ = nullptr;
   // Also when the client has gone: the session gives back what the request was charged.
-  session->Respond(gone_ ? Answer() : EncodeAnswer(*request, preferences_, service_.allocator));
+  Answer answer;
+  if (!gone_) answer = EncodeAnswer(*request, preferences_, service_.allocator);
+  answer.trace = std::move(request->trace);
+  session->Respond(std::move(answer));
 }
 
 }  // namespace despina::http

@@ -45,6 +45,8 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
 
   // Whether the body is worth reading.
   Decision DecideOnInfer(const Head& head);
+  // Null unless the request is to be traced.
+  std::shared_ptr<Trace> Sample(const Model& model, const Head& head);
   // Nothing when the request is on its way; the answer when it failed.
   Status Infer(Session& session, const Head& head, const Slice& body);
 

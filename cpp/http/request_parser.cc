@@ -81,6 +81,17 @@ class Parser final : public beast::http::basic_parser<true> {
                                                                   : Head::Expectation::kUnknown;
         return;
       default:
+        if (beast::iequals(name_text, "traceparent")) {
+          // Given more than once it is none.
+          head->traceparent = head->traceparent.empty() ? std::string(value) : "twice";
+          return;
+        }
+        if (beast::iequals(name_text, "tracestate")) {
+          // Several are as good as one with all members.
+          if (!head->tracestate.empty()) head->tracestate += ',';
+          head->tracestate += value;
+          return;
+        }
         if (!beast::iequals(name_text, "Inference-Header-Content-Length")) return;
         if (head->json_size) {
           Refuse(400, "Inference-Header-Content-Length is given more than once", ec);

@@ -125,8 +125,9 @@ bool Session::ReadHead() {
     head_bytes_ = 0;
     head_ = {};
     parser_.Reset();
-    SetDeadline(limits().header_timeout);
-    if (access_) access_->Begin(environment_->clock.Now());
+    head_.begun = environment_->clock.Now();
+    deadline_ = head_.begun + limits().header_timeout;
+    if (access_) access_->Begin(head_.begun);
   }
   size_t used = 0;
   const RequestParser::Outcome outcome = parser_.ParseHead(input_.bytes(), head_, used);
@@ -304,6 +305,9 @@ void Session::StartSending(Answer answer) {
     if (!charged.ok()) answer_ = ErrorAnswer(503, charged.message());
   }
   if (access_) access_->SetStatus(answer_.status);
+  if (answer_.trace) {
+    answer_.trace->Stamp(TraceActivity::kHttpSendStart, environment_->clock.Now());
+  }
   Persistence persistence = Persistence::kImplied;
   if (close_) {
     persistence = Persistence::kSayClose;
@@ -337,6 +341,9 @@ void Session::OnWritten(size_t size) {
 
 void Session::FinishAnswer() {
   if (access_) access_->End(head_, environment_->clock.Now());
+  if (answer_.trace) {
+    answer_.trace->Stamp(TraceActivity::kHttpSendEnd, environment_->clock.Now());
+  }
   answer_ = {};
   body_.Release();
   if (close_) {

@@ -24,10 +24,11 @@ from despina.engine import open_log_file, reopen_log_file
 from despina.errors import DespinaError
 from despina.lifecycle.manager import Manager
 from despina.lifecycle.state import State
-from despina.observe.logging import LogSettings, configure_logging
-from despina.runtime import Runtime, failures
+from despina.observe.logging import configure_logging
+from despina.runtime import Runtime, failures, log_settings
 from despina.settings import Origin, Settings
 from despina.settings.model import flag_name, value_text
+from despina.settings.trace import old_flags
 from despina.text import escaped
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,8 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
     open_log_file(settings.log_file)
     configure_logging(log_settings(settings))
     signals.on_hangup(_reopen_log_file)
+    for flag, value in old_flags(settings).items():
+        logger.warning("%s is deprecated: use --trace-config %s", flag, value)
     runtime, out = Runtime(settings), console()
     with _finished(runtime):
         for line in runtime.listen(__version__):
@@ -81,17 +84,6 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         signals.wait()
         click.echo("Ending: requests that were accepted are finished first")
     return 0
-
-
-def log_settings(settings: Settings) -> LogSettings:
-    """What the settings say of the log."""
-    return LogSettings(
-        log_info=settings.log_info,
-        log_warning=settings.log_warning,
-        log_error=settings.log_error,
-        log_verbose_level=settings.log_verbose,
-        log_format=settings.log_format,
-    )
 
 
 def _reopen_log_file() -> None:

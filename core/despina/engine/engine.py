@@ -19,6 +19,9 @@ log = _engine.log
 enable_log = _engine.enable_log
 """``enable_log(level, enabled)``: 0 errors, 1 warnings, 2 information, 3 verbose."""
 
+Trace = _engine.Trace
+TraceSettings = _engine.TraceSettings
+
 set_log_format = _engine.set_log_format
 """``set_log_format(format)``: 0 the default, 1 with ISO 8601 times, 2 JSON lines."""
 
@@ -248,6 +251,27 @@ class Engine:
         with translated():
             statistics: dict[str, Any] = json.loads(self._engine.statistics(name, version))
         return statistics
+
+    def trace(self, settings: TraceSettings, models: Mapping[str, TraceSettings]) -> None:
+        """Sets which requests are traced from now on, and which of these models."""
+        with translated():
+            self._engine.trace(settings, dict(models))
+
+    def trace_remaining(self, model: str = "") -> int:
+        """What is left of a model's count, or of that of all; -1: it has no end."""
+        with translated():
+            return self._engine.trace_remaining(model)
+
+    def take_traces(self) -> list[Trace]:
+        """The traces that are finished and were not taken."""
+        with translated():
+            traces: list[Trace] = self._engine.take_traces()
+        return traces
+
+    def traces_dropped(self) -> int:
+        """How many traces found no room, in all."""
+        with translated():
+            return self._engine.traces_dropped()
 
     def memory(self) -> dict[str, int]:
         """Figures of the buffer pool in bytes and calls, and copies of tensors in this process."""
