@@ -81,9 +81,7 @@ void Trace::End(const ModelDefinition& definition, const Status& answer,
     Stamp(TraceActivity::kComputeOutputStart, at += times->compute_infer);
     Stamp(TraceActivity::kComputeEnd, at + times->compute_output);
   }
-  // An ensemble's outputs are those of its steps.
   for (const OutputTensor& output : outputs) {
-    if (definition.is_ensemble()) break;
     AddTensor(TraceActivity::kTensorBackendOutput, definition.outputs[output.index].name,
               output.tensor);
   }

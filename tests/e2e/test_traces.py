@@ -127,7 +127,11 @@ def test_tensors_are_written_where_that_is_asked_for(repository: Path, tmp_path:
         ("TENSOR_QUEUE_INPUT", sent),
         ("TENSOR_BACKEND_OUTPUT", answered),
     ]
-    assert found["steps"].tensors == [("TENSOR_QUEUE_INPUT", sent)]
+    twice = {**answered, "data": "4,10"}
+    assert found["steps"].tensors == [
+        ("TENSOR_QUEUE_INPUT", sent),
+        ("TENSOR_BACKEND_OUTPUT", twice),
+    ]
     assert found["plain"].activities == RUN
 
 
