@@ -55,8 +55,8 @@ Status CheckAndPlace(Request& request, const ModelDefinition& definition, uint32
 
 // Of a decoupled model: the response that is being made has an output now.
 void NoteOutput(Request& request, const ModelDefinition& definition, const Clock& clock) {
-  if (!definition.decoupled || request.state.response_output) return;
-  request.state.response_output = clock.Now();
+  if (!definition.decoupled || request.state.responses->output) return;
+  request.state.responses->output = clock.Now();
 }
 
 Status SendPart(Request& request, const ModelDefinition& definition, ExecutionSink& sink,
@@ -137,7 +137,11 @@ Batch::Batch(RequestChain requests, const ModelDefinition& definition, Execution
   while (!requests.empty()) {
     std::unique_ptr<Request> request = requests.TakeFirst();
     const uint32_t rows = request->state.rows;
-    if (definition.decoupled) request->state.response_since = started_;
+    request->state.executed = true;
+    if (definition.decoupled) {
+      request->state.responses = std::make_unique<ResponseProgress>();
+      request->state.responses->since = started_;
+    }
     slots_.push_back({.request = std::move(request), .rows = rows});
     rows_ += rows;
   }

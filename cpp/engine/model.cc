@@ -80,10 +80,10 @@ void Request::Cancel() {
   model->Cancel(*this);
 }
 
-void Model::EndTrace(Request& request, bool executed, TimePoint now) const {
+void Model::EndTrace(Request& request, TimePoint now) const {
   const RequestState& state = request.state;
   request.trace->End(definition_, request.response.status, request.response.outputs, state.arrival,
-                     executed ? std::optional(state.times) : std::nullopt, now);
+                     state.executed ? std::optional(state.times) : std::nullopt, now);
 }
 
 std::string RequestIdPrefix(const std::string& id) {
@@ -182,7 +182,7 @@ void Model::Fail(std::unique_ptr<Request> request, Status status, FailureReason 
   statistics_.CountFailure(now - request->state.arrival, reason);
   request->response = {};
   request->response.status = std::move(status);
-  if (request->trace) EndTrace(*request, false, now);
+  if (request->trace) EndTrace(*request, now);
   Completion* completion = request->completion;
   completion->OnComplete(std::move(request), turn);
 }

@@ -62,7 +62,7 @@ class Model {
   void Fail(std::unique_ptr<Request> request, Status status, FailureReason reason, Turn& turn);
 
   // What the trace of a request that is answered has still to be told. Precondition: it has one.
-  void EndTrace(Request& request, bool executed, TimePoint now) const;
+  void EndTrace(Request& request, TimePoint now) const;
 
   ModelStatistics& statistics() { return statistics_; }
   const ModelStatistics& statistics() const { return statistics_; }

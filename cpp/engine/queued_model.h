@@ -46,7 +46,6 @@ class QueuedModel final : public Model, private ExecutionSink {
   void CountResponse(Request& request, ResponseOutcome outcome, TimePoint now) override;
   // What an answer to a decoupled model's request ends with.
   void CountLastResponse(Request& request, TimePoint now);
-  void CountAndGiveBack(std::unique_ptr<Request> request, TimePoint now, Turn& turn);
   void FinishCancelled(std::unique_ptr<Request> request, Turn& turn);
   void GiveBack(std::unique_ptr<Request> request, Turn& turn);
 

@@ -173,6 +173,7 @@ TEST_F(TraceTest, ARequestThatIsCancelledInTheQueueRunsNothing) {
   EXPECT_EQ(Text(*trace), "REQUEST_START 0 QUEUE_START 0 INFER_RESPONSE_COMPLETE 3 REQUEST_END 3");
   EXPECT_EQ(trace->status.code(), Code::kCancelled);
   puppet.Allow(1);
+  server_.answers.Next();
 }
 
 TEST_F(TraceTest, ARequestThatFindsNoRoomRunsNothing) {
@@ -189,6 +190,7 @@ TEST_F(TraceTest, ARequestThatFindsNoRoomRunsNothing) {
   server_.answers.Next().reset();
   EXPECT_EQ(Text(*Only()), "REQUEST_START 0 QUEUE_START 0 INFER_RESPONSE_COMPLETE 0 REQUEST_END 0");
   puppet.Allow(2);
+  for (int i = 0; i < 2; ++i) server_.answers.Next();
 }
 
 TEST_F(TraceTest, EachPartOfAnAnswerIsTold) {
