@@ -80,8 +80,8 @@ void SubmitExecuteComplete(benchmark::State& state) {
   spec.max_batch_size = static_cast<int32_t>(state.range(0));
   auto model = NativeModel::Load(*std::move(backend), std::move(spec));
   testing::Server server;
-  const Status served =
-      server.Serve(Definition(state.range(0), state.range(2) == 1), MakeNativeExecutorFactory(*std::move(model)));
+  const Status served = server.Serve(Definition(state.range(0), state.range(2) == 1),
+                                     MakeNativeExecutorFactory(*std::move(model)));
   if (!served.ok()) return state.SkipWithError(served.message().c_str());
 
   Countdown answers;
