@@ -41,7 +41,8 @@ std::shared_ptr<Trace> Trace::Step(const std::shared_ptr<Trace>& parent) {
   TraceContext context{.trace = parent->context.trace,
                        .parent = parent->context.model,
                        .front = parent->context.front,
-                       .state = parent->context.state};
+                       .state = parent->context.state,
+                       .shared = parent->context.shared};
   auto step =
       std::make_unique<Trace>(parent->sink_, parent->levels_, std::move(context), parent->id);
   Trace* const at = step.get();
@@ -163,7 +164,7 @@ std::shared_ptr<Trace> Tracer::Sample(std::string_view model, std::string_view t
                                       std::string_view tracestate) {
   const std::shared_ptr<Setting> setting = Find(model);
   if (!setting || setting->settings.off()) return nullptr;
-  TraceContext context;
+  TraceContext context{.shared = setting->settings.follow_context};
   const auto parent =
       setting->settings.follow_context ? ParseTraceParent(traceparent) : std::nullopt;
   if (parent) {

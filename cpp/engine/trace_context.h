@@ -38,9 +38,11 @@ struct TraceContext {
   SpanId model = NewSpanId();
   // The execution: the parent of what a backend does.
   SpanId compute = NewSpanId();
-  std::string state;
+  std::string state{};
+  // Whether the spans go to a collector, so that others may add theirs.
+  bool shared = false;
 
-  // What a backend hands on.
+  // The header that a backend sends on with its own requests.
   std::string Outgoing() const { return TraceParentText({trace, compute, true}); }
 };
 

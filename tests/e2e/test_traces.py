@@ -323,6 +323,32 @@ def test_a_collector_gets_spans_of_queue_batch_steps_and_backend(
     assert b"service.name" in resource
 
 
+def test_a_backend_can_hand_the_trace_on(
+    repository: Path, tmp_path: Path, collector: Collector
+) -> None:
+    def asked(server: Serve) -> dict[str, str]:
+        x = {"name": "X", "datatype": "FP32", "shape": [1, 1], "data": [1]}
+        document = {"inputs": [x], "parameters": {"behaviour": "trace"}}
+        headers = {"traceparent": PARENT + "01", "tracestate": "k=v"}
+        with Connection(server.port) as connection:
+            answer = connection.exchange(json_infer("one", document, headers))
+        given: dict[str, str] = answer.json.get("parameters", {})
+        return given
+
+    with Serve(repository, tmp_path, *exporting(collector)) as server:
+        given = asked(server)
+        assert server.stop() == 0, server.stderr
+    (compute,) = tree(collector.spans())["InferRequest/one/compute"]
+    span = compute.span_id.hex()
+    assert given == {
+        "traceparent": f"00-0af7651916cd43dd8448eb211c80319c-{span}-01",
+        "tracestate": "k=v",
+    }
+    # A file is nothing that others could add to.
+    with Serve(repository, tmp_path / "other", *flags(tmp_path / "traces.json")) as server:
+        assert asked(server) == {}
+
+
 def test_a_failed_request_is_an_error(
     repository: Path, tmp_path: Path, collector: Collector
 ) -> None:
