@@ -103,64 +103,63 @@ def test_what_was_counted_stays_counted_where_nothing_changes():
     assert tracing.update("a", {"trace_count": "20"})["trace_count"] == "20"
 
 
-@pytest.mark.parametrize(
-    ("document", "code", "text"),
-    [
-        (
-            {"trace_file": "/tmp/x"},
-            Code.UNIMPLEMENTED,
-            "trace file location can not be updated through network protocol",
-        ),
-        ({"trace_rate": "x"}, Code.INVALID_ARGUMENT, "Unable to parse 'trace_rate', got: x"),
-        (
-            {"trace_rate": "-1"},
-            Code.INVALID_ARGUMENT,
-            "Unable to parse 'trace_rate', value is out of range [ 0, 4294967295 ], got: -1",
-        ),
-        (
-            {"trace_rate": "9" * 20},
-            Code.INVALID_ARGUMENT,
-            "Unable to parse 'trace_rate', value is out of range [ 0, 4294967295 ], got: "
-            + "9" * 20,
-        ),
-        (
-            {"trace_rate": "0"},
-            Code.INVALID_ARGUMENT,
-            "Attempting to set invalid trace setting :sample rate must be non-zero",
-        ),
-        (
-            {"trace_rate": 5},
-            Code.INVALID_ARGUMENT,
-            "attempt to access JSON non-string as string",
-        ),
-        (
-            {"trace_count": "-2"},
-            Code.INVALID_ARGUMENT,
-            "Unable to parse 'trace_count'. Expecting value >= -1, got:-2",
-        ),
-        ({"log_frequency": "x"}, Code.INVALID_ARGUMENT, "Unable to parse 'log_frequency', got: x"),
-        (
-            {"trace_level": "TIMESTAMPS"},
-            Code.INVALID_ARGUMENT,
-            "attempt to access JSON non-array as array",
-        ),
-        (
-            {"trace_level": [1]},
-            Code.INVALID_ARGUMENT,
-            "attempt to access JSON non-string as string",
-        ),
-        (
-            {"trace_level": ["OFF", "TENSORS"]},
-            Code.INVALID_ARGUMENT,
-            "Expect only one trace level 'OFF' is specified",
-        ),
-        (
-            {"trace_level": ["NOPE"]},
-            Code.INVALID_ARGUMENT,
-            "'NOPE' is none of OFF, TIMESTAMPS, TENSORS",
-        ),
-    ],
-)
+WRONG: list[tuple[dict[str, Any], Code, str]] = [
+    (
+        {"trace_file": "/tmp/x"},
+        Code.UNIMPLEMENTED,
+        "trace file location can not be updated through network protocol",
+    ),
+    ({"trace_rate": "x"}, Code.INVALID_ARGUMENT, "Unable to parse 'trace_rate', got: x"),
+    (
+        {"trace_rate": "-1"},
+        Code.INVALID_ARGUMENT,
+        "Unable to parse 'trace_rate', value is out of range [ 0, 4294967295 ], got: -1",
+    ),
+    (
+        {"trace_rate": "9" * 20},
+        Code.INVALID_ARGUMENT,
+        "Unable to parse 'trace_rate', value is out of range [ 0, 4294967295 ], got: " + "9" * 20,
+    ),
+    (
+        {"trace_rate": "0"},
+        Code.INVALID_ARGUMENT,
+        "Attempting to set invalid trace setting :sample rate must be non-zero",
+    ),
+    (
+        {"trace_rate": 5},
+        Code.INVALID_ARGUMENT,
+        "attempt to access JSON non-string as string",
+    ),
+    (
+        {"trace_count": "-2"},
+        Code.INVALID_ARGUMENT,
+        "Unable to parse 'trace_count'. Expecting value >= -1, got:-2",
+    ),
+    ({"log_frequency": "x"}, Code.INVALID_ARGUMENT, "Unable to parse 'log_frequency', got: x"),
+    (
+        {"trace_level": "TIMESTAMPS"},
+        Code.INVALID_ARGUMENT,
+        "attempt to access JSON non-array as array",
+    ),
+    (
+        {"trace_level": [1]},
+        Code.INVALID_ARGUMENT,
+        "attempt to access JSON non-string as string",
+    ),
+    (
+        {"trace_level": ["OFF", "TENSORS"]},
+        Code.INVALID_ARGUMENT,
+        "Expect only one trace level 'OFF' is specified",
+    ),
+    (
+        {"trace_level": ["NOPE"]},
+        Code.INVALID_ARGUMENT,
+        "'NOPE' is none of OFF, TIMESTAMPS, TENSORS",
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "code", "text"), WRONG)
 @pytest.mark.parametrize("model", ["", "a"])
 def test_what_cannot_be_changes_nothing_of_the_document(
     model: str, document: dict[str, Any], code: Code, text: str
