@@ -71,7 +71,7 @@ def shortened(name: str) -> str:
     return name.replace("std::__cxx11::basic_string", "std::string")
 
 
-def measured(batch: int, seconds: str) -> Profile:
+def measured(batch: int, seconds: str, summaries: bool) -> Profile:
     """One run of the benchmark."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "callgrind.out")
@@ -80,7 +80,8 @@ def measured(batch: int, seconds: str) -> Profile:
             "--tool=callgrind",
             f"--callgrind-out-file={out}",
             str(BENCH),
-            f"--benchmark_filter=SubmitExecuteComplete/batch:{batch}/one_core:1/",
+            f"--benchmark_filter=SubmitExecuteComplete/batch:{batch}/one_core:1/"
+            f"summaries:{int(summaries)}/",
             f"--benchmark_min_time={seconds}",
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -89,9 +90,9 @@ def measured(batch: int, seconds: str) -> Profile:
         return Profile(out.read_text())
 
 
-def table(batch: int, lines: int) -> str:
+def table(batch: int, lines: int, summaries: bool) -> str:
     """What the functions cost per request, those with the most instructions first."""
-    profile = measured(batch, LONG) - measured(batch, SHORT)
+    profile = measured(batch, LONG, summaries) - measured(batch, SHORT, summaries)
     requests = profile.calls[REQUEST]
     total = profile.instructions.total()
     rows = [
@@ -116,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="file to write to, e.g. in benchmarks/profiles")
     parser.add_argument("--lines", type=int, default=30, help="functions to show (%(default)s)")
+    parser.add_argument("--summaries", action="store_true", help="with summary_latencies=true")
     options = parser.parse_args()
     if not BENCH.exists() or shutil.which("valgrind") is None:
         sys.exit(f"{Path(__file__).name}: needs valgrind and the target host_bench in the build")
@@ -123,7 +125,7 @@ def main() -> None:
     commit = git("rev-parse", "--short=12", "HEAD")
     changed = " and changes" if git("status", "--porcelain", "--", "cpp", "sdk") else ""
     parts = [f"commit {commit}{changed}\ncommand {command}"]
-    parts += [table(batch, options.lines) for batch in CASES]
+    parts += [table(batch, options.lines, options.summaries) for batch in CASES]
     text = "\n\n".join(parts) + "\n"
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

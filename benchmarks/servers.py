@@ -122,12 +122,13 @@ def _run(
 
 
 @contextlib.contextmanager
-def despina(port: int, backend: str = "identity_python") -> Iterator[Running]:
-    """This checkout's server, with its defaults."""
+def despina(port: int, backend: str = "identity_python", *flags: str) -> Iterator[Running]:
+    """This checkout's server, with its defaults but for the flags."""
     with tempfile.TemporaryDirectory() as folder:
         _write_repository(Path(folder), backend, None)
         command = [sys.executable, "-m", "despina", "serve"]
         command += ["--model-repository", folder, "--http-port", str(port), "--metrics-port", "0"]
+        command += flags
         with _run("despina", command, port, {}) as running:
             yield running
 

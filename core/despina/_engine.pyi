@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'enable_log', 'log']
+__all__: list[str] = ['AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -233,8 +233,108 @@ class HttpOptions:
     """
     How HTTP is served; times in seconds.
     """
-    def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, cors: Cors, access: AccessRules, forwarding: HeaderForwarding, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, allow_shared_memory: bool) -> None:
+    def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, cors: Cors, access: AccessRules, forwarding: HeaderForwarding, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, allow_shared_memory: bool, log_access: bool) -> None:
         ...
+class TraceSettings:
+    """
+    Which requests of a model are traced.
+    """
+    def __init__(self, *, timestamps: bool, tensors: bool, rate: typing.SupportsInt | typing.SupportsIndex, count: typing.SupportsInt | typing.SupportsIndex, follow_context: bool) -> None:
+        ...
+class Trace:
+    """
+    What became of a request, and when.
+    """
+    @property
+    def batch_requests(self) -> int:
+        """
+        In that batch.
+        """
+    @property
+    def batch_rows(self) -> int:
+        """
+        Of the batch that it ran in.
+        """
+    @property
+    def compute_span(self) -> int:
+        """
+        Of the execution.
+        """
+    @property
+    def error(self) -> str:
+        """
+        Why it failed, or nothing.
+        """
+    @property
+    def front_span(self) -> int:
+        """
+        Of the front end.
+        """
+    @property
+    def id(self) -> int:
+        """
+        Its number.
+        """
+    @property
+    def instance(self) -> str:
+        """
+        That ran it.
+        """
+    @property
+    def model(self) -> str:
+        """
+        Empty: no model has taken the request.
+        """
+    @property
+    def model_span(self) -> int:
+        """
+        Within the model.
+        """
+    @property
+    def parent_id(self) -> int:
+        """
+        That of the request it is a step of, or 0.
+        """
+    @property
+    def parent_span(self) -> int:
+        """
+        The client's, or that of the request it is a step of; 0: there is none.
+        """
+    @property
+    def request_id(self) -> str:
+        """
+        The client's name for it.
+        """
+    @property
+    def steps(self) -> list:
+        """
+        Of an ensemble.
+        """
+    @property
+    def tensors(self) -> list:
+        """
+        Activity, name, datatype, shape and bytes of each.
+        """
+    @property
+    def timestamps(self) -> list:
+        """
+        Activities, and nanoseconds of the clock.
+        """
+    @property
+    def trace_id(self) -> int:
+        """
+        Of all that a client asked for.
+        """
+    @property
+    def trace_state(self) -> str:
+        """
+        What came with the client's context.
+        """
+    @property
+    def version(self) -> int:
+        """
+        Of the model.
+        """
 class HttpServer:
     """
     A front end.
@@ -369,6 +469,22 @@ class Engine:
         """
         Runs one request; its answer may come in parts.
         """
+    def take_traces(self) -> list:
+        """
+        Those that are finished and were not taken.
+        """
+    def trace(self, settings: TraceSettings, models: collections.abc.Mapping[str, TraceSettings] = {}) -> None:
+        """
+        What is traced from now on, and of these models.
+        """
+    def trace_remaining(self, model: str = '') -> int:
+        """
+        What is left of the count; -1: it has no end.
+        """
+    def traces_dropped(self) -> int:
+        """
+        How many found no room, in all.
+        """
     def unload(self, model: LoadedModel, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> bool:
         """
         Waits until its requests are answered, then ends its instances. False at the timeout.
@@ -381,7 +497,19 @@ def enable_log(level: typing.SupportsInt | typing.SupportsIndex, enabled: bool) 
     """
     Whether lines of this level are written.
     """
-def log(level: typing.SupportsInt | typing.SupportsIndex, text: str, file: str, line: typing.SupportsInt | typing.SupportsIndex) -> None:
+def log(level: typing.SupportsInt | typing.SupportsIndex, text: str, file: str, line: typing.SupportsInt | typing.SupportsIndex, fields: collections.abc.Sequence[tuple[str, str]] = []) -> None:
     """
     Writes a line; levels are 0 error, 1 warning, 2 information, 3 verbose.
+    """
+def open_log_file(path: str) -> None:
+    """
+    Where lines are appended; without a path, standard error.
+    """
+def reopen_log_file() -> None:
+    """
+    Opens the file again under its name.
+    """
+def set_log_format(format: typing.SupportsInt | typing.SupportsIndex) -> None:
+    """
+    0: the default, 1: with ISO 8601 times, 2: JSON lines.
     """

@@ -45,6 +45,7 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         access=_access(settings),
         forwarding=_forwarding(settings),
         allow_shared_memory=settings.allow_client_shm,
+        log_access=settings.log_access,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from despina.control.http import Call, ControlThread, Operation, json_object, member
+from despina.control.logging import Logging
 from despina.control.repository import Repository
 from despina.engine import Engine, HttpServer
 from despina.errors import DespinaError
@@ -19,6 +20,8 @@ from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager
 from despina.lifecycle.readiness import Readiness
 from despina.lifecycle.state import ModelStatus, State
+from despina.observe.logging import LogSettings, apply_log_settings
+from despina.observe.start import start_tracing
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, check_options
 from despina.repository.catalog import Catalog
@@ -74,6 +77,10 @@ class Runtime:
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
         self.control: ControlThread | None = None
+        self.logging = Logging(log_settings(settings), apply_log_settings, settings.log_file)
+        self.tracing, self._traces = start_tracing(
+            settings, self.engine, lambda model: model in self.catalog.names()
+        )
         self.readiness = Readiness()
         loader = Loader(
             self.engine,
@@ -134,7 +141,19 @@ class Runtime:
             found: Mapping[str, Any] = member(json_object(call.body), "parameters", dict, {})
             return found
 
+        def trace_settings(call: Call) -> dict[str, Any]:
+            return self.tracing.get(call.model)
+
+        def update_trace_settings(call: Call) -> dict[str, Any]:
+            return self.tracing.update(call.model, json_object(call.body))
+
         return {
+            "log_settings": lambda call: self.logging.get(),
+            "log_settings_update": lambda call: self.logging.update(json_object(call.body)),
+            "trace_settings": trace_settings,
+            "trace_settings_update": update_trace_settings,
+            "model_trace_settings": trace_settings,
+            "model_trace_settings_update": update_trace_settings,
             "model_load": lambda call: repository.load(call.model, parameters(call)),
             "model_unload": lambda call: repository.unload(call.model, parameters(call)),
         }
@@ -161,10 +180,23 @@ class Runtime:
         if self.control is not None:
             self.control.join()
         self.readiness.stop()
+        if self._traces:
+            self._traces.stop(_left(deadline))
         self.hooks.shutdown()
         self.registry.close()
         self.engine.close()
         return True
+
+
+def log_settings(settings: Settings) -> LogSettings:
+    """What the settings say of the log."""
+    return LogSettings(
+        log_info=settings.log_info,
+        log_warning=settings.log_warning,
+        log_error=settings.log_error,
+        log_verbose_level=settings.log_verbose,
+        log_format=settings.log_format,
+    )
 
 
 @contextmanager

@@ -157,7 +157,7 @@ def test_a_server_starts_answers_and_ends_with_status_0(serve: Serve, sleeper: P
     assert re.search(r"\| sleeper \| 1 +\| READY", out)
     assert re.search(r"\| http-port +\| 0 +\| flag", out)
     assert re.search(r"Started Metrics Service at 127\.0\.0\.1:[1-9]", out)
-    assert re.search(r"^I.*\] model 'sleeper' version 1 is ready$", err, re.MULTILINE)
+    assert re.search(r"^I.*\] \"model 'sleeper' version 1 is ready\"$", err, re.MULTILINE)
     assert "gRPC" not in out
 
 

@@ -45,6 +45,8 @@ def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
     default = field.default
     if isinstance(default, bool):
         text, literal, value = "1" if not default else "0", str(not default).lower(), not default
+    elif field.name == "log_format":
+        text, literal, value = "json", '"json"', "json"
     elif field.name == "model_control_mode":
         text, literal, value = "explicit", '"explicit"', "explicit"
     elif isinstance(default, int | float):

@@ -1,84 +1,127 @@
 #include "base/log.h"
 
-#include <sys/time.h>
-#include <sys/types.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdio>
-#include <ctime>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <mutex>
+#include <utility>
+
+#include "base/text.h"
 
 namespace despina::log {
 namespace {
 
-constexpr std::string_view kLetters = "EWIV";
+struct State {
+  std::array<std::atomic<bool>, 4> enabled{true, true, true, false};
+  std::atomic<Format> format{Format::kDefault};
+  // Where lines go. Once it is a file, the number stays: others are put in its place.
+  std::atomic<int> descriptor{STDERR_FILENO};
+  std::mutex mutex;
+  // Guarded by mutex, as is every change of the descriptor.
+  std::string path;
+  int of_files = -1;
+};
 
-std::array<std::atomic<bool>, 4>& Switches() {
-  static std::array<std::atomic<bool>, 4> switches{true, true, true, false};
-  return switches;
+State& TheLog() {
+  static State state;
+  return state;
 }
 
-std::string_view BaseName(std::string_view path) {
-  const size_t slash = path.rfind('/');
-  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+thread_local const Subject* current_subject = nullptr;
+
+// Who is nearer to the line knows better: of two values for one key the last stays.
+Fields LastOfEach(Fields all) {
+  Fields fields;
+  for (Field& each : all) {
+    std::erase_if(fields, [&](const Field& other) { return other.first == each.first; });
+    fields.push_back(std::move(each));
+  }
+  return fields;
 }
 
-std::string Prefix(Level level) {
-  timeval now{};
-  gettimeofday(&now, nullptr);
-  tm local{};
-  localtime_r(&now.tv_sec, &local);
-  std::array<char, 64> text{};
-  std::snprintf(text.data(), text.size(), "%c%02d%02d %02d:%02d:%02d.%06ld %d ",
-                kLetters[static_cast<size_t>(level)], local.tm_mon + 1, local.tm_mday,
-                local.tm_hour, local.tm_min, local.tm_sec, static_cast<long>(now.tv_usec),
-                static_cast<int>(getpid()));
-  return text.data();
+// With the mutex held.
+Status Open(State& log, const std::string& path) {
+  const int opened = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  if (opened < 0) {
+    return InvalidArgument(
+        Concat("the log file '", path, "' cannot be opened: ", std::strerror(errno)));
+  }
+  if (log.of_files < 0) {
+    log.of_files = opened;
+  } else {
+    // In one step: other threads write to it all the while.
+    ::dup3(opened, log.of_files, O_CLOEXEC);
+    ::close(opened);
+  }
+  log.path = path;
+  log.descriptor = log.of_files;
+  return Ok();
 }
 
 }  // namespace
 
 bool Enabled(Level level) {
-  return Switches()[static_cast<size_t>(level)].load(std::memory_order_relaxed);
+  return TheLog().enabled[static_cast<size_t>(level)].load(std::memory_order_relaxed);
 }
 
 void Enable(Level level, bool enabled) {
-  Switches()[static_cast<size_t>(level)].store(enabled, std::memory_order_relaxed);
+  TheLog().enabled[static_cast<size_t>(level)].store(enabled, std::memory_order_relaxed);
 }
 
-std::string Escaped(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == '\r') {
-      out += "\\r";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      std::array<char, 8> code{};
-      std::snprintf(code.data(), code.size(), "\\x%02x", byte);
-      out += code.data();
-    } else {
-      out += c;
-    }
-  }
-  return out;
+void SetFormat(Format format) { TheLog().format.store(format, std::memory_order_relaxed); }
+
+Status OpenFile(const std::string& path) {
+  State& log = TheLog();
+  const std::lock_guard lock(log.mutex);
+  if (!path.empty()) return Open(log, path);
+  log.path.clear();
+  log.descriptor = STDERR_FILENO;
+  return Ok();
 }
 
-void Write(Level level, std::string_view text, std::string_view file, unsigned line) {
+Status ReopenFile() {
+  State& log = TheLog();
+  const std::lock_guard lock(log.mutex);
+  return log.path.empty() ? Ok() : Open(log, std::string(log.path));
+}
+
+void Write(Level level, std::string_view text, std::string_view file, unsigned line,
+           std::span<const Field> fields) {
   if (!Enabled(level)) return;
-  std::string out = Prefix(level);
-  out += BaseName(file);
-  out += ':';
-  out += std::to_string(line);
-  out += "] ";
-  out += Escaped(text);
-  out += '\n';
+  State& log = TheLog();
+  Fields all = Subject::OfThread();
+  all.insert(all.end(), fields.begin(), fields.end());
+  all = LastOfEach(std::move(all));
+  const auto now = std::chrono::system_clock::now();
+  const std::string out = LineOf({.level = level,
+                                  .time = std::chrono::floor<std::chrono::microseconds>(now),
+                                  .process = static_cast<int>(getpid()),
+                                  .file = file,
+                                  .line = line,
+                                  .text = text,
+                                  .fields = all},
+                                 log.format.load(std::memory_order_relaxed));
   // A log that cannot be written to is no reason to stop serving.
-  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, out.data(), out.size());
+  [[maybe_unused]] const ssize_t written = ::write(log.descriptor, out.data(), out.size());
+}
+
+Subject::Subject() : outer_(current_subject) { current_subject = this; }
+Subject::~Subject() { current_subject = outer_; }
+
+Fields Subject::OfThread() {
+  Fields fields;
+  if (current_subject != nullptr) current_subject->AddAll(fields);
+  return fields;
+}
+
+void Subject::AddAll(Fields& fields) const {
+  if (outer_ != nullptr) outer_->AddAll(fields);
+  AddFields(fields);
 }
 
 }  // namespace despina::log

@@ -103,6 +103,22 @@ PyObject* RequestCancelled(PyObject* self, void*) {
                          batch->request(object->index).cancelled());
 }
 
+PyObject* RequestTraceContext(PyObject* self, void*) {
+  Reference headers(PyDict_New());
+  const Batch* batch = headers ? Unanswered(AsRequest(self)) : nullptr;
+  if (batch == nullptr) return nullptr;
+  const Trace* trace = batch->request(AsRequest(self)->index).trace.get();
+  if (trace == nullptr || !trace->context.shared) return headers.release();
+  const auto add = [&](const char* name, const std::string& text) {
+    const Reference value(
+        PyUnicode_DecodeLatin1(text.data(), static_cast<Py_ssize_t>(text.size()), nullptr));
+    return value && PyDict_SetItemString(headers.get(), name, value.get()) == 0;
+  };
+  if (!add("traceparent", trace->context.Outgoing())) return nullptr;
+  const std::string& state = trace->context.state;
+  return state.empty() || add("tracestate", state) ? headers.release() : nullptr;
+}
+
 std::optional<Answered> AnsweredOf(const Batch* batch) {
   if (batch == nullptr) return std::nullopt;
   return Answered{batch->definition(), batch->allocator()};
@@ -303,12 +319,14 @@ void FreeBatch(PyObject* self) {
 
 // -- types
 
-std::array<PyGetSetDef, 6> request_properties = {{
+std::array<PyGetSetDef, 7> request_properties = {{
     {"id", kGetter<RequestId>, nullptr, "What the client called it; may be empty.", nullptr},
     {"rows", kGetter<RequestRows>, nullptr, "How many rows of the batch are its own.", nullptr},
     {"parameters", kGetter<RequestParameters>, nullptr, "The custom parameters sent.", nullptr},
     {"inputs", kGetter<RequestInputs>, nullptr, "Read-only views of the tensors sent.", nullptr},
     {"cancelled", kGetter<RequestCancelled>, nullptr, "Whether nobody waits any more.", nullptr},
+    {"trace_context", kGetter<RequestTraceContext>, nullptr,
+     "Headers that hand the request's trace on; empty unless it is traced.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 }};
 std::array<PyMethodDef, 5> request_methods = {{

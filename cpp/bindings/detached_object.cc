@@ -13,6 +13,7 @@
 #include "bindings/errors.h"
 #include "bindings/mappings.h"
 #include "bindings/types.h"
+#include "engine/log_subjects.h"
 
 namespace despina::bindings {
 namespace {
@@ -129,6 +130,7 @@ PyObject* Fail(PyObject* self, PyObject* error) {
   DetachedObject* object = As(self);
   const DetachedRequest* request = Unanswered(object);
   if (request == nullptr) return nullptr;
+  const RequestSubject subject(request->definition(), request->request());
   Finish(object, Reported(std::move(status), traceback, *object->instance, request->definition(),
                           Concat("request '", object->id, "'"), "fail"));
   Py_RETURN_NONE;
@@ -139,6 +141,7 @@ void Free(PyObject* self) {
   PyTypeObject* type = Py_TYPE(self);
   Py_XDECREF(object->inputs);
   if (object->request) {
+    const RequestSubject subject(object->request->definition(), object->request->request());
     log::Error(Concat(object->instance->label, ", request '", object->id,
                       "': the backend dropped the request without answering it"));
   }

@@ -20,6 +20,7 @@
 #include "bindings/python_executor.h"
 #include "bindings/seconds.h"
 #include "bindings/sync_infer.h"
+#include "bindings/trace_binding.h"
 #include "engine/engine.h"
 #include "http/server.h"
 #include "memory/copy.h"
@@ -170,6 +171,13 @@ class PythonEngine {
             {"tensor_bytes_copied", TensorCopies().bytes}};
   }
 
+  void Trace(const TraceSettings& global, const std::map<std::string, TraceSettings>& models) {
+    engine_.tracer().Configure(global, models);
+  }
+  int64_t TraceRemaining(const std::string& model) { return engine_.tracer().Remaining(model); }
+  py::list Traces() { return TakeTraces(engine_.tracer().sink()); }
+  uint64_t TracesDropped() { return engine_.tracer().sink().dropped(); }
+
   uint64_t Inflight() const { return engine_.inflight(); }
   bool WaitIdle(double timeout) const {
     const py::gil_scoped_release release;
@@ -276,6 +284,17 @@ void BindServing(py::class_<PythonEngine>& engine) {
            py::arg("interval"), "Starts the metrics endpoint.");
 }
 
+void BindTracing(py::class_<PythonEngine>& engine) {
+  engine
+      .def("trace", &PythonEngine::Trace, py::arg("settings"),
+           py::arg("models") = std::map<std::string, TraceSettings>(),
+           "What is traced from now on, and of these models.")
+      .def("trace_remaining", &PythonEngine::TraceRemaining, py::arg("model") = "",
+           "What is left of the count; -1: it has no end.")
+      .def("take_traces", &PythonEngine::Traces, "Those that are finished and were not taken.")
+      .def("traces_dropped", &PythonEngine::TracesDropped, "How many found no room, in all.");
+}
+
 }  // namespace
 
 void BindEngine(py::module_& module) {
@@ -330,6 +349,7 @@ void BindEngine(py::module_& module) {
       .def("close_control", &PythonEngine::CloseControl,
            "Refuses such requests from now on, and those that wait.")
       .def("close", &PythonEngine::Close, "Stops the front ends, then unloads all models.");
+  BindTracing(engine);
   BindServing(engine);
 }
 

@@ -29,7 +29,7 @@ http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
                           std::shared_ptr<HeaderForwarding> forwarding, size_t max_body_bytes,
                           size_t max_header_bytes, size_t max_connections,
                           uint64_t max_bytes_in_flight, double header_timeout, double body_timeout,
-                          double idle_timeout, bool allow_shared_memory) {
+                          double idle_timeout, bool allow_shared_memory, bool log_access) {
   http::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -48,6 +48,7 @@ http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
   options.body_timeout = Seconds(body_timeout);
   options.idle_timeout = Seconds(idle_timeout);
   options.allow_shared_memory = allow_shared_memory;
+  options.log_access = log_access;
   return options;
 }
 
@@ -98,7 +99,7 @@ void BindHttpOptions(py::module_& module) {
            py::arg("cors"), py::arg("access"), py::arg("forwarding"), py::arg("max_body_bytes"),
            py::arg("max_header_bytes"), py::arg("max_connections"), py::arg("max_bytes_in_flight"),
            py::arg("header_timeout"), py::arg("body_timeout"), py::arg("idle_timeout"),
-           py::arg("allow_shared_memory"));
+           py::arg("allow_shared_memory"), py::arg("log_access"));
 }
 
 }  // namespace despina::bindings

@@ -1,6 +1,7 @@
 // The module `despina._engine`.
 #define DESPINA_NUMPY_TABLE
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include <string>
 
@@ -15,6 +16,7 @@
 #include "bindings/metrics_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/numpy_api.h"
+#include "bindings/trace_binding.h"
 
 namespace py = pybind11;
 
@@ -27,14 +29,34 @@ Level LevelOf(int level) { return static_cast<Level>(level < 0 ? 0 : level > 3 ?
 void BindLog(py::module_& module) {
   module.def(
       "log",
-      [](int level, const std::string& text, const std::string& file, unsigned line) {
-        despina::log::Write(LevelOf(level), text, file, line);
+      [](int level, const std::string& text, const std::string& file, unsigned line,
+         const despina::log::Fields& fields) {
+        // A file may be slow, and other threads want the lock.
+        const py::gil_scoped_release release;
+        despina::log::Write(LevelOf(level), text, file, line, fields);
       },
       py::arg("level"), py::arg("text"), py::arg("file"), py::arg("line"),
+      py::arg("fields") = despina::log::Fields(),
       "Writes a line; levels are 0 error, 1 warning, 2 information, 3 verbose.");
   module.def(
       "enable_log", [](int level, bool enabled) { despina::log::Enable(LevelOf(level), enabled); },
       py::arg("level"), py::arg("enabled"), "Whether lines of this level are written.");
+  module.def(
+      "set_log_format",
+      [](int format) {
+        if (format < 0 || format > 2) throw py::value_error("formats are 0, 1 and 2");
+        despina::log::SetFormat(static_cast<despina::log::Format>(format));
+      },
+      py::arg("format"), "0: the default, 1: with ISO 8601 times, 2: JSON lines.");
+  module.def(
+      "open_log_file",
+      [](const std::string& path) {
+        despina::bindings::ThrowUnlessOk(despina::log::OpenFile(path));
+      },
+      py::arg("path"), "Where lines are appended; without a path, standard error.");
+  module.def(
+      "reopen_log_file", [] { despina::bindings::ThrowUnlessOk(despina::log::ReopenFile()); },
+      "Opens the file again under its name.");
 }
 
 }  // namespace
@@ -51,6 +73,7 @@ PYBIND11_MODULE(_engine, module) {
   despina::bindings::BindMetrics(module);
   despina::bindings::BindNative(module);
   despina::bindings::BindHttpOptions(module);
+  despina::bindings::BindTraces(module);
   despina::bindings::BindEngine(module);
   BindLog(module);
 }

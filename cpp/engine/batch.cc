@@ -55,8 +55,8 @@ Status CheckAndPlace(Request& request, const ModelDefinition& definition, uint32
 
 // Of a decoupled model: the response that is being made has an output now.
 void NoteOutput(Request& request, const ModelDefinition& definition, const Clock& clock) {
-  if (!definition.decoupled || request.state.response_output) return;
-  request.state.response_output = clock.Now();
+  if (!definition.decoupled || request.state.responses->output) return;
+  request.state.responses->output = clock.Now();
 }
 
 Status SendPart(Request& request, const ModelDefinition& definition, ExecutionSink& sink,
@@ -66,7 +66,9 @@ Status SendPart(Request& request, const ModelDefinition& definition, ExecutionSi
             Concat("model '", definition.name,
                    "' is not decoupled: a request has one answer, not several parts")};
   }
-  sink.CountResponse(request, ResponseOutcome::kSuccess, clock.Now());
+  const TimePoint now = clock.Now();
+  sink.CountResponse(request, ResponseOutcome::kSuccess, now);
+  if (request.trace) request.trace->Stamp(TraceActivity::kInferResponseComplete, now);
   Response part;
   part.outputs = std::exchange(request.response.outputs, {});
   part.parameters = std::exchange(request.response.parameters, {});
@@ -135,7 +137,11 @@ Batch::Batch(RequestChain requests, const ModelDefinition& definition, Execution
   while (!requests.empty()) {
     std::unique_ptr<Request> request = requests.TakeFirst();
     const uint32_t rows = request->state.rows;
-    if (definition.decoupled) request->state.response_since = started_;
+    request->state.executed = true;
+    if (definition.decoupled) {
+      request->state.responses = std::make_unique<ResponseProgress>();
+      request->state.responses->since = started_;
+    }
     slots_.push_back({.request = std::move(request), .rows = rows});
     rows_ += rows;
   }
@@ -271,6 +277,7 @@ void Batch::DeliverAt(TimePoint now) {
   for (Slot& slot : slots_) {
     if (!slot.answered || !slot.request) continue;
     slot.request->state.times = TimesUntil(now, *slot.request);
+    if (slot.request->trace) slot.request->trace->SetBatch(rows_, slots_.size());
     ++delivered_;
     sink_.Finish(std::move(slot.request), now, turn);
   }
@@ -282,6 +289,7 @@ DetachedRequest Batch::Detach(size_t i) {
   ++delivered_;
   any_success_ = true;
   slot.request->state.times = TimesUntil(clock_.Now(), *slot.request);
+  if (slot.request->trace) slot.request->trace->SetBatch(rows_, slots_.size());
   return {std::move(slot.request), definition_, sink_, allocator_, clock_};
 }
 

@@ -51,6 +51,7 @@ Status Engine::Publish(const Publication& publication) {
   next->live = publication.live;
   next->ready = publication.ready;
   next->exiting = publication.exiting;
+  next->tracer = &tracer_;
   next->index = publication.index;
   for (const IndexRow& row : publication.index) next->models[row.name];
   for (const std::shared_ptr<Model>& model : publication.serving) {

@@ -14,6 +14,7 @@
 #include "engine/executor.h"
 #include "engine/model.h"
 #include "engine/snapshot.h"
+#include "engine/trace.h"
 #include "memory/allocator.h"
 
 namespace despina {
@@ -50,6 +51,7 @@ class Engine {
   Status Unload(const std::shared_ptr<Model>& model, std::optional<Duration> timeout);
 
   const Published<Snapshot>& snapshot() const { return snapshot_; }
+  Tracer& tracer() { return tracer_; }
   Allocator& allocator() const { return allocator_; }
   Clock& clock() const { return clock_; }
 
@@ -66,6 +68,7 @@ class Engine {
 
   Allocator& allocator_;
   Clock& clock_;
+  Tracer tracer_;
   Published<Snapshot> snapshot_;
 
   mutable std::mutex mutex_;

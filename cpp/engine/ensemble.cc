@@ -60,6 +60,7 @@ void EnsembleModel::Finish(std::unique_ptr<Request> request, Turn& turn) {
     statistics().CountFailure(
         whole, code == Code::kCancelled ? FailureReason::kCanceled : FailureReason::kOther);
   }
+  if (request->trace) EndTrace(*request, now);
   inflight_.fetch_sub(1, std::memory_order_relaxed);
   Completion* completion = request->completion;
   completion->OnComplete(std::move(request), turn);

@@ -149,6 +149,7 @@ Status EnsembleRun::Launch(size_t index, Turn& turn) {
   request->parameters = request_->parameters;
   request->completion = &completions_[index];
   request->state.parent = request_.get();
+  if (request_->trace) request->trace = Trace::Step(request_->trace);
   for (const auto& [name, place] : step.inputs) {
     const std::optional<uint32_t> input = definition.FindInput(name);
     if (!input) return InvalidArgument(Concat("the model has no input '", name, "'"));

@@ -84,6 +84,12 @@ void Request::Cancel() {
   model->Cancel(*this);
 }
 
+void Model::EndTrace(Request& request, TimePoint now) const {
+  const RequestState& state = request.state;
+  request.trace->End(definition_, request.response.status, request.response.outputs, state.arrival,
+                     state.executed ? std::optional(state.times) : std::nullopt, now);
+}
+
 std::string RequestIdPrefix(const std::string& id) {
   return Concat("[request id: ", id.empty() ? "<id_unknown>" : id, "] ");
 }
@@ -170,14 +176,19 @@ Status Model::Prepare(Request& request) const {
   }
   request.state.rows = static_cast<uint32_t>(rows.value_or(1));
   request.state.arrival = clock_.Now();
+  if (request.trace) {
+    request.trace->Begin(definition_, request.id, request.inputs, request.state.arrival);
+  }
   return Ok();
 }
 
 void Model::Fail(std::unique_ptr<Request> request, Status status, FailureReason reason,
                  Turn& turn) {
-  statistics_.CountFailure(clock_.Now() - request->state.arrival, reason);
+  const TimePoint now = clock_.Now();
+  statistics_.CountFailure(now - request->state.arrival, reason);
   request->response = {};
   request->response.status = std::move(status);
+  if (request->trace) EndTrace(*request, now);
   Completion* completion = request->completion;
   completion->OnComplete(std::move(request), turn);
 }

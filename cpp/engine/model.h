@@ -61,6 +61,9 @@ class Model {
   // Counts a failure and gives the request back.
   void Fail(std::unique_ptr<Request> request, Status status, FailureReason reason, Turn& turn);
 
+  // What the trace of a request that is answered has still to be told. Precondition: it has one.
+  void EndTrace(Request& request, TimePoint now) const;
+
   ModelStatistics& statistics() { return statistics_; }
   const ModelStatistics& statistics() const { return statistics_; }
 

@@ -72,22 +72,26 @@ Result<std::shared_ptr<Model>> QueuedModel::Start(ModelDefinition definition,
 }
 
 void QueuedModel::RunInstance(const InstanceDefinition& instance, Startup& startup) {
+  InstanceSubject subject(definition(), instance);
   Result<std::unique_ptr<Executor>> executor = factory_->Create(instance);
   startup.Report(instance, executor.status());
-  if (executor.ok()) RunBatches(**executor);
+  if (executor.ok()) RunBatches(**executor, subject);
 }
 
-void QueuedModel::RunBatches(Executor& executor) {
+void QueuedModel::RunBatches(Executor& executor, InstanceSubject& subject) {
   const auto idle = [&executor] { executor.Idle(); };
   while (auto requests = source_.Take(idle)) {
     // Before cancelled ones are looked for: either this sees that, or who cancels sees this.
     for (Request* each = requests->front(); each != nullptr; each = each->state.next) {
       each->state.executor = &executor;
+      if (each->trace) each->trace->SetInstance(subject.instance().name);
     }
     DropCancelled(*requests);
     if (requests->empty()) continue;
     Batch batch(*std::move(requests), definition(), *this, allocator_, clock());
+    subject.batch = &batch;
     executor.Execute(batch);
+    subject.batch = nullptr;
   }
 }
 
@@ -140,9 +144,10 @@ void QueuedModel::FinishCancelled(std::unique_ptr<Request> request, Turn& turn) 
 
 void QueuedModel::Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) {
   const RequestState& state = request->state;
+  if (request->trace) EndTrace(*request, now);
   const Duration whole = now - state.arrival;
   // One that never ran has no place in the answers of those that did.
-  if (state.response_since) CountLastResponse(*request, now);
+  if (state.responses) CountLastResponse(*request, now);
   switch (request->response.status.code()) {
     case Code::kOk:
       statistics().CountSuccess(now, whole, state.rows, state.times);
@@ -176,22 +181,20 @@ void QueuedModel::CountLastResponse(Request& request, TimePoint now) {
     CountResponse(request, ResponseOutcome::kFail, now);
   } else if (!response.outputs.empty()) {
     CountResponse(request, ResponseOutcome::kSuccess, now);
-  } else if (request.state.responses == 0) {
+  } else if (request.state.responses->sent == 0) {
     CountResponse(request, ResponseOutcome::kEmpty, now);
   }
 }
 
 void QueuedModel::CountResponse(Request& request, ResponseOutcome outcome, TimePoint now) {
-  RequestState& state = request.state;
-  const TimePoint since = state.response_since.value_or(now);
-  const TimePoint output = std::clamp(state.response_output.value_or(now), since, now);
-  statistics().CountResponse(state.responses, outcome, output - since, now - output);
-  if (state.responses == 0 && outcome != ResponseOutcome::kCancel) {
-    statistics().CountFirstResponse(now - state.arrival);
+  ResponseProgress& progress = *request.state.responses;
+  const TimePoint since = std::min(progress.since, now);
+  const TimePoint output = std::clamp(progress.output.value_or(now), since, now);
+  statistics().CountResponse(progress.sent, outcome, output - since, now - output);
+  if (progress.sent == 0 && outcome != ResponseOutcome::kCancel) {
+    statistics().CountFirstResponse(now - request.state.arrival);
   }
-  ++state.responses;
-  state.response_since = now;
-  state.response_output.reset();
+  progress = {.sent = progress.sent + 1, .since = now};
 }
 
 void QueuedModel::Stop() {

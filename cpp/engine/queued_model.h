@@ -9,6 +9,7 @@
 #include "engine/batch.h"
 #include "engine/batch_source.h"
 #include "engine/executor.h"
+#include "engine/log_subjects.h"
 #include "engine/model.h"
 #include "engine/ordered_release.h"
 #include "memory/allocator.h"
@@ -36,7 +37,7 @@ class QueuedModel final : public Model, private ExecutionSink {
               Allocator& allocator, Clock& clock);
 
   void RunInstance(const InstanceDefinition& instance, Startup& startup);
-  void RunBatches(Executor& executor);
+  void RunBatches(Executor& executor, InstanceSubject& subject);
   void DropCancelled(RequestChain& batch);
 
   void Finish(std::unique_ptr<Request> request, TimePoint now, Turn& turn) override;

@@ -14,6 +14,7 @@
 #include "engine/response.h"
 #include "engine/stats.h"
 #include "engine/tensor.h"
+#include "engine/trace.h"
 
 namespace despina {
 
@@ -67,6 +68,15 @@ class Steps {
   virtual void Cancel() = 0;
 };
 
+// How far the answer of a decoupled model is.
+struct ResponseProgress {
+  uint32_t sent = 0;
+  // When the last response was sent, or the execution began; and when the next one had its first
+  // output.
+  TimePoint since{};
+  std::optional<TimePoint> output{};
+};
+
 // What the engine keeps with a request; nobody else touches it.
 struct RequestState {
   // Rows of the batch that are its own; 1 for a model without a batch axis.
@@ -78,17 +88,16 @@ struct RequestState {
   TimePoint arrival{};
   ExecutionTimes times;
   ComputeMarks marks;
-  // Of a request to a decoupled model: the responses sent; when the last of them was, or the
-  // execution began; and when the next one had its first output.
-  uint32_t responses = 0;
-  std::optional<TimePoint> response_since;
-  std::optional<TimePoint> response_output;
+  // Of a request to a decoupled model that is executed.
+  std::unique_ptr<ResponseProgress> responses;
   // The ensemble's request that this one is a step of.
   const Request* parent = nullptr;
   Request* next = nullptr;
   Request* previous = nullptr;
   // Guarded by the mutex of the model's batch source.
   bool queued = false;
+  // It has been part of a batch.
+  bool executed = false;
   // The instance that runs it, from then on.
   std::atomic<Executor*> executor{nullptr};
   // Of a request to an ensemble, once it is begun; they go with the request.
@@ -114,6 +123,8 @@ class Request {
   std::vector<uint32_t> requested_outputs;
   std::vector<Parameter> parameters;
   Completion* completion = nullptr;
+  // Null unless it is sampled.
+  std::shared_ptr<Trace> trace;
 
   // -- set by the engine
   Response response;

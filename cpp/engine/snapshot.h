@@ -18,6 +18,7 @@ namespace despina {
 
 class Model;
 class ModelRef;
+class Tracer;
 
 // A row of the repository index: a version of a model, and how it is.
 struct IndexRow {
@@ -47,6 +48,8 @@ struct Snapshot {
   bool ready = false;
   // The server is shutting down and takes nothing new.
   bool exiting = false;
+  // Decides which requests are traced; null: none is. Outlives all snapshots.
+  Tracer* tracer = nullptr;
 
   // Nothing for `version`: the highest. Null unless it takes requests.
   std::shared_ptr<Model> Find(std::string_view model, std::optional<int64_t> version) const;

@@ -42,8 +42,9 @@ class Countdown final : public Completion {
   size_t missing_ = 0;
 };
 
-ModelDefinition Definition(int64_t max_batch_size) {
+ModelDefinition Definition(int64_t max_batch_size, bool summaries) {
   ModelDefinition definition = testing::Definition("m", max_batch_size);
+  definition.measuring.summaries = summaries;
   definition.batching.dynamic = max_batch_size > 0;
   return definition;
 }
@@ -69,6 +70,7 @@ class Placed {
 
 // 16 requests at a time, in batches of so many rows; 0: one by one, without a batch axis. Both
 // threads share a core, or do not: in a virtual machine waking the other core is what costs most.
+// With summaries, quantiles of the requests' times are measured.
 void SubmitExecuteComplete(benchmark::State& state) {
   const Placed placed(state.range(1) == 1);
   const auto library = LoadLibrary(Concat(DESPINA_TEST_BACKENDS, "libprobe.so"), "probe");
@@ -78,8 +80,8 @@ void SubmitExecuteComplete(benchmark::State& state) {
   spec.max_batch_size = static_cast<int32_t>(state.range(0));
   auto model = NativeModel::Load(*std::move(backend), std::move(spec));
   testing::Server server;
-  const Status served =
-      server.Serve(Definition(state.range(0)), MakeNativeExecutorFactory(*std::move(model)));
+  const Status served = server.Serve(Definition(state.range(0), state.range(2) == 1),
+                                     MakeNativeExecutorFactory(*std::move(model)));
   if (!served.ok()) return state.SkipWithError(served.message().c_str());
 
   Countdown answers;
@@ -98,8 +100,8 @@ void SubmitExecuteComplete(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * static_cast<int64_t>(kOutstanding));
 }
 BENCHMARK(SubmitExecuteComplete)
-    ->ArgNames({"batch", "one_core"})
-    ->ArgsProduct({{0, 8}, {1, 0}})
+    ->ArgNames({"batch", "one_core", "summaries"})
+    ->ArgsProduct({{0, 8}, {1, 0}, {0, 1}})
     ->MeasureProcessCPUTime()
     ->UseRealTime();
 

@@ -3,11 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "engine/submit.h"
 #include "memory/buffer.h"
 
 namespace despina::http {
@@ -27,6 +29,8 @@ struct Head {
   enum class Expectation : uint8_t { kNone, kContinue, kUnknown };
 
   Method method = Method::kOther;
+  // The name of one that is kOther.
+  std::string other_method;
   // Of the target, without the query; as sent: nothing is decoded.
   std::string path;
   bool http_1_1 = false;
@@ -45,6 +49,10 @@ struct Head {
   bool accepts_events = false;
   // Those that the server's options ask for, in the order in which they came.
   std::vector<Field> fields;
+  std::string traceparent;
+  std::string tracestate;
+  // When its first byte was there.
+  TimePoint begun{};
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }
 };
@@ -59,6 +67,8 @@ struct Answer {
   std::optional<uint64_t> json_size;
   // Further fields, each with its line end.
   std::string_view fields;
+  // Of its request, if that is traced.
+  std::shared_ptr<Trace> trace;
 
   size_t body_size() const;
 };

@@ -213,7 +213,33 @@ constexpr std::string_view kSchemas = R"json(
     }
   }
 },
-"Settings": {"type": "object"}
+"LogSettings": {
+  "type": "object",
+  "properties": {
+    "log_file": {"type": "string"},
+    "log_info": {"type": "boolean"},
+    "log_warning": {"type": "boolean"},
+    "log_error": {"type": "boolean"},
+    "log_verbose_level": {"type": "integer", "minimum": 0},
+    "log_format": {"enum": ["default", "ISO8601", "json"]}
+  }
+},
+"TraceSettings": {
+  "type": "object",
+  "properties": {
+    "trace_level": {
+      "type": ["array", "null"],
+      "items": {"enum": ["OFF", "TIMESTAMPS", "TENSORS"]}
+    },
+    "trace_rate": {"type": ["string", "null"]},
+    "trace_count": {"type": ["string", "null"]},
+    "log_frequency": {"type": ["string", "null"]},
+    "trace_file": {"type": "string"},
+    "trace_mode": {"enum": ["triton", "opentelemetry"]},
+    "url": {"type": "string"},
+    "resource": {"type": "string"}
+  }
+}
 )json";
 
 }  // namespace

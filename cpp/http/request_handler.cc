@@ -180,9 +180,12 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
     return {Code::kUnimplemented,
             "HTTP end point doesn't support models with decoupled transaction policy"};
   }
+  std::shared_ptr<Trace> trace = Sample(**model, head);
   Result<protocol::InferRequest> infer = protocol::ParseInfer(*std::move(model), body, *json_size,
                                                               service_.regions, service_.allocator);
   if (!infer.ok()) return infer.status();
+  session.SetRequestId(infer->request->id);
+  infer->request->trace = std::move(trace);
   if (!infer->shared_inputs.empty()) {
     Status read = session.ChargeBesides(infer->shared_bytes());
     if (read.ok()) read = protocol::ReadSharedInputs(*infer, service_.allocator);
@@ -197,7 +200,7 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
 
   Request* request = infer->request.get();
   request->completion = this;
-  const Status submitted = service_.submitter.Submit(infer->request);
+  Status submitted = service_.submitter.Submit(infer->request);
   if (!submitted.ok()) return submitted;
   in_flight_ = request;
   preferences_ = std::move(infer->preferences);
@@ -211,9 +214,12 @@ Status RequestHandler::Generate(Session& session, const Head& head, const Slice&
                                 StreamForm form) {
   Result<ModelRef> model = service_.submitter.Find(match_.model, match_.version);
   if (!model.ok()) return model.status();
+  std::shared_ptr<Trace> trace = Sample(**model, head);
   Result<std::unique_ptr<Request>> request =
       protocol::ParseGenerate(*std::move(model), body, service_.allocator);
   if (!request.ok()) return request.status();
+  session.SetRequestId((*request)->id);
+  (*request)->trace = std::move(trace);
   Status forwarded = Forward(head, **request);
   if (!forwarded.ok()) return forwarded;
   return Stream(session, form, *std::move(request), {});
@@ -234,6 +240,18 @@ Status RequestHandler::Stream(Session& session, StreamForm form, std::unique_ptr
   stream_ = std::move(stream);
   service_.end_of_turn.Schedule();
   return Ok();
+}
+
+std::shared_ptr<Trace> RequestHandler::Sample(const Model& model, const Head& head) {
+  Tracer* const tracer = service_.submitter.snapshot().tracer;
+  if (tracer == nullptr || !tracer->on()) return nullptr;
+  std::shared_ptr<Trace> trace =
+      tracer->Sample(model.definition().name, head.traceparent, head.tracestate);
+  if (trace) {
+    trace->Stamp(TraceActivity::kHttpRecvStart, head.begun);
+    trace->Stamp(TraceActivity::kHttpRecvEnd, model.clock().Now());
+  }
+  return trace;
 }
 
 void RequestHandler::OnGone() {
@@ -260,9 +278,10 @@ void RequestHandler::OnDelivered() {
   const protocol::OutputPreferences preferences = std::move(preferences_);
   in_flight_ = nullptr;
   // Also when the client has gone: the session gives back what the request was charged.
-  if (gone_) return session->Respond({});
-  Answer answer = EncodeAnswer(*request, preferences, service_.allocator);
-  if (coding_ == Coding::kIdentity || answer.status != 200) {
+  Answer answer;
+  if (!gone_) answer = EncodeAnswer(*request, preferences, service_.allocator);
+  answer.trace = std::move(request->trace);
+  if (gone_ || coding_ == Coding::kIdentity || answer.status != 200) {
     return session->Respond(std::move(answer));
   }
   service_.compression.Respond(*session, std::move(answer), coding_);

@@ -72,6 +72,8 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
   void Control(Session& session, Slice body);
   // Answers once nobody uses the memory any more.
   void UnregisterSharedMemory(Session& session);
+  // Null unless the request is to be traced.
+  std::shared_ptr<Trace> Sample(const Model& model, const Head& head);
   // Adds what is forwarded of the head.
   Status Forward(const Head& head, Request& request) const;
   // OK when the request is on its way; why it is not.

@@ -55,9 +55,10 @@ class Parser final : public beast::http::basic_parser<true> {
     ec = beast::http::error::bad_value;
   }
 
-  void on_request_impl(verb method, beast::string_view, beast::string_view target, int version,
+  void on_request_impl(verb method, beast::string_view name, beast::string_view target, int version,
                        error_code&) override {
     head->method = ToMethod(method);
+    if (head->method == Method::kOther) head->other_method = name;
     head->path = target.substr(0, target.find('?'));
     head->http_1_1 = version == 11;
   }
@@ -94,6 +95,17 @@ class Parser final : public beast::http::basic_parser<true> {
                                                                   : Head::Expectation::kUnknown;
         return;
       default:
+        if (beast::iequals(name_text, "traceparent")) {
+          // Given more than once it is none.
+          head->traceparent = head->traceparent.empty() ? std::string(value) : "twice";
+          return;
+        }
+        if (beast::iequals(name_text, "tracestate")) {
+          // Several are as good as one with all members.
+          if (!head->tracestate.empty()) head->tracestate += ',';
+          head->tracestate += value;
+          return;
+        }
         if (!beast::iequals(name_text, "Inference-Header-Content-Length")) return;
         if (head->json_size) {
           Refuse(400, "Inference-Header-Content-Length is given more than once", ec);

@@ -100,6 +100,19 @@ constexpr std::array kInferenceRoutes = {
     Route{Endpoint::kNamedRepository, kPost, Api::kModelRepository,
           "/v2/repository/{repository}/models/{model}/unload", "named_repository_model_unload",
           "Refused: repositories have no names"},
+    Route{Endpoint::kControl, kGet, Api::kLogging, "/v2/logging", "log_settings", "What is logged",
+          "", "LogSettings"},
+    Route{Endpoint::kControl, kPost, Api::kLogging, "/v2/logging", "log_settings_update",
+          "Change what is logged", "LogSettings", "LogSettings"},
+    Route{Endpoint::kControl, kGet, Api::kTrace, "/v2/trace/setting", "trace_settings",
+          "Which requests are traced", "", "TraceSettings"},
+    Route{Endpoint::kControl, kPost, Api::kTrace, "/v2/trace/setting", "trace_settings_update",
+          "Change which requests are traced", "TraceSettings", "TraceSettings"},
+    Route{Endpoint::kControl, kGet, Api::kTrace, "/v2/models/{model}/trace/setting",
+          "model_trace_settings", "Which requests of the model are traced", "", "TraceSettings"},
+    Route{Endpoint::kControl, kPost, Api::kTrace, "/v2/models/{model}/trace/setting",
+          "model_trace_settings_update", "Change which requests of the model are traced",
+          "TraceSettings", "TraceSettings"},
 };
 
 constexpr std::array kMetricsRoutes = {

@@ -21,6 +21,7 @@
 #include "net/connection.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/peer.h"
 
 namespace despina::http {
 namespace {
@@ -159,9 +160,12 @@ class Worker {
       std::lock_guard lock(shared_.mutex);
       ++shared_.connections;
     }
+    std::string client;
+    if (shared_.options.log_access) client = net::PeerText(descriptor);
     net::Accepted accepted = Secure(std::move(descriptor));
     auto session = std::make_shared<Session>(shared_.environment,
                                              std::make_unique<RequestHandler>(service_, mailbox_));
+    if (shared_.options.log_access) session->LogAccess(std::move(client));
     if (others >= limit) {
       session->RefuseAll(
           ErrorAnswer(503, Concat("the server has its limit of ", limit, " connections")));

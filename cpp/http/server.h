@@ -43,6 +43,8 @@ struct Options {
   // As /v2 tells them.
   std::string server_name = "despina";
   std::string server_version{};
+  // A line of the log for each request.
+  bool log_access = false;
 
   // Larger ones are answered with 413 and 431.
   size_t max_body_bytes = size_t{64} << 20;

@@ -8,9 +8,12 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
+#include "http/access_log.h"
 #include "http/body.h"
 #include "http/compression.h"
 #include "http/cors.h"
@@ -90,12 +93,18 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   // handler is told as that it has gone.
   void BeginParts(const Answer& answer);
   void SendPart(std::string_view before, Slice content, std::string_view after);
-  void EndParts();
+  void EndParts(std::shared_ptr<Trace> trace = nullptr);
   // Charges so many bytes that the request holds besides its body, until it is answered.
   // RESOURCE_EXHAUSTED when the budget is spent.
   Status ChargeBesides(uint64_t bytes) { return body_.ChargeBesides(bytes); }
   // The same for an answer of so many bytes that is being made, in the body's place.
   Status Charge(uint64_t bytes) { return body_.Charge(bytes); }
+  // A line of the log for each request from here on. Before the connection is opened.
+  void LogAccess(std::string client) { access_ = std::make_unique<AccessLog>(std::move(client)); }
+  // Of the request that is worked on.
+  void SetRequestId(std::string_view id) {
+    if (access_) access_->SetRequestId(id);
+  }
   // Answers whatever comes with this, and closes. Before the connection is opened.
   void RefuseAll(Answer answer);
 
@@ -169,6 +178,8 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   const std::shared_ptr<SessionEnvironment> environment_;
   const std::unique_ptr<Handler> handler_;
   net::Transport* transport_ = nullptr;
+  // Null unless requests are logged.
+  std::unique_ptr<AccessLog> access_;
 
   State state_ = State::kHead;
   TimePoint deadline_ = TimePoint::max();

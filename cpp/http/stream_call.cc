@@ -93,8 +93,8 @@ void StreamCall::OnDelivered() {
   // What a decoupled model ends with need not be a response of its own.
   const bool decoupled = completed->model->definition().decoupled;
   if (!last.status.ok() || !decoupled || HasContent(last)) Take(last);
+  End(std::move(completed->trace));
   request_ = nullptr;
-  End();
 }
 
 void StreamCall::Take(const Response& response) {
@@ -126,28 +126,32 @@ void StreamCall::SendEvent(const Result<Slice>& json) {
 
 void StreamCall::Begin(int status) {
   if (std::exchange(begun_, true)) return;
+  begun_at_ = request_->model->clock().Now();
   Answer head;
   head.status = status;
   head.content_type = "text/event-stream; charset=utf-8";
   session_->BeginParts(head);
 }
 
-void StreamCall::End() {
+void StreamCall::End(std::shared_ptr<Trace> trace) {
   if (form_ != StreamForm::kGenerate) {
     Begin(200);
-    return session_->EndParts();
+    // Not before: until now the engine had the trace.
+    if (trace) trace->Stamp(TraceActivity::kHttpSendStart, begun_at_);
+    return session_->EndParts(std::move(trace));
   }
+  Answer answer;
   const Status& status = generated_.status();
   if (!status.ok()) {
-    session_->Respond(ErrorAnswer(protocol::HttpStatus(status.code()), status.message()));
+    answer = ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
   } else if (responses_ != 1) {
-    session_->Respond(ErrorAnswer(400, kNotOne));
+    answer = ErrorAnswer(400, kNotOne);
   } else {
-    Answer answer;
     answer.content_type = "application/json";
     answer.slices.push_back(*generated_);
-    session_->Respond(std::move(answer));
   }
+  answer.trace = std::move(trace);
+  session_->Respond(std::move(answer));
 }
 
 }  // namespace despina::http

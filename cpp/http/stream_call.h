@@ -51,7 +51,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall>,
 
   void OnDelivered() override;
   void Take(const Response& response);
-  void End();
+  void End(std::shared_ptr<Trace> trace);
   Result<Slice> Encode(const Response& response);
   void SendEvent(const Result<Slice>& json);
   void Begin(int status);
@@ -65,6 +65,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall>,
   // With the engine, until the end has been delivered.
   Request* request_ = nullptr;
   bool begun_ = false;
+  TimePoint begun_at_{};
   bool gone_ = false;
   // Of kGenerate: how many responses have come, and the first of them, or the first that failed.
   size_t responses_ = 0;

@@ -34,9 +34,10 @@ void AppendTensors(std::string& out, const std::vector<TensorDefinition>& tensor
 
 std::string ServerMetadataJson(std::string_view name, std::string_view version) {
   return Concat(R"({"name":)", Quoted(name), R"(,"version":)", Quoted(version),
-                R"(,"extensions":["classification","model_configuration","binary_tensor_data",)",
-                R"#("model_repository","model_repository(unload_dependents)","parameters",)#",
-                R"("statistics"]})");
+                R"(,"extensions":["classification","model_repository",)",
+                R"#("model_repository(unload_dependents)","model_configuration",)#",
+                R"("system_shared_memory","binary_tensor_data","parameters","statistics",)",
+                R"("trace","logging"]})");
 }
 
 std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int64_t> versions) {

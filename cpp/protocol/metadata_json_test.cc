@@ -13,8 +13,9 @@ namespace {
 TEST(MetadataJsonTest, DescribesTheServer) {
   EXPECT_EQ(ServerMetadataJson("despina", "0.1.0"),
             R"({"name":"despina","version":"0.1.0","extensions":["classification",)"
-            R"#("model_configuration","binary_tensor_data","model_repository",)#"
-            R"#("model_repository(unload_dependents)","parameters","statistics"]})#");
+            R"#("model_repository","model_repository(unload_dependents)","model_configuration",)#"
+            R"("system_shared_memory","binary_tensor_data","parameters","statistics","trace",)"
+            R"("logging"]})");
 }
 
 TEST(MetadataJsonTest, ShowsTheBatchAxisOfAModelThatHasOne) {

@@ -182,6 +182,15 @@ class DetachedRequest(Protocol):
 class Request(DetachedRequest, Protocol):
     """A request of a batch, to be answered while ``execute`` runs, on the thread that runs it."""
 
+    @property
+    def trace_context(self) -> Mapping[str, str]:
+        """Headers of W3C's trace context, to send with what the backend asks of other servers.
+
+        Their spans are then below the request's execution. Empty unless the request is traced and
+        its spans go to a collector.
+        """
+        ...
+
     def detach(self) -> DetachedRequest:
         """Takes the request out of its batch, to answer it later, on any thread.
 

@@ -284,6 +284,16 @@ def test_a_detached_request_is_answered_on_any_thread_after_the_batch_has_ended(
     assert asked.outputs["Y"].tolist() == rows(2, 3).tolist()
 
 
+def test_a_request_hands_its_trace_on_until_it_is_answered() -> None:
+    headers = {"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01"}
+    assert FakeRequest({"X": rows(1)}).trace_context == {}
+    asked = FakeRequest({"X": rows(1)}, trace_context=headers)
+    assert asked.trace_context == headers
+    asked.complete({"Y": rows(1)})
+    with pytest.raises(RefusedError, match="has been answered before"):
+        asked.trace_context  # noqa: B018 - reading it is what is tried
+
+
 def test_one_of_many_threads_answers_a_detached_request() -> None:
     asked = asynchronous()
     detached = asked.detach()
@@ -359,6 +369,7 @@ def test_an_answered_request_is_not_detached() -> None:
         lambda batch, asked: batch.send({}),
         lambda batch, asked: asked.inputs,
         lambda batch, asked: asked.parameters,
+        lambda batch, asked: asked.trace_context,
         lambda batch, asked: asked.cancelled,
         lambda batch, asked: asked.complete({}),
         lambda batch, asked: asked.send({}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -24,8 +25,9 @@ def spill() -> None:
 
 
 def texts(error: str) -> list[str]:
-    """The lines of the log, without what is before the text."""
-    return [line.partition("] ")[2] for line in error.splitlines() if "] " in line]
+    """What the lines of the log say, without what is around it."""
+    parts = (line.partition("] ")[2] for line in error.splitlines())
+    return [json.JSONDecoder().raw_decode(part)[0] for part in parts if part.startswith('"')]
 
 
 def asked(

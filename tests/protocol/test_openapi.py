@@ -16,8 +16,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
 )
 
-REFUSED = ("named_repository", "cuda_memory_register")
-"""Operations that the protocol has and this server has not: 501."""
+SETTINGS = ("log_settings_update", "trace_settings_update", "model_trace_settings_update")
+REFUSED = ("named_repository", "cuda_memory_register", *SETTINGS)
+"""Operations that the protocol has and this server has not, or not for a file's name: 501."""
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from despina import __version__
 from despina.cli.signals import Signals
 from despina.cli.tables import backend_table, console, model_table, table
+from despina.engine import open_log_file, reopen_log_file
+from despina.errors import DespinaError
 from despina.lifecycle.manager import Manager
 from despina.lifecycle.state import State
 from despina.observe.logging import configure_logging
-from despina.runtime import Runtime, failures
+from despina.runtime import Runtime, failures, log_settings
 from despina.settings import Origin, Settings
 from despina.settings.model import flag_name, shown
+from despina.settings.trace import old_flags
 from despina.text import escaped
 
 logger = logging.getLogger(__name__)
@@ -52,12 +55,11 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     _raise_file_limit()
     signals = Signals()
-    configure_logging(
-        error=settings.log_error,
-        warning=settings.log_warning,
-        info=settings.log_info,
-        verbose=settings.log_verbose,
-    )
+    open_log_file(settings.log_file)
+    configure_logging(log_settings(settings))
+    signals.on_hangup(_reopen_log_file)
+    for flag, value in old_flags(settings).items():
+        logger.warning("%s is deprecated: use --trace-config %s", flag, value)
     runtime, out = Runtime(settings), console()
     with _finished(runtime):
         for line in runtime.listen(__version__):
@@ -82,6 +84,13 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         signals.wait()
         click.echo("Ending: requests that were accepted are finished first")
     return 0
+
+
+def _reopen_log_file() -> None:
+    try:
+        reopen_log_file()
+    except DespinaError as error:  # lines go on into the old one
+        logger.error("%s", error.message)
 
 
 def _raise_file_limit() -> None:

@@ -1,10 +1,11 @@
-"""SIGINT and SIGTERM: the first asks the server to end, the second ends it at once."""
+"""SIGINT and SIGTERM: the first asks the server to end, the second ends it at once. SIGHUP."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 
@@ -29,6 +30,10 @@ class Signals:
         """
         ready, _, _ = select.select([self._read], [], [], timeout)
         return bool(ready)
+
+    def on_hangup(self, action: Callable[[], None]) -> None:
+        """Calls something on the main thread at each SIGHUP, which ends nothing then."""
+        signal.signal(signal.SIGHUP, lambda number, frame: action())
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.received:

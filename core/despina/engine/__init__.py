@@ -10,8 +10,13 @@ from despina.engine.engine import (
     LoadedModel,
     MetricsOptions,
     TlsContext,
+    Trace,
+    TraceSettings,
     enable_log,
     log,
+    open_log_file,
+    reopen_log_file,
+    set_log_format,
 )
 from despina.engine.native import translated
 
@@ -25,7 +30,12 @@ __all__ = [
     "LoadedModel",
     "MetricsOptions",
     "TlsContext",
+    "Trace",
+    "TraceSettings",
     "enable_log",
     "log",
+    "open_log_file",
+    "reopen_log_file",
+    "set_log_format",
     "translated",
 ]

@@ -17,7 +17,7 @@ LoadedModel = _engine.LoadedModel
 """A version that the engine runs."""
 
 log = _engine.log
-"""``log(level, text, file, line)``; levels as in ``enable_log``."""
+"""``log(level, text, file, line, fields)``; levels as in ``enable_log``, fields are pairs."""
 
 TlsContext = _engine.TlsContext
 """Certificate, key and authorities of a front end. Errors say what is wrong with a file."""
@@ -34,6 +34,32 @@ HeaderForwarding = _engine.HeaderForwarding
 enable_log = _engine.enable_log
 """``enable_log(level, enabled)``: 0 errors, 1 warnings, 2 information, 3 verbose."""
 
+Trace = _engine.Trace
+TraceSettings = _engine.TraceSettings
+
+set_log_format = _engine.set_log_format
+"""``set_log_format(format)``: 0 the default, 1 with ISO 8601 times, 2 JSON lines."""
+
+
+def open_log_file(path: str) -> None:
+    """Appends lines to a file from now on, or with an empty path writes to standard error.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it cannot be opened, and nothing has changed.
+    """
+    with translated():
+        _engine.open_log_file(path)
+
+
+def reopen_log_file() -> None:
+    """Opens the file again under its name, which may have been given to a new one meanwhile.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it cannot be opened, and nothing has changed.
+    """
+    with translated():
+        _engine.reopen_log_file()
+
 
 @dataclass(frozen=True)
 class HttpOptions:
@@ -49,6 +75,7 @@ class HttpOptions:
         cors: ``None``: nobody's.
         access: ``None``: nothing is restricted.
         forwarding: ``None``: of no headers.
+        log_access: whether each request is a line of the log.
     """
 
     address: str
@@ -68,6 +95,7 @@ class HttpOptions:
     cors: Cors | None = None
     access: AccessRules | None = None
     forwarding: HeaderForwarding | None = None
+    log_access: bool = False
 
 
 @dataclass(frozen=True)
@@ -239,6 +267,27 @@ class Engine:
         with translated():
             statistics: dict[str, Any] = json.loads(self._engine.statistics(name, version))
         return statistics
+
+    def trace(self, settings: TraceSettings, models: Mapping[str, TraceSettings]) -> None:
+        """Sets which requests are traced from now on, and which of these models."""
+        with translated():
+            self._engine.trace(settings, dict(models))
+
+    def trace_remaining(self, model: str = "") -> int:
+        """What is left of a model's count, or of that of all; -1: it has no end."""
+        with translated():
+            return self._engine.trace_remaining(model)
+
+    def take_traces(self) -> list[Trace]:
+        """The traces that are finished and were not taken."""
+        with translated():
+            traces: list[Trace] = self._engine.take_traces()
+        return traces
+
+    def traces_dropped(self) -> int:
+        """How many traces found no room, in all."""
+        with translated():
+            return self._engine.traces_dropped()
 
     def memory(self) -> dict[str, int]:
         """Figures of the buffer pool in bytes and calls, and copies of tensors in this process."""

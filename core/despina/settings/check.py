@@ -7,6 +7,7 @@ from despina.repository.layout import check_repositories
 from despina.settings.metrics import metrics_config
 from despina.settings.model import Settings, flag_name
 from despina.settings.sources import backend_options
+from despina.settings.trace import trace_config
 from despina_sdk import Code
 
 
@@ -19,6 +20,7 @@ def check_settings(settings: Settings) -> None:
     check_repositories(settings.model_repository)
     backend_options(settings)
     metrics_config(settings.metrics_config)
+    trace_config(settings)
     if settings.load_model and settings.model_control_mode != "explicit":
         raise _invalid("--load-model needs --model-control-mode=explicit")
     if "*" in settings.load_model and len(settings.load_model) > 1:

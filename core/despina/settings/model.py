@@ -51,6 +51,8 @@ def setting(
 GENERAL, REPOSITORY, HTTP, HTTPS = "General", "Models", "HTTP", "HTTPS"
 LIMITS, METRICS, GRPC = "Limits of HTTP", "Metrics", "gRPC"
 LOG, BACKENDS, MEMORY = "Log", "Backends", "Memory"
+TRACES = "Traces"
+OF_TRACES = "Deprecated: --trace-config"
 PORT = 65535
 
 
@@ -219,6 +221,36 @@ class Settings:
     log_info: bool = setting(True, "Write lines of information.", group=LOG)
     log_warning: bool = setting(True, "Write warnings.", group=LOG)
     log_error: bool = setting(True, "Write errors.", group=LOG)
+    log_format: Literal["default", "ISO8601", "json"] = setting(
+        "default", "How a line begins, or `json` for an object per line.", group=LOG
+    )
+    log_file: str = setting(
+        "",
+        "File that lines are appended to, instead of to standard error. SIGHUP opens it again.",
+        group=LOG,
+        metavar="PATH",
+    )
+    log_access: bool = setting(
+        False, "Write a line of information for each request over HTTP.", group=LOG
+    )
+
+    trace_config: tuple[str, ...] = setting(
+        (),
+        "Which requests are traced: `level=TIMESTAMPS` (also `TENSORS`), `rate=1000` (every so"
+        " many), `count=-1` (so many in all), and where traces go: `mode=triton` with"
+        " `triton,file=PATH` and `triton,log-frequency=0` (traces of one file), or"
+        " `mode=opentelemetry` with `opentelemetry,url=http://localhost:4318/v1/traces`,"
+        " `opentelemetry,resource=KEY=VALUE`, `opentelemetry,bsp_max_queue_size=2048`,"
+        " `opentelemetry,bsp_schedule_delay=5000`, `opentelemetry,bsp_max_export_batch_size=512`."
+        " May be given several times.",
+        group=TRACES,
+        metavar="[MODE,]KEY=VALUE",
+    )
+    trace_file: str = setting("", f"{OF_TRACES}=triton,file.", group=TRACES)
+    trace_level: str = setting("", f"{OF_TRACES}=level.", group=TRACES)
+    trace_rate: str = setting("", f"{OF_TRACES}=rate.", group=TRACES)
+    trace_count: str = setting("", f"{OF_TRACES}=count.", group=TRACES)
+    trace_log_frequency: str = setting("", f"{OF_TRACES}=triton,log-frequency.", group=TRACES)
 
     backend_config: tuple[str, ...] = setting(
         (),

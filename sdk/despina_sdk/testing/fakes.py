@@ -46,6 +46,7 @@ class FakeRequest:
         capabilities: Capability = NO_CAPABILITY,
         decoupled: bool = False,
         model: str = "model",
+        trace_context: Mapping[str, str] | None = None,
     ) -> None:
         """Makes the inputs contiguous, as the engine does, and gives read-only views of them.
 
@@ -59,6 +60,7 @@ class FakeRequest:
             capabilities: those that the backend declares.
             decoupled: whether the model may answer in parts.
             model: the name of the model, for texts.
+            trace_context: headers that hand its trace on, if it is traced.
         """
         self.id, self.batching, self.signature, self.model = id, batching, signature, model
         self.parts: list[dict[str, Array]] = []
@@ -69,6 +71,7 @@ class FakeRequest:
         self.refusals: list[RefusedError] = []
         self._inputs = {name: _read_only(np.asarray(each)) for name, each in inputs.items()}
         self._parameters = dict(parameters or {})
+        self._trace_context = dict(trace_context or {})
         self._cancelled = cancelled
         self._capabilities, self._decoupled = capabilities, decoupled
         self._lock = threading.RLock()
@@ -92,6 +95,13 @@ class FakeRequest:
         self._require_mine()
         self._require_unanswered(Reason.COMPLETED)
         return self._parameters
+
+    @property
+    def trace_context(self) -> Mapping[str, str]:
+        """Headers that hand its trace on; empty unless it is traced."""
+        self._require_mine()
+        self._require_unanswered(Reason.COMPLETED)
+        return self._trace_context
 
     @property
     def cancelled(self) -> bool:

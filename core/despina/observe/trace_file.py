@@ -1,0 +1,163 @@
+"""Traces in a file of Triton's form: an array of JSON objects."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from io import BufferedRandom
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from despina.engine import Trace
+from despina.errors import DespinaError
+from despina_sdk import Code
+
+_FRONT = ("HTTP_RECV_START", "HTTP_RECV_END")
+_BEFORE_COMPUTE = ("REQUEST_START", "QUEUE_START")
+_COMPUTE = ("COMPUTE_START", "COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START", "COMPUTE_END")
+
+_NUMPY = {
+    "BOOL": np.uint8,
+    "UINT8": np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "FP16": np.float16,
+    "FP32": np.float32,
+    "FP64": np.float64,
+    "BF16": np.uint16,
+}
+_DIGITS = {"FP16": 5, "BF16": 4, "FP32": 9, "FP64": 17}
+"""That tell every number of the datatype from its neighbours."""
+
+
+class TraceFile:
+    """A writer. The file is a whole array after each write; one that is there is written over."""
+
+    def __init__(self, path: str, log_frequency: Callable[[], int]) -> None:
+        """Opens nothing yet.
+
+        Args:
+            path: of the file.
+            log_frequency: traces of one file; the files are ``path.0``, ``path.1``, ... then.
+                0: all are in one.
+
+        Raises:
+            DespinaError: INVALID_ARGUMENT: its folder cannot be written to.
+        """
+        folder = Path(path).parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            text = f"the trace file '{path}': the folder '{folder}' cannot be written to"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)
+        self._path, self._log_frequency = path, log_frequency
+        self._file: BufferedRandom | None = None
+        self._empty = True
+        self._in_file = self._index = 0
+
+    def write(self, traces: Sequence[Trace]) -> None:
+        """Appends traces, those of steps before their request's."""
+        for trace in traces:
+            frequency = self._log_frequency()
+            if self._file is None:
+                name = f"{self._path}.{self._index}" if frequency else self._path
+                self._file = Path(name).open("w+b")  # noqa: SIM115 - over several calls
+                self._empty, self._in_file = True, 0
+            self._append(json.dumps(entry, separators=(",", ":")) for entry in entries(trace))
+            self._in_file += 1
+            if frequency and self._in_file >= frequency:
+                self._next()
+        if self._file:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file that is open, if one is."""
+        self._next()
+
+    def _append(self, texts: Iterator[str]) -> None:
+        """Writes over the closing bracket, and puts it behind what is added."""
+        assert self._file
+        text = ",".join(texts)
+        if self._empty:
+            self._file.write(f"[{text}]".encode())
+            self._empty = not text
+        elif text:
+            self._file.seek(-1, 2)
+            self._file.write(f",{text}]".encode())
+
+    def _next(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+            self._index += 1
+
+
+def entries(trace: Trace) -> Iterator[dict[str, Any]]:
+    """The objects of one trace and its steps."""
+    for step in trace.steps:
+        yield from entries(step)
+    stamps = trace.timestamps
+    yield from _stamps(trace, [each for each in stamps if each[0] in _FRONT])
+    if trace.model:
+        about = {"id": trace.id, "model_name": trace.model, "model_version": trace.version}
+        if trace.request_id:
+            about["request_id"] = trace.request_id
+        if trace.parent_id:
+            about["parent_id"] = trace.parent_id
+        yield about
+    yield from _stamps(trace, [each for each in stamps if each[0] in _BEFORE_COMPUTE])
+    yield from _tensors(trace, "TENSOR_QUEUE_INPUT")
+    yield from _stamps(trace, [each for each in stamps if each[0] in _COMPUTE])
+    yield from _tensors(trace, "TENSOR_BACKEND_OUTPUT")
+    known = (*_FRONT, *_BEFORE_COMPUTE, *_COMPUTE)
+    yield from _stamps(trace, [each for each in stamps if each[0] not in known])
+
+
+def _stamps(trace: Trace, stamps: list[tuple[str, int]]) -> Iterator[dict[str, Any]]:
+    for name, nanoseconds in stamps:
+        yield {"id": trace.id, "timestamps": [{"name": name, "ns": nanoseconds}]}
+
+
+def _tensors(trace: Trace, activity: str) -> Iterator[dict[str, Any]]:
+    for at, name, datatype, shape, data in trace.tensors:
+        if at == activity:
+            yield {
+                "id": trace.id,
+                "activity": activity,
+                "tensor": {
+                    "name": name,
+                    "data": ",".join(elements(datatype, data)),
+                    "shape": ",".join(map(str, shape)),
+                    "dtype": datatype,
+                },
+            }
+
+
+def elements(datatype: str, data: bytes) -> Iterator[str]:
+    """The elements of a tensor in its wire form, as text."""
+    if datatype == "BYTES":
+        yield from _strings(data)
+        return
+    array = np.frombuffer(data, _NUMPY[datatype])
+    if datatype == "BF16":
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    if datatype in _DIGITS:
+        for number in array.tolist():
+            yield f"{number:.{_DIGITS[datatype]}g}"
+    else:
+        yield from map(str, array.tolist())
+
+
+def _strings(data: bytes) -> Iterator[str]:
+    at = 0
+    while at + 4 <= len(data):
+        (size,) = struct.unpack_from("<I", data, at)
+        yield data[at + 4 : at + 4 + size].decode("utf-8", "replace")
+        at += 4 + size
