@@ -16,11 +16,14 @@ from despina.engine import Engine, HttpOptions, HttpServer
 from despina.errors import DespinaError
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager
+from despina.lifecycle.poller import Poller
 from despina.lifecycle.readiness import Readiness
 from despina.lifecycle.state import ModelStatus, State
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, check_options
 from despina.repository.catalog import Catalog
+from despina.repository.layout import Listing
+from despina.repository.watch import Watch
 from despina.settings import Settings
 from despina.settings.check import check_settings
 from despina.settings.sources import backend_options
@@ -59,7 +62,7 @@ class Runtime:
             logger.warning("--backend-config for backends that nobody offers: %s", quoted(unknown))
         self.hooks = Hooks()
         self.hooks.configure(asdict(settings))
-        self.catalog = Catalog(
+        catalog = Catalog(
             repositories=settings.model_repository,
             in_process={
                 name: {**config, "backend": backend.name}
@@ -67,8 +70,11 @@ class Runtime:
             },
             auto_complete=not settings.disable_auto_complete_config,
             detect=self.hooks.detect_backend,
+            namespaces=settings.model_namespacing,
+            config_name=settings.model_config_name,
         )
-        self.catalog.refresh()
+        catalog.refresh()
+        self._names_at_start = catalog.names()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
         self.control: ControlThread | None = None
@@ -78,24 +84,43 @@ class Runtime:
             self.registry,
             self.hooks,
             self.readiness,
-            auto_complete=self.catalog.auto_complete,
+            auto_complete=not settings.disable_auto_complete_config,
         )
         self.manager = Manager(
             engine=self.engine,
-            catalog=self.catalog,
+            catalog=catalog,
             loader=loader,
             hooks=self.hooks,
             load_threads=settings.model_load_thread_count,
+            load_retries=settings.model_load_retry_count,
             strict_readiness=settings.strict_readiness,
+            namespaces=settings.model_namespacing,
         )
+        self.poller: Poller | None = None
 
     def load_initial(self) -> Future[list[ModelStatus]]:
         """Begins to load what the settings say is to be served from the start."""
-        names = self.catalog.names()
-        if self.settings.model_control_mode == "explicit":
-            asked = self.settings.load_model
-            names = names if "*" in asked else list(asked)
+        names = self._names_at_start
+        match self.settings.model_control_mode:
+            case "poll":
+                self.poller = self._make_poller()
+                self.poller.start()
+                return self.poller.first
+            case "explicit":
+                asked = self.settings.load_model
+                names = names if "*" in asked else list(asked)
         return self.manager.load(names, must_exist=False)
+
+    def _make_poller(self) -> Poller:
+        settings = self.settings
+        listing = Listing(settings.model_repository, namespaces=settings.model_namespacing)
+        settle = settings.repository_settle_secs
+        return Poller(
+            Watch(listing, settle_seconds=settle, clock=time.monotonic),
+            self.manager.sync,
+            poll_seconds=settings.repository_poll_secs,
+            settle_seconds=settle,
+        )
 
     def listen(self, server_version: str) -> list[str]:
         """Starts the front ends of the settings; a line about each, with its port.
@@ -121,7 +146,9 @@ class Runtime:
     def _operations(self) -> dict[str, Operation]:
         """By their names in the routes."""
         explicit = self.settings.model_control_mode == "explicit"
-        repository = Repository(self.manager, explicit=explicit)
+        repository = Repository(
+            self.manager, explicit=explicit, max_file_bytes=self.settings.http_max_input_size
+        )
 
         def parameters(call: Call) -> Mapping[str, Any]:
             found: Mapping[str, Any] = member(json_object(call.body), "parameters", dict, {})
@@ -142,6 +169,8 @@ class Runtime:
             Whether it was done in time. If not, something still runs.
         """
         deadline = time.monotonic() + timeout
+        if self.poller is not None:
+            self.poller.stop()
         self.manager.drain()
         self.engine.close_control()
         for front_end in self.front_ends:
@@ -194,7 +223,7 @@ def _left(deadline: float) -> float:
 
 def failures(rows: list[ModelStatus]) -> str:
     """What became of the models that are not served, in one text; or nothing."""
-    failed = [row for row in rows if row.state != State.READY]
+    failed = [row for row in rows if row.failed or row.state != State.READY]
     texts = [
         f"model '{row.name}' version {row.version}: {row.reason}"
         if row.version

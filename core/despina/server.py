@@ -230,7 +230,7 @@ class Server:
                 loaded, and why.
         """
         rows = self._runtime.manager.load([model]).result()
-        if why := failures([row for row in rows if row.reason != "unloaded"]):
+        if why := failures([row for row in rows if row.failed]):
             raise DespinaError(Code.INVALID_ARGUMENT, f"load failed for {why}")
 
     def unload(self, model: str) -> None:

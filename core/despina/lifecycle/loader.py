@@ -42,6 +42,7 @@ class ModelEngine(Protocol):
         definition: Definition,
         model: Model | None,
         capabilities: Capability = Capability.NONE,
+        members: Sequence[LoadedModel] = (),
     ) -> LoadedModel:
         """Starts the instances; the model takes requests once it is published."""
 
@@ -50,6 +51,8 @@ class ModelEngine(Protocol):
         *,
         index: Sequence[tuple[str, int | None, str, str]],
         serving: Sequence[LoadedModel],
+        ambiguous: Mapping[str, int],
+        namespaces: bool,
         ready: bool,
         live: bool = True,
         exiting: bool = False,
@@ -109,21 +112,19 @@ class Loader:
         self._engine, self._registry, self._hooks = engine, registry, hooks
         self._readiness, self._auto_complete = readiness, auto_complete
 
-    def load(
-        self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
-    ) -> Loaded:
+    def load(self, source: Source, version: int, members: Sequence[Loaded] = ()) -> Loaded:
         """Loads a version. After an error nothing of it stays behind.
 
         Args:
             source: of the model.
             version: its number.
-            models: of an ensemble: the definition of each step's model.
+            members: of an ensemble: the model of each step, to be unloaded after it.
 
         Raises:
             DespinaError: it cannot be loaded, and why.
         """
         if source.is_ensemble:
-            return self._load_ensemble(source, version, models)
+            return self._load_ensemble(source, version, members)
         metrics = self._engine.metrics(source.name, version)
         try:
             return self._load(source, version, metrics)
@@ -168,12 +169,15 @@ class Loader:
             self._engine.unload(running)
             raise
 
-    def _load_ensemble(
-        self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
-    ) -> Loaded:
+    def _load_ensemble(self, source: Source, version: int, members: Sequence[Loaded]) -> Loaded:
         definition = define(source.config, version, source.folder, source.origin)
+        models = {
+            (step.model, step.version): member.definition
+            for step, member in zip(definition.steps, members, strict=True)
+        }
         refuse(source.name, source.origin, check_tensors(definition, models))
-        return Loaded(definition, self._engine.load(definition, None))
+        running = [member.running for member in members]
+        return Loaded(definition, self._engine.load(definition, None, members=running))
 
     def _spec(
         self, config: ModelConfig, source: Source, version: int, metrics: Metrics
