@@ -223,6 +223,15 @@ ENSEMBLES: dict[str, Case] = {
         {E: has(ready(ON_A, 1, number=3)), A: has(ready(OLD))},
         {E: Decision(3, reason="its model 'b' is not loaded"), A: SERVE_1},
     ),
+    "a version that is kept follows its members too": (
+        {Key("e", 2): ON_B, A: OLD},
+        {E: has(ready(ON_A, 1, number=3)), Key("e", 2): LOADING, A: has(ready(OLD, number=4))},
+        {
+            E: load(ON_A, 4, serve=3, again=3),
+            Key("e", 2): Decision(reason="its model 'b' is not loaded", waiting=True),
+            A: Decision(4),
+        },
+    ),
     "ensembles of ensembles come in their order": (
         {OUTER: ON_E, E: ON_A, A: OLD},
         {OUTER: NOTHING, E: NOTHING, A: has(ready(OLD))},

@@ -243,9 +243,9 @@ def test_a_configuration_that_is_a_link_to_nowhere_is_an_error(repository: Path,
 
 def test_a_version_policy_of_a_model_that_is_handed_over_is_refused():
     config = {"backend": "b", "version_policy": {"all": {}}}
+    catalog = Catalog(in_process={"m": config})
+    catalog.refresh()
     with pytest.raises(ConfigError, match="version_policy: a model that is handed over has one"):
-        catalog = Catalog(in_process={"m": config})
-        catalog.refresh()
         catalog.read("m")
 
 

@@ -179,7 +179,8 @@ class Models(dict[str, Model]):
 
     def absent(self) -> dict[str, str]:
         """Why models are not wanted that ensembles may ask for; nothing: on purpose."""
-        return {model.id: model.problem for model in self.values() if model.want is None}
+        there = (model for model in self.values() if not model.gone)
+        return {model.id: model.problem for model in there if model.want is None}
 
     def users(self, ids: Iterable[str]) -> set[str]:
         """The ensembles that are made of some models, also through others; and the models."""

@@ -122,13 +122,13 @@ def decide(
         statuses: of everything that is known.
         absent: why models are not wanted that ensembles may ask for; nothing: on purpose.
     """
-    wants = {**wanted, **_kept(wanted, statuses)}
-    view = _View(wants, absent)
-    view.decisions.update((key, Decision()) for key in statuses if key not in wants)
-    open_keys, blocked = deque(wants), defaultdict[str, list[Key]](list)
+    keys = [*wanted, *_kept(wanted, statuses)]
+    view = _View(keys, absent)
+    view.decisions.update((key, Decision()) for key in statuses.keys() - set(keys))
+    open_keys, blocked = deque(keys), defaultdict[str, list[Key]](list)
     while open_keys:
         key = open_keys.popleft()
-        decision = _decide(wants[key], statuses[key], view)
+        decision = _decide(wanted.get(key), statuses[key], view)
         if isinstance(decision, Decision):
             view.decisions[key] = decision
             open_keys.extend(blocked.pop(key.model, ()))
@@ -150,25 +150,26 @@ def releasable(members: Mapping[int, tuple[int, ...]], retired: Iterable[int]) -
     return [number for number in retired if number not in used]
 
 
-def _kept(wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]) -> dict[Key, Wanted]:
+def _kept(wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]) -> list[Key]:
     """Versions that stay until one that is wanted of their model is ready."""
     waited_for = {key.model for key in wanted}
     waited_for -= {key.model for key in wanted if statuses[key].ready}
-    return {
-        key: status.ready[-1].wanted
+    return [
+        key
         for key, status in statuses.items()
         if key.model in waited_for and key not in wanted and status.ready
-    }
+    ]
 
 
-def _decide(want: Wanted, status: Status, view: _View) -> Decision | str:
+def _decide(want: Wanted | None, status: Status, view: _View) -> Decision | str:
     """What is wanted; else what served so far, with the members of today; else nothing.
 
     Or the model that has to be decided on first.
     """
     reason = ""
-    before = [(ready.wanted, ready.number) for ready in reversed(status.ready)]
-    for content, number in ((want, None), *before):
+    contents: list[tuple[Wanted, int | None]] = [(want, None)] if want else []
+    contents += [(ready.wanted, ready.number) for ready in reversed(status.ready)]
+    for content, number in contents:
         members = view.members(content)
         if members.undecided:
             return members.undecided
@@ -215,11 +216,11 @@ class _Members(NamedTuple):
 class _View:
     """What has been decided, as far as ensembles look at it."""
 
-    def __init__(self, wants: Mapping[Key, Wanted], absent: Mapping[str, str]) -> None:
+    def __init__(self, keys: Iterable[Key], absent: Mapping[str, str]) -> None:
         self.decisions: dict[Key, Decision] = {}
         self._absent = absent
         self._keys: dict[str, list[Key]] = defaultdict(list)
-        for key in wants:
+        for key in keys:
             self._keys[key.model].append(key)
 
     def members(self, content: Wanted) -> _Members:

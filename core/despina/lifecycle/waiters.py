@@ -18,9 +18,9 @@ class Until(Enum):
     SETTLED = auto()
     """Nothing more is to come of a model."""
     RETIRED = auto()
-    """It takes no new requests."""
+    """It takes no new requests, or is wanted again."""
     ENDED = auto()
-    """Nothing of it is left."""
+    """Nothing of it is left, or it is wanted again."""
 
 
 @dataclass(eq=False)
@@ -82,6 +82,6 @@ def _is_retired(model: Model) -> bool:
 
 _CONDITIONS: dict[Until, Callable[[Model], bool]] = {
     Until.SETTLED: lambda model: model.settled,
-    Until.RETIRED: _is_retired,
-    Until.ENDED: lambda model: model.ended,
+    Until.RETIRED: lambda model: model.want is not None or _is_retired(model),
+    Until.ENDED: lambda model: model.want is not None or model.ended,
 }

@@ -89,7 +89,7 @@ class Watch:
     def _note(self, places: Iterable[Place], now: float) -> None:
         """Writes down what there is now, and since when."""
         found = {place.id: _look(*place.folders) for place in places}
-        for model in found.keys() | self._seen.keys():
+        for model in sorted(found.keys() | self._seen.keys()):
             current = found.get(model, NOTHING)
             seen = self._seen.setdefault(model, _Seen(current, now))
             if current != seen.now:
