@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from despina.control.http import Call, ControlThread, Operation, json_object, member
+from despina.control.http import (
+    Call,
+    ControlThread,
+    Operation,
+    json_object,
+    member,
+    model_of,
+)
 from despina.control.repository import Repository
 from despina.engine import Engine, HttpOptions, HttpServer
 from despina.errors import DespinaError
@@ -155,8 +162,8 @@ class Runtime:
             return found
 
         return {
-            "model_load": lambda call: repository.load(call.model, parameters(call)),
-            "model_unload": lambda call: repository.unload(call.model, parameters(call)),
+            "model_load": lambda call: repository.load(model_of(call), parameters(call)),
+            "model_unload": lambda call: repository.unload(model_of(call), parameters(call)),
         }
 
     def finish(self, timeout: float) -> bool:

@@ -158,7 +158,8 @@ class FakeHooks:
         self._states: dict[tuple[str, int], str] = {}
 
     def model_state(self, model: str, version: int, old: str, new: str, why: str) -> None:
-        assert self._states.get((model, version), "UNKNOWN") == old
+        before = self._states.get((model, version), "UNKNOWN")
+        assert old == before or (old, before) == ("UNKNOWN", "UNAVAILABLE")  # it was forgotten
         self._states[model, version] = new
 
 
@@ -402,6 +403,8 @@ class Lives(RuleBasedStateMachine):
         serving = {(each.source.name, each.version): each for each in self.loader.serving}
         assert sorted(map(id, self.loader.alive)) == sorted(map(id, serving.values()))
         assert all(future.done() for future in self.futures)
+        errors = [each.exception() for each in self.futures if each.exception()]
+        assert all(isinstance(error, DespinaError) for error in errors), errors
         self.futures.clear()
         for name, want in self.reference.wants.items():
             for version in want.versions:

@@ -586,3 +586,15 @@ def test_models_of_the_program_are_served_beside_those_that_are_polled(polled):
     polled = polled(models={"m": Unsure})
     assert times(polled.server, "six", "IN") == 6
     assert rows(polled.server)["m/1"] == ("READY", "")
+
+
+def test_a_member_that_could_never_be_read_may_be_unloaded_before_its_ensemble(
+    pipeline: Path, write_model
+):
+    """The ensemble came to look for what had been forgotten."""
+    write_model("double", "nonsense")
+    with Server(pipeline, exit_on_error=False) as server:
+        server.unload("double")
+        assert "double/0" not in rows(server)
+        server._runtime.manager.unload("six", dependents=True).result(10)
+        assert rows(server)["six/1"] == ("UNAVAILABLE", "unloaded")

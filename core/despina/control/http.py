@@ -78,6 +78,19 @@ class ControlThread:
                 _answer(call, result)
 
 
+def model_of(call: Call) -> str:
+    """The name of the model in a request's path.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it is not UTF-8.
+    """
+    try:
+        return call.model
+    except UnicodeDecodeError as error:
+        text = "the name of the model in the path is not UTF-8"
+        raise DespinaError(Code.INVALID_ARGUMENT, text) from error
+
+
 def json_object(text: bytes, what: str = "the request JSON buffer") -> dict[str, Any]:
     """The object that a text holds; an empty one for no text.
 

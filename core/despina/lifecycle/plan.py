@@ -22,8 +22,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Plan:
-    """By id: models that can be loaded, with the members of ensembles, and why others cannot."""
+    """By id: models that can be loaded, with the members of ensembles, and why others cannot.
 
+    ``places`` has those that are in a repository.
+    """
+
+    places: dict[str, Place] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     members: dict[str, tuple[Member, ...]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -46,7 +50,8 @@ def make_plan(
         override: what the models are read from instead.
     """
     ids = tuple(dict.fromkeys(ids))
-    plan, names = Plan(), _Names(places, served)
+    plan = Plan({place.id: place for place in places})
+    names = _Names(plan.places.values(), served)
     pending = list(ids)
     while pending:
         model = pending.pop()

@@ -9,6 +9,7 @@ from despina.lifecycle.models import Model, Models, Version, Want
 from despina.lifecycle.plan import Plan
 from despina.lifecycle.policy import Member
 from despina.repository.catalog import Source
+from despina.repository.layout import Place
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,8 @@ def want(models: Models, plan: Plan, asked: Collection[str]) -> None:
         explicit = model_id in asked or (model.want is not None and model.want.explicit)
         _want(model, source, plan.members[model_id], explicit)
     for model_id, why in plan.failures.items():
-        model = models.setdefault(model_id, Model(model_id, model_id.rpartition("::")[2]))
+        place = plan.places.get(model_id, Place(model_id, model_id, "", ()))
+        model = models.setdefault(model_id, Model(model_id, place.name, place.namespace))
         model.problem = why
         logger.error("model '%s' cannot be read: %s", model_id, why)
 
@@ -61,7 +63,7 @@ def unwant(models: Models, ids: Iterable[str], *, dependents: bool = False) -> s
         members = model.want.members if model.want and dependents else ()
         model.want, model.problem = None, ""
         model.gone = not model.versions  # it could never be read
-        for member in dict.fromkeys(each.model for each in members):
+        for member in dict.fromkeys(each.model for each in members if each.model in models):
             wanted = models[member].want
             if wanted and not wanted.explicit and models.users([member]) == {member}:
                 pending.append(member)
