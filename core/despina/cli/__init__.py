@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from despina import __version__
+from despina.cli.models import models
 from despina.cli.plugins import plugins
 from despina.cli.serve import serve
 
@@ -16,4 +17,5 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(models)
 main.add_command(plugins)
