@@ -248,6 +248,17 @@ def test_a_poller_begins_with_what_is_still_at_the_second_look(
     assert poller.look() == SETTLE
 
 
+def test_a_poller_waits_for_what_moves_also_if_it_looks_more_often_otherwise(
+    eyes: Eyes, manager: FakeManager, write_model
+):
+    """It began with nothing."""
+    write_model("a", None)
+    poller = Poller(eyes.watch, manager.sync, poll_seconds=0.1, settle_seconds=SETTLE)
+    eyes.now += poller.look()
+    assert poller.look() == 0.1
+    assert [changes.changed.keys() for changes in manager.asked] == [{"a"}]
+
+
 def test_a_poller_begins_at_once_where_there_is_nothing(eyes: Eyes, manager: FakeManager):
     poller = poller_of(eyes, manager)
     assert poller.look() == 15

@@ -37,11 +37,11 @@ class Poller:
             watch: finds out what has changed.
             sync: has it loaded and unloaded.
             poll_seconds: between two looks.
-            settle_seconds: between two looks while something changes.
+            settle_seconds: between two looks while something changes; no less than the watch's.
         """
         self.first: Rows = Future()
         self._watch, self._sync = watch, sync
-        self._poll, self._settle = poll_seconds, min(poll_seconds, settle_seconds)
+        self._poll, self._settle = poll_seconds, settle_seconds
         self._looked = self._begun = False
         self._stopped = threading.Event()
 
