@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from despina import Backend, Code, DespinaError, ModelStatus, Server, TensorSpec
-from despina.repository.watch import Changes
 from despina_sdk import Batch, Instance, Model, ModelSpec, Placement, Signature
 
 ONES = np.ones((1, 4), np.float32)
@@ -298,68 +297,6 @@ def test_a_load_of_what_is_not_there_changes_nothing(pipeline: Path, name: str):
         assert server.ready
 
 
-def other_signature(write_scale) -> None:
-    """``double`` with another datatype in its configuration fits no ensemble of it."""
-    output = 'output { name: "Y" data_type: TYPE_FP32 dims: [ 4, 1 ] reshape { shape: [ 4 ] } }'
-    write_scale("double", 20, f'backend: "scale"{output}')
-
-
-def test_an_ensemble_that_does_not_fit_its_new_member_goes_and_comes_back(
-    pipeline: Path, write_scale, write_model
-):
-    write_model("outer", ensemble_of("six").replace('"X"', '"IN"').replace('"Y"', '"OUT"'))
-    with Server(pipeline) as server:
-        assert times(server, "outer", "IN") == 6
-        other_signature(write_scale)
-        server.load("double")
-        assert server.infer("double", {"X": ONES})["Y"].shape == (1, 4, 1)
-        state, reason = rows(server)["six/1"]
-        assert state in ("UNLOADING", "UNAVAILABLE")
-        server.unload("triple")  # so that nothing of the ensemble is left
-        server.load("triple")
-        state, reason = rows(server)["six/1"]
-        assert state == "UNAVAILABLE"
-        assert "'mid' is [4, 1] from step 0 (model 'double') and [4] for" in reason
-        assert "its model 'six' is not available: " in rows(server)["outer/1"][1]
-        assert not server.ready
-        with pytest.raises(DespinaError) as raised:
-            times(server, "six", "IN")
-        assert raised.value.code is Code.NOT_FOUND
-        write_scale("double", 200)
-        server.load("double")
-        assert times(server, "outer", "IN") == 600
-        assert server.ready
-
-
-def test_an_ensemble_follows_its_member_also_when_its_own_change_failed(
-    pipeline: Path, write_scale, write_model
-):
-    with Server(pipeline) as server:
-        config = (pipeline / "six" / "config.pbtxt").read_text()
-        write_model("six", config.replace('key: "Y" value: "OUT"', 'key: "Q" value: "OUT"'))
-        with pytest.raises(DespinaError, match="model 'triple' has no output 'Q'"):
-            server.load("six")
-        assert times(server, "six", "IN") == 6
-        write_scale("double", 20)
-        server.load("double")
-        assert times(server, "six", "IN") == 60
-        assert "has no output 'Q'" in rows(server)["six/1"][1]
-
-
-def test_ensembles_never_become_members_of_each_other(pipeline: Path, write_model):
-    """Not even by changes that are loaded one after the other."""
-    write_model("outer", ensemble_of("six").replace('"X"', '"IN"').replace('"Y"', '"OUT"'))
-    with Server(pipeline) as server:
-        write_model("outer", ensemble_of("double"))
-        write_model("six", ensemble_of("outer").replace('"X"', '"IN"').replace('"Y"', '"OUT"'))
-        with pytest.raises(DespinaError, match="contains itself: six -> outer -> six"):
-            server.load("six")
-        assert times(server, "outer", "IN") == 6
-        server.load("outer")
-        server.load("six")
-        assert times(server, "six", "IN") == 2
-
-
 class Unsure(Backend):
     """Fails the first times."""
 
@@ -385,42 +322,6 @@ def test_a_load_that_fails_is_tried_again(retries: int, served: bool):
             assert server.models() == [ModelStatus("m", 1, "UNAVAILABLE", why)]
 
 
-DEPENDENTS: dict[str, tuple[tuple[str, ...], tuple[str, ...], set[str]]] = {
-    "members that only it needs go with it": (("six",), ("six",), set()),
-    "one that was asked for stays": (("six", "double"), ("six",), {"double"}),
-    "also if it was asked for before": (("double", "six"), ("six",), {"double"}),
-    "one that another ensemble needs stays": (("six", "two"), ("six",), {"two", "double"}),
-    "until that goes too": (("six", "two"), ("six", "two"), set()),
-}
-
-
-@pytest.mark.parametrize("case", DEPENDENTS)
-def test_unloading_with_dependents(pipeline: Path, write_model, case: str):
-    write_model("two", ensemble_of("double"))
-    loaded, unloaded, left = DEPENDENTS[case]
-    with Server(pipeline, **EXPLICIT) as server:
-        for name in loaded:
-            server.load(name)
-        for name in unloaded:
-            server._runtime.manager.unload(name, dependents=True).result(10)
-        assert {row.name for row in server.models() if row.state == "READY"} == left
-        assert server.ready
-
-
-def test_all_models_of_the_start_count_as_asked_for(pipeline: Path):
-    with Server(pipeline, **EXPLICIT, load_model=("*",)) as server:
-        server._runtime.manager.unload("six", dependents=True).result(10)
-        assert {row.name for row in server.models() if row.state == "READY"} == {"double", "triple"}
-
-
-def test_members_of_members_go_too(pipeline: Path, write_model):
-    write_model("outer", ensemble_of("six").replace('"X"', '"IN"').replace('"Y"', '"OUT"'))
-    with Server(pipeline, **EXPLICIT) as server:
-        server.load("outer")
-        server._runtime.manager.unload("outer", dependents=True).result(10)
-        assert not any(row.state == "READY" for row in server.models())
-
-
 def test_rows_of_old_versions_do_not_pile_up(write_scale, repository: Path):
     with Server(repository, **EXPLICIT) as server:
         for version in range(1, 31):
@@ -443,158 +344,3 @@ def test_a_configuration_of_a_name_comes_first(write_scale, repository: Path):
         (folder / "configs" / "few.pbtxt").unlink()
         server.load("m")
         assert server.infer("m", {"X": np.ones((8, 4), np.float32)})["Y"][0, 0] == 2
-
-
-class Polled:
-    """A server of a repository that is polled when the test says so."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self._watch = server._runtime.poller._watch
-
-    def look(self) -> Changes:
-        return self._watch.look()
-
-    def poll(self) -> list[ModelStatus]:
-        return self.sync(self.look())
-
-    def sync(self, changes: Changes) -> list[ModelStatus]:
-        future: Future[list[ModelStatus]] = self.server._runtime.manager.sync(changes)
-        return future.result(30)
-
-
-POLL: dict[str, Any] = {
-    "model_control_mode": "poll",
-    "repository_settle_secs": 0,
-    "repository_poll_secs": 100_000,
-    "exit_on_error": False,
-}
-
-
-@pytest.fixture
-def polled(pipeline: Path) -> Iterator[Callable[..., Polled]]:
-    servers = []
-
-    def start(**options: Any) -> Polled:
-        servers.append(Server(pipeline, **POLL, **options))
-        return Polled(servers[-1])
-
-    yield start
-    for server in servers:
-        server.close()
-
-
-def test_polling_loads_what_is_there_what_comes_and_what_changes(polled, write_scale):
-    polled = polled()
-    assert polled.server.ready
-    assert times(polled.server, "six", "IN") == 6
-    write_scale("new", 7)
-    write_scale("double", 20)
-    assert {row.name for row in polled.poll()} == {"new", "double"}
-    assert (times(polled.server, "new"), times(polled.server, "six", "IN")) == (7, 60)
-    assert polled.server.ready
-
-
-def test_polling_unloads_and_forgets_what_is_gone(polled, pipeline: Path, write_scale):
-    polled = polled()
-    (pipeline / "double").rename(pipeline / ".double")
-    polled.poll()
-    wait_for(lambda: "double/1" not in rows(polled.server))
-    polled.server.unload("triple")
-    assert rows(polled.server) == {
-        "six/1": ("UNAVAILABLE", "its model 'double' is not loaded"),
-        "triple/1": ("UNAVAILABLE", "unloaded"),
-    }
-    assert not polled.server.ready
-    (pipeline / ".double").rename(pipeline / "double")
-    (pipeline / "triple" / "1" / "factor").write_text("30")
-    polled.poll()
-    assert times(polled.server, "six", "IN") == 60
-    assert polled.server.ready
-
-
-def test_polling_keeps_what_serves_when_a_change_fails(polled, pipeline: Path):
-    polled = polled()
-    (pipeline / "double" / "1" / "factor").write_text("two")
-    (pipeline / "triple" / "config.pbtxt").write_text("nonsense")
-    polled.poll()
-    assert times(polled.server, "six", "IN") == 6
-    assert "could not convert string to float" in rows(polled.server)["double/1"][1]
-    assert "has no field 'nonsense'" in rows(polled.server)["triple/1"][1]
-    assert polled.server.ready
-    (pipeline / "double" / "1" / "factor").write_text("20.0")
-    (pipeline / "triple" / "config.pbtxt").write_text('backend: "scale"')
-    polled.poll()
-    assert times(polled.server, "six", "IN") == 60
-    assert {reason for _, reason in rows(polled.server).values()} == {""}
-
-
-def test_an_ensemble_that_came_before_its_member_is_read_again_with_it(
-    polled, pipeline: Path, write_scale, write_model
-):
-    polled = polled()
-    write_model("late", ensemble_of("missing"))
-    polled.poll()
-    assert "there is no model 'missing'" in rows(polled.server)["late/0"][1]
-    write_scale("missing", 9)
-    polled.poll()
-    assert times(polled.server, "late", "IN") == 9
-    assert "late/0" not in rows(polled.server)
-
-
-def test_an_ensemble_does_not_take_a_member_that_is_still_being_copied(
-    polled, pipeline: Path, write_scale, write_model
-):
-    polled = polled()
-    write_model("late", ensemble_of("moving"))
-    write_scale("moving", 9)
-    content = polled.look().changed
-    polled.sync(Changes({"late": content["late"]}))
-    assert "there is no model 'moving'" in rows(polled.server)["late/0"][1]
-    polled.sync(Changes({"moving": content["moving"]}))
-    assert times(polled.server, "late", "IN") == 9
-
-
-def test_what_changes_again_before_it_is_read_is_left_for_the_next_look(
-    polled, pipeline: Path, write_scale
-):
-    polled = polled()
-    write_scale("new", 9)
-    changes = polled.look()
-    (pipeline / "new" / "1" / "more").touch()
-    polled.sync(changes)
-    assert "new/1" not in rows(polled.server)
-    polled.poll()
-    assert times(polled.server, "new") == 9
-
-
-def test_a_repository_that_cannot_be_read_for_a_while_leaves_everything(polled, pipeline: Path):
-    polled = polled()
-    pipeline.rename(pipeline.with_name("away"))
-    polled.poll()
-    assert times(polled.server, "six", "IN") == 6
-    assert polled.server.ready
-    pipeline.with_name("away").rename(pipeline)
-    polled.poll()
-    assert {reason for _, reason in rows(polled.server).values()} == {""}
-    assert polled.server.statistics("six")["model_stats"][0]["inference_count"] == 1
-
-
-def test_models_of_the_program_are_served_beside_those_that_are_polled(polled):
-    Gated.closed = []
-    Unsure.failures = 0
-    polled = polled(models={"m": Unsure})
-    assert times(polled.server, "six", "IN") == 6
-    assert rows(polled.server)["m/1"] == ("READY", "")
-
-
-def test_a_member_that_could_never_be_read_may_be_unloaded_before_its_ensemble(
-    pipeline: Path, write_model
-):
-    """The ensemble came to look for what had been forgotten."""
-    write_model("double", "nonsense")
-    with Server(pipeline, exit_on_error=False) as server:
-        server.unload("double")
-        assert "double/0" not in rows(server)
-        server._runtime.manager.unload("six", dependents=True).result(10)
-        assert rows(server)["six/1"] == ("UNAVAILABLE", "unloaded")
