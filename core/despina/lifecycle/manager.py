@@ -6,8 +6,9 @@ run on workers and come back as events.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
+from itertools import chain
 
 from despina.errors import DespinaError
 from despina.lifecycle.events import shutting_down
@@ -263,9 +264,9 @@ class Manager:
         self._publication.exiting = True
         self._reconciler.stop()
 
-    def _publish(self) -> None:
+    def _publish(self, changed: Collection[str]) -> None:
         """After every change."""
-        self._publication.publish()
+        self._publication.publish(changed)
         self._drop_private_folders()
         self._waiters.answer(self._publication.rows)
         if self._reconciler.ended:
@@ -277,8 +278,10 @@ class Manager:
 
     def _drop_private_folders(self) -> None:
         """Keeps those that something is, or may yet be, loaded from."""
-        generations = [each.source for each in self._models.generations()]
-        wants = [m.want.source for m in self._models.values() if m.want and not m.settled]
-        ensembles = [m.want.source for m in self._models.values() if m.want]
-        ensembles = [source for source in ensembles if source.is_ensemble]
-        self._catalog.keep_only([*generations, *wants, *ensembles])
+        loaded = (each.source for each in self._models.generations())
+        wanted = (
+            model.want.source
+            for model in self._models.values()
+            if model.want and (model.want.members or not model.settled)
+        )
+        self._catalog.keep_only(chain(loaded, wanted))

@@ -132,12 +132,21 @@ class Model:
     gone: bool = False
 
     @property
+    def serving(self) -> list[Generation]:
+        """The generations that get requests."""
+        return [each for version in self.versions.values() if (each := version.serving)]
+
+    @property
     def settled(self) -> bool:
         """Whether nothing more is to come of it, but the end of what serves no more."""
         return all(
             version.decision.settled and Phase.LOADING not in version.phases
             for version in self.versions.values()
         )
+
+    def wants(self, version: int) -> bool:
+        """Whether a version is to be served."""
+        return self.want is not None and version in self.want.source.revisions
 
     @property
     def serves(self) -> bool:
@@ -149,47 +158,62 @@ class Model:
         """Whether nothing of it is left in the engine."""
         return not any(version.generations for version in self.versions.values())
 
+    @property
+    def members(self) -> set[str]:
+        """Ids of the models that it consists of, or that something of it was made of."""
+        generations = (each for version in self.versions.values() for each in version.generations)
+        members = (self.want.members if self.want else (), *(g.wanted.members for g in generations))
+        return {member.model for each in members for member in each}
+
 
 class Models(dict[str, Model]):
-    """All models by their ids."""
+    """All models by their ids.
 
-    def versions(self) -> Iterator[tuple[Key, Version]]:
-        """All versions of all models."""
-        for model in self.values():
-            for number, version in model.versions.items():
-                yield Key(model.id, number), version
+    Attributes:
+        touched: ids of those that something has happened to, and that are to be decided on.
+        ensembles: ids of those that have, or had, members.
+    """
+
+    def __init__(self) -> None:
+        """There are none."""
+        super().__init__()
+        self.touched: set[str] = set()
+        self.ensembles: set[str] = set()
+
+    def affected(self) -> set[str]:
+        """What is to be decided on now: those that were touched, and ensembles that ask for them.
+
+        Nothing is touched any more then.
+        """
+        found, self.touched = {each for each in self.touched if each in self}, set()
+        while more := {
+            each for each in self.ensembles - found if not found.isdisjoint(self[each].members)
+        }:
+            found |= more
+        return found
+
+    def forget(self, model: Model) -> None:
+        """Knows nothing of it any more."""
+        del self[model.id]
+        self.ensembles.discard(model.id)
 
     def generations(self) -> Iterator[Generation]:
         """All that have not ended."""
-        for _, version in self.versions():
-            yield from version.generations
+        for model in self.values():
+            for version in model.versions.values():
+                yield from version.generations
 
     def named(self, name: str) -> list[Model]:
         """Those of a name; with namespaces there may be several."""
         return [model for model in self.values() if model.name == name]
 
-    def wanted(self) -> dict[Key, Wanted]:
-        """What is to be served."""
-        return {
-            Key(model.id, number): model.want.of(number)
-            for model in self.values()
-            if model.want
-            for number in model.want.source.versions
-        }
-
-    def absent(self) -> dict[str, str]:
-        """Why models are not wanted that ensembles may ask for; nothing: on purpose."""
-        there = (model for model in self.values() if not model.gone)
-        return {model.id: model.problem for model in there if model.want is None}
-
     def users(self, ids: Iterable[str]) -> set[str]:
-        """The ensembles that are made of some models, also through others; and the models."""
+        """Wanted ensembles that consist of some models, also through others; and the models."""
         found = set(ids)
         while users := {
-            model.id
-            for model in self.values()
-            if model.want and model.id not in found
-            if any(member.model in found for member in model.want.members)
+            each
+            for each in self.ensembles - found
+            if (want := self[each].want) and any(m.model in found for m in want.members)
         }:
             found |= users
         return found

@@ -113,18 +113,26 @@ class Decision:
 
 
 def decide(
-    wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status], absent: Mapping[str, str]
+    wanted: Mapping[Key, Wanted],
+    statuses: Mapping[Key, Status],
+    absent: Mapping[str, str],
+    standing: Mapping[Key, Decision] | None = None,
 ) -> dict[Key, Decision]:
-    """Decides on every version; asked again after everything that happens.
+    """Decides on versions; asked again after everything that happens to them or to their members.
 
     Args:
         wanted: what is to be served; all of it has a status.
-        statuses: of everything that is known.
+        statuses: of all versions of the models in question.
         absent: why models are not wanted that ensembles may ask for; nothing: on purpose.
+        standing: decisions on versions of other models that ensembles may ask for.
+
+    Returns:
+        A decision for each status.
     """
+    standing = standing or {}
     keys = [*wanted, *_kept(wanted, statuses)]
-    view = _View(keys, absent)
-    view.decisions.update((key, Decision()) for key in statuses.keys() - set(keys))
+    view = _View([*keys, *standing], absent)
+    view.decisions.update(standing)
     open_keys, blocked = deque(keys), defaultdict[str, list[Key]](list)
     while open_keys:
         key = open_keys.popleft()
@@ -136,7 +144,7 @@ def decide(
             blocked[decision].append(key)
     for key in chain.from_iterable(blocked.values()):  # they wait for each other
         view.decisions[key] = _wait(statuses[key])
-    return view.decisions
+    return {key: view.decisions.get(key, Decision()) for key in statuses}
 
 
 def releasable(members: Mapping[int, tuple[int, ...]], retired: Iterable[int]) -> list[int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import chain
 
 from despina.lifecycle.loader import ModelEngine
 from despina.lifecycle.models import Model, Models, Version
@@ -11,8 +12,7 @@ from despina.lifecycle.state import ModelStatus, State, shown
 from despina.plugins.hooks import Hooks
 from despina.repository.catalog import Catalog
 
-Rows = dict[tuple[str, int], ModelStatus]
-"""By the id of the model and the version."""
+Rows = tuple[ModelStatus, ...]
 
 
 class Publication:
@@ -40,69 +40,99 @@ class Publication:
         """
         self._models, self._engine, self._catalog, self._hooks = models, engine, catalog, hooks
         self._strict, self._namespaces = strict_readiness, namespaces
-        self._rows: Rows = {}
+        # By the id of the model; sorted by name.
+        self._rows: dict[str, Rows] = {}
         self.open = self.exiting = False
         """Whether the server may be ready, and whether it never will be again."""
         self.ready = False
         """What was published last."""
-        self.rows: tuple[ModelStatus, ...] = ()
+        self.rows: Rows = ()
         """Those that were published last, by name and version."""
 
-    def publish(self) -> None:
-        """Tells the engine first: a model that is READY to others can be used."""
-        rows = {
-            (model.id, row.version): row for model in self._models.values() for row in _rows(model)
-        }
-        shown_rows = tuple(sorted(rows.values(), key=_order))
-        ready = self._is_ready(rows)
-        index = [(row.name, row.version or None, row.state, row.reason) for row in shown_rows]
-        known = {row.name for row in shown_rows}
-        names = (place.name for place in self._catalog.places())
-        index += [(name, None, "", "") for name in names if name not in known]
-        names_wanted = Counter(model.name for model in self._models.values() if model.want)
+    def publish(self, changed: Collection[str] = ()) -> None:
+        """Tells the engine first: a model that is READY to others can be used.
+
+        Args:
+            changed: ids of models that may not be as they were.
+        """
+        before = {each: self._rows.get(each, ()) for each in changed}
+        self._look_at(changed)
+        rows = tuple(chain.from_iterable(self._rows.values()))
+        ready, ambiguous = self._is_ready(), self._ambiguous()
         self._engine.publish(
-            index=sorted(index, key=lambda row: row[0]),
+            index=self._index(rows),
             serving=[
-                version.serving.loaded.running
-                for key, version in self._models.versions()
-                if version.serving and version.serving.loaded
-                if names_wanted[self._models[key.model].name] < 2
+                generation.loaded.running
+                for model in self._models.values()
+                if model.name not in ambiguous
+                for generation in model.serving
+                if generation.loaded
             ],
-            ambiguous={name: count for name, count in names_wanted.items() if count > 1},
+            ambiguous=ambiguous,
             namespaces=self._namespaces,
             ready=ready,
             exiting=self.exiting,
         )
-        self.ready, self.rows = ready, shown_rows
-        old, self._rows = self._rows, rows
-        self._tell(old, rows)
+        self.ready, self.rows = ready, rows
+        for each, old in before.items():
+            self._tell(old, self._rows.get(each, ()))
 
-    def _is_ready(self, rows: Rows) -> bool:
+    def _look_at(self, changed: Collection[str]) -> None:
+        new = False
+        for each in changed:
+            if each not in self._models:
+                self._rows.pop(each, None)
+                continue
+            new = new or each not in self._rows
+            self._rows[each] = tuple(_rows(self._models[each]))
+        if new:
+            order = sorted(self._rows, key=lambda each: _order(self._models[each]))
+            self._rows = {each: self._rows[each] for each in order}
+
+    def _index(self, rows: Rows) -> list[tuple[str, int | None, str, str]]:
+        index = [(row.name, row.version or None, row.state, row.reason) for row in rows]
+        known = {row.name for row in rows}
+        others = [place.name for place in self._catalog.places() if place.name not in known]
+        if others:
+            index += [(name, None, "", "") for name in others]
+            index.sort(key=lambda row: row[0])
+        return index
+
+    def _ambiguous(self) -> dict[str, int]:
+        """Names that several models have."""
+        if not self._namespaces:
+            return {}
+        names = Counter(model.name for model in self._models.values() if model.want)
+        return {name: count for name, count in names.items() if count > 1}
+
+    def _is_ready(self) -> bool:
         if not self.open or self.exiting:
             return False
         return not self._strict or all(
-            _counts_as_ready(self._models[model], row) for (model, _), row in rows.items()
+            _counts_as_ready(self._models[each], row)
+            for each, rows in self._rows.items()
+            for row in rows
         )
 
     def _tell(self, old: Rows, new: Rows) -> None:
         """Tells plugins what has changed."""
-        for key, row in new.items():
-            before = old[key].state if key in old else State.UNKNOWN.value
-            if key in old and old[key] == row:
-                continue
-            if before != row.state or row.reason:
-                self._hooks.model_state(row.name, row.version, before, row.state, row.reason)
+        before = {row.version: row for row in old}
+        for row in new:
+            was = before.get(row.version)
+            state = was.state if was else State.UNKNOWN.value
+            if row != was and (row.state != state or row.reason):
+                self._hooks.model_state(row.name, row.version, state, row.state, row.reason)
 
 
-def _order(row: ModelStatus) -> tuple[str, str, int]:
-    return row.name, row.namespace, row.version
+def _order(model: Model) -> tuple[str, str]:
+    return model.name, model.namespace
 
 
 def _rows(model: Model) -> Iterator[ModelStatus]:
     if model.problem and not model.versions:
         state = State.UNAVAILABLE.value
         yield ModelStatus(model.name, 0, state, model.problem, model.namespace)
-    for number, version in model.versions.items():
+    for number, version in sorted(model.versions.items()):
         state = shown(version.phases, waiting=not version.decision.settled)
         why = _reason(model, number, version, state)
         yield ModelStatus(model.name, number, state.value, why, model.namespace)

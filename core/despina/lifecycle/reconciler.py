@@ -6,7 +6,7 @@ Everything here runs on the manager's thread, but for the loads and unloads them
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from itertools import count
 
 from despina.errors import DespinaError, reason
@@ -33,7 +33,7 @@ class Reconciler:
         submit_load: Submit,
         submit_unload: Submit,
         post: Submit,
-        publish: Job,
+        publish: Callable[[Collection[str]], None],
         load_retries: int = 0,
     ) -> None:
         """Takes the models and what changes them.
@@ -43,13 +43,15 @@ class Reconciler:
             loader: loads and unloads.
             submit_load, submit_unload: run a job elsewhere.
             post: brings a job back to this thread.
-            publish: shows how the models are now; what serves no more is unloaded only after it.
+            publish: shows how models, by their ids, are now; what serves no more is unloaded only
+                after it.
             load_retries: how often a load that fails is tried again.
         """
         self._models, self._loader = models, loader
         self._submit_load, self._submit_unload, self._post = submit_load, submit_unload, post
         self._publish, self._retries = publish, load_retries
         self._numbers = count(1)
+        self._retired: list[Generation] = []
         self._stopping = False
 
     @property
@@ -62,34 +64,62 @@ class Reconciler:
         self._stopping = True
         for model in self._models.values():
             model.want = None
+        self._models.touched.update(self._models)
         self.advance()
 
     def advance(self) -> None:
-        """Does all that can be done now, and publishes the outcome."""
-        while self._carry_out():
+        """Does all that can be done now for what was touched, and publishes the outcome."""
+        affected = self._models.affected()
+        while self._carry_out(affected):
             pass
-        self._forget()
-        self._publish()
-        for generation in list(self._releasable()):
-            self._begin_unload(generation)
+        for model in [self._models[each] for each in affected]:
+            if model.gone and model.want is None and model.ended:
+                self._models.forget(model)
+        self._publish(affected)
+        self._release()
 
-    def _carry_out(self) -> bool:
+    def _carry_out(self, affected: Collection[str]) -> bool:
         """One round of decisions; whether it changed something that they depend on."""
-        versions = dict(self._models.versions())
-        statuses = {key: version.status for key, version in versions.items()}
         changed = False
-        for key, decision in decide(self._models.wanted(), statuses, self._models.absent()).items():
-            version = versions[key]
+        for key, decision in self._decide(affected).items():
+            version = self._models[key.model].versions[key.version]
             _log_reason(key, version.decision, decision)
             version.decision = decision
             for generation in version.generations:
                 if generation.phase is Phase.READY and generation.number != decision.serve:
                     generation.move(Phase.RETIRED)
+                    self._retired.append(generation)
                     changed = True
             if decision.load is not None:
                 self._begin_load(key, version, decision.load)
                 changed = True
         return changed
+
+    def _decide(self, affected: Collection[str]) -> dict[Key, Decision]:
+        models = [self._models[each] for each in affected]
+        asked_for = {member for model in models for member in model.members}
+        members = [self._models[each] for each in asked_for if each in self._models]
+        return decide(
+            {
+                Key(model.id, number): model.want.of(number)
+                for model in models
+                if model.want
+                for number in model.want.source.versions
+            },
+            {
+                Key(model.id, number): version.status
+                for model in models
+                for number, version in model.versions.items()
+            },
+            {m.id: m.problem for m in members if m.want is None and not m.gone},
+            {
+                Key(member.id, number): version.decision
+                for member in members
+                if member.id not in affected
+                for number, version in member.versions.items()
+                if version.decision.serve is not None or member.wants(number)
+            },
+        )
 
     def _begin_load(self, key: Key, version: Version, load: Load) -> None:
         want = self._models[key.model].want
@@ -135,6 +165,7 @@ class Reconciler:
     def _load_done(self, generation: Generation, loaded: Loaded) -> None:
         generation.loaded = loaded
         generation.move(Phase.READY)
+        self._models.touched.add(generation.key.model)
         self.advance()
         if self._version(generation).decision.serve == generation.number:
             logger.info("model '%s' version %d is ready", *generation.key)
@@ -169,17 +200,20 @@ class Reconciler:
     def _end(self, generation: Generation) -> None:
         generation.move(Phase.ENDED)
         self._version(generation).generations.remove(generation)
+        self._models.touched.add(generation.key.model)
 
-    def _forget(self) -> None:
-        for model in list(self._models.values()):
-            if model.gone and model.want is None and model.ended:
-                del self._models[model.id]
-
-    def _releasable(self) -> Iterator[Generation]:
-        generations = {each.number: each for each in self._models.generations()}
-        members = {number: each.attempt.members for number, each in generations.items()}
-        retired = [n for n, each in generations.items() if each.phase is Phase.RETIRED]
-        return (generations[number] for number in releasable(members, retired))
+    def _release(self) -> None:
+        """Begins to unload what serves no more, and is not used by ensembles either."""
+        if not self._retired:
+            return
+        members = {each.number: each.attempt.members for each in self._models.generations()}
+        free = set(releasable(members, [each.number for each in self._retired]))
+        retired, self._retired = self._retired, []
+        for generation in retired:
+            if generation.number in free:
+                self._begin_unload(generation)
+            else:
+                self._retired.append(generation)
 
     def _version(self, generation: Generation) -> Version:
         return self._models[generation.key.model].versions[generation.key.version]

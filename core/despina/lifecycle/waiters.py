@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import chain
 
 from despina.lifecycle.events import shutting_down
 from despina.lifecycle.models import Model, Models
@@ -32,11 +33,13 @@ class Waiter:
         names: of the models whose rows it gets.
         ids: of the models that it waits for.
         future: gets the rows.
+        holds_up: the model that it was last seen to wait for.
     """
 
     until: Until
     names: Collection[str]
     ids: set[str] = field(default_factory=set)
+    holds_up: str = ""
     future: Future[list[ModelStatus]] = field(default_factory=Future)
 
 
@@ -71,8 +74,13 @@ class Waiters:
         self._waiting.clear()
 
     def _is_over(self, waiter: Waiter) -> bool:
-        models = (self._models.get(each) for each in waiter.ids)
-        return all(_CONDITIONS[waiter.until](model) for model in models if model)
+        condition = _CONDITIONS[waiter.until]
+        for each in chain([waiter.holds_up], waiter.ids):
+            model = self._models.get(each)
+            if model and not condition(model):
+                waiter.holds_up = each
+                return False
+        return True
 
 
 def _is_retired(model: Model) -> bool:

@@ -38,11 +38,14 @@ def want(models: Models, plan: Plan, asked: Collection[str]) -> None:
         model = models.setdefault(model_id, Model(model_id, source.name, source.namespace))
         explicit = model_id in asked or (model.want is not None and model.want.explicit)
         _want(model, source, plan.members[model_id], explicit)
+        if plan.members[model_id]:
+            models.ensembles.add(model_id)
     for model_id, why in plan.failures.items():
         place = plan.places.get(model_id, Place(model_id, model_id, "", ()))
         model = models.setdefault(model_id, Model(model_id, place.name, place.namespace))
         model.problem = why
         logger.error("model '%s' cannot be read: %s", model_id, why)
+    models.touched.update(plan.sources, plan.failures)
 
 
 def unwant(models: Models, ids: Iterable[str], *, dependents: bool = False) -> set[str]:
@@ -67,6 +70,7 @@ def unwant(models: Models, ids: Iterable[str], *, dependents: bool = False) -> s
             wanted = models[member].want
             if wanted and not wanted.explicit and models.users([member]) == {member}:
                 pending.append(member)
+    models.touched |= going
     return going
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
@@ -96,6 +97,7 @@ class Catalog:
         self._in_process = in_process or {}
         self._auto_complete, self._detect, self._config_name = auto_complete, detect, config_name
         self._places: dict[str, Place] = {}
+        self._ids: dict[str, list[str]] = {}
         self._private = PrivateFolders()
         self._overrides = count(1)
 
@@ -105,20 +107,25 @@ class Catalog:
         Raises:
             DespinaError: UNAVAILABLE: one could never be read.
         """
-        handed = (Place(name, name, "", ()) for name in self._in_process)
-        self._places = {place.id: place for place in (*handed, *self._listing.look())}
+        handed = [Place(name, name, "", ()) for name in self._in_process]
+        found = {place.id: place for place in (*handed, *self._listing.look())}
+        in_order = sorted(found.values(), key=lambda place: (place.name, place.namespace))
+        self._places = {place.id: place for place in in_order}
+        self._ids = defaultdict(list)
+        for place in in_order:
+            self._ids[place.name].append(place.id)
 
     def places(self) -> list[Place]:
         """All models there are, also those that cannot be served, by name."""
-        return sorted(self._places.values(), key=lambda place: (place.name, place.namespace))
+        return list(self._places.values())
 
     def names(self) -> list[str]:
         """Their names, each once."""
-        return list(dict.fromkeys(place.name for place in self.places()))
+        return list(self._ids)
 
     def find(self, name: str) -> list[str]:
         """The ids of the models of a name: one, none or, with namespaces, several."""
-        return [place.id for place in self.places() if place.name == name]
+        return self._ids.get(name, [])
 
     def unknown(self, name: str) -> DespinaError:
         """What to say of a name without a model: NOT_FOUND."""
@@ -159,7 +166,7 @@ class Catalog:
 
     def keep_only(self, sources: Iterable[Source]) -> None:
         """Removes the private folders of all others."""
-        self._private.keep_only({source.folder for source in sources if source.private})
+        self._private.keep_only(source.folder for source in sources if source.private)
 
     def close(self) -> None:
         """Removes all private folders."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -62,9 +62,9 @@ class PrivateFolders:
         self._folders.remove(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
-    def keep_only(self, folders: Collection[Path]) -> None:
+    def keep_only(self, folders: Iterable[Path]) -> None:
         """Removes all others."""
-        for folder in self._folders.difference(folders):
+        for folder in self._folders.difference(folders) if self._folders else ():
             self.remove(folder)
 
     def close(self) -> None:
