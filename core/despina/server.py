@@ -47,6 +47,8 @@ class Server:
     ) -> None:
         """Loads all models, or with ``model_control_mode="explicit"`` those of ``load_model``.
 
+        With ``model_control_mode="poll"`` the folders are followed: what has changed is loaded.
+
         Args:
             model_repository: one or more folders of models.
             models: a backend class for each model name; or the class and the model's

@@ -175,6 +175,21 @@ def test_what_changes_again_before_it_is_read_is_left_for_the_next_look(
     assert times(polled.server, "new") == 9
 
 
+def test_a_configuration_that_is_half_written_when_it_is_read_is_no_failure(
+    polled, pipeline: Path, write_scale
+):
+    polled = polled()
+    write_scale("new", 9)
+    changes = polled.look()
+    write_scale("new", 9, 'backend: "sca')
+    polled.sync(changes)
+    assert "new" not in str(polled.server.models())
+    assert polled.server.ready
+    write_scale("new", 9)
+    polled.poll()
+    assert times(polled.server, "new") == 9
+
+
 def test_a_repository_that_cannot_be_read_for_a_while_leaves_everything(polled, pipeline: Path):
     polled = polled()
     pipeline.rename(pipeline.with_name("away"))

@@ -8,6 +8,7 @@ from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelVersionPolicy
 from despina.errors import ConfigError, DespinaError
 from despina.lifecycle.plan import Plan, make_plan
+from despina.repository import fingerprint
 from despina.repository.catalog import Catalog
 from despina.repository.layout import check_repositories, places, read_folder, scan
 from despina.repository.versions import choose_versions, version_number
@@ -263,3 +264,37 @@ def test_a_version_policy_of_a_model_that_is_handed_over_is_refused():
 def test_what_only_a_backend_can_act_on_is_noted(repository: Path, write_model, text, fields):
     write_model("m", IDENTITY.replace('"b"', '"onnxruntime"') + text)
     assert read(repository, "m").backend_fields == fields
+
+
+def test_thousands_of_versions_cost_only_those_that_are_served(
+    repository: Path, write_model, monkeypatch: pytest.MonkeyPatch
+):
+    folder = write_model("m", IDENTITY, tuple(map(str, range(1, 3001))))
+    (folder / "3000" / "weights").touch()
+    monkeypatch.setattr(fingerprint, "MAX_ENTRIES", 10)
+    assert read(repository, "m").versions == (3000,)
+
+
+def test_links_that_lead_nowhere_or_back_do_not_keep_a_model_from_being_read(
+    repository: Path, write_model
+):
+    folder = write_model("m", IDENTITY)
+    (folder / "1" / "loop").symlink_to("loop")
+    (folder / "1" / "up").symlink_to(folder)
+    (folder / "2").symlink_to("2")
+    (repository / "loop").symlink_to("loop")
+    catalog = catalog_of(repository)
+    assert catalog.names() == ["m"]
+    assert catalog.read("m").versions == (1,)
+
+
+def test_the_revision_of_a_version_follows_its_content(repository: Path, write_model):
+    folder = write_model("m", IDENTITY + "version_policy { all { } }", ("1", "2"))
+    before = read(repository, "m").revisions
+    (folder / "config.pbtxt").write_text("# the same\n" + IDENTITY + "version_policy { all { } }")
+    assert read(repository, "m").revisions == before
+    (folder / "2" / "weights").touch()
+    after = read(repository, "m").revisions
+    assert (after[1] == before[1], after[2] == before[2]) == (True, False)
+    write_model("m", IDENTITY + "max_batch_size: 2")
+    assert read(repository, "m").revisions[2] != after[2]

@@ -23,6 +23,7 @@ from despina.lifecycle.wants import served, unwant, want
 from despina.lifecycle.workers import Threads
 from despina.plugins.hooks import Hooks
 from despina.repository.catalog import Catalog
+from despina.repository.fingerprint import seen
 from despina.repository.override import Override
 from despina.repository.watch import Changes
 from despina.text import printed
@@ -235,9 +236,10 @@ class Manager:
         new = handed_over.keys() - self._models.keys()
         ids = sorted({*changes.changed, *again, *new} & there.keys() & self._complete.keys())
         plan = self._plan(ids)
-        for each, source in list(plan.sources.items()):
-            if source.content != self._complete[each]:  # it changes again: left alone for now
-                del plan.sources[each]
+        for each in [*plan.sources, *plan.failures]:
+            folders = there[each].folders
+            if folders and seen(*folders).content != self._complete[each]:
+                plan.leave_out(each)  # it changes again: for the next look
         self._want(waiter, ids, plan)
         known = [each for each in changes.gone if each in self._models]
         unwant(self._models, known)

@@ -1,4 +1,4 @@
-"""What is known of every model: what is wanted of it, and what there is. Values, no behaviour."""
+"""What is known of every model: what is wanted of it, and what there is."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from despina.lifecycle.loader import Loaded
-from despina.lifecycle.policy import (
-    Attempt,
-    Decision,
-    Key,
-    Member,
-    Ready,
-    Status,
-    Wanted,
-)
+from despina.lifecycle.policy import Attempt, Decision, Key, Member, Ready, Status, Wanted
 from despina.lifecycle.state import UNLOADED, Phase, check_move
 from despina.repository.catalog import Source
 
@@ -144,10 +136,6 @@ class Model:
             for version in self.versions.values()
         )
 
-    def wants(self, version: int) -> bool:
-        """Whether a version is to be served."""
-        return self.want is not None and version in self.want.source.revisions
-
     @property
     def serves(self) -> bool:
         """Whether a version of it gets requests."""
@@ -157,6 +145,10 @@ class Model:
     def ended(self) -> bool:
         """Whether nothing of it is left in the engine."""
         return not any(version.generations for version in self.versions.values())
+
+    def wants(self, version: int) -> bool:
+        """Whether a version is to be served."""
+        return self.want is not None and version in self.want.source.revisions
 
     @property
     def members(self) -> set[str]:

@@ -32,6 +32,11 @@ class Plan:
     members: dict[str, tuple[Member, ...]] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
 
+    def leave_out(self, model: str) -> None:
+        """As if nobody had asked for it."""
+        self.sources.pop(model, None)
+        self.failures.pop(model, None)
+
 
 def make_plan(
     ids: Iterable[str],

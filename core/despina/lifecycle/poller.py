@@ -77,7 +77,8 @@ class Poller:
             try:
                 wait = self.look()
             except DespinaError as error:
-                logger.warning("the model repository is not followed: %s", error.message)
+                if not self._stopped.is_set():
+                    logger.warning("the model repository is not followed: %s", error.message)
             except Exception:
                 logger.exception("looking at the model repository failed")
             self._stopped.wait(wait)

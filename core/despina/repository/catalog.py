@@ -17,7 +17,7 @@ from despina.config.problem import Problem, refuse
 from despina.config.support import backend_fields, unsupported
 from despina.config.validate import validate
 from despina.errors import ConfigError, DespinaError
-from despina.repository.fingerprint import fingerprint, revisions
+from despina.repository.fingerprint import revisions
 from despina.repository.layout import Listing, ModelFolder, Place, read_folder
 from despina.repository.override import Override, PrivateFolders
 from despina.repository.versions import choose_versions
@@ -40,7 +40,6 @@ class Source:
         id: tells the model from all others.
         namespace: the repository, where models of several may have one name.
         backend_fields: what the configuration asks of the backend, which has to use it.
-        content: of its folder as it was when it was read.
         private: whether the folder is one of ``PrivateFolders``.
     """
 
@@ -51,7 +50,6 @@ class Source:
     id: str = ""
     namespace: str = ""
     backend_fields: frozenset[str] = frozenset()
-    content: str = ""
     private: bool = False
 
     @property
@@ -198,8 +196,6 @@ class Catalog:
         return Source(config, folder, origin, {1: ""}, place.id, backend_fields=asked)
 
     def _read_folder(self, place: Place) -> Source:
-        # First: what changes while it is read has changed when it is looked at again.
-        content = fingerprint(*place.folders).content
         folder = read_folder(place.name, place.folders[0])
         file = folder.config_file(self._config_name)
         configured = os.path.lexists(file)  # a link that leads nowhere is a mistake
@@ -210,7 +206,7 @@ class Catalog:
         says.CopyFrom(config)
         says.ClearField("version_policy")  # other versions leave those that stay as they are
         found = revisions(folder.path, versions, says.SerializeToString(deterministic=True))
-        return Source(config, folder.path, origin, found, place.id, place.namespace, asked, content)
+        return Source(config, folder.path, origin, found, place.id, place.namespace, asked)
 
     def _read_overridden(self, place: Place, path: Path, override: Override) -> Source:
         origin = f"the configuration that was sent for '{place.name}'"

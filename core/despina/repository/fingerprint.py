@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -63,6 +63,14 @@ def fingerprint(*folders: Path) -> Fingerprint:
     )
 
 
+def seen(*folders: Path) -> Fingerprint:
+    """As ``fingerprint``; what cannot be looked at has its reason for a content."""
+    try:
+        return fingerprint(*folders)
+    except DespinaError as error:
+        return Fingerprint(error.message, error.message)
+
+
 def revisions(folder: Path, versions: tuple[int, ...], config: bytes) -> dict[int, str]:
     """A text for each version that is another whenever its content is.
 
@@ -79,15 +87,15 @@ def revisions(folder: Path, versions: tuple[int, ...], config: bytes) -> dict[in
     """
     shared: list[bytes] = [config]
     own: dict[int, list[bytes]] = {version: [] for version in versions}
-    for entry in _walk(folder):
-        top = entry.parts[0]
-        if not entry.is_content or top in (CONFIG_FILE, CONFIG_FOLDER):
-            continue
-        number = version_number(top)
-        if number is None:
-            shared.append(entry.line)
-        elif number in own:
-            own[number].append(entry.line)
+
+    def is_of_others(name: str) -> bool:
+        number = version_number(name)
+        return name in (CONFIG_FILE, CONFIG_FOLDER) or (number is not None and number not in own)
+
+    for entry in _walk(folder, is_of_others):
+        if entry.is_content:
+            number = version_number(entry.parts[0])
+            (shared if number is None else own[number]).append(entry.line)
     return {version: _digest([*shared, *lines]) for version, lines in own.items()}
 
 
@@ -103,8 +111,13 @@ def _is_left_behind(name: str) -> bool:
     return edited or name.startswith(".") or name == "__pycache__"
 
 
-def _walk(folder: Path) -> Iterator[_Entry]:
-    """Everything below a folder, in order, through links unless they lead back upwards."""
+def _walk(folder: Path, leave_out: Callable[[str], bool] = lambda name: False) -> Iterator[_Entry]:
+    """Everything below a folder, in order, through links unless they lead back upwards.
+
+    Args:
+        folder: of a model.
+        leave_out: which names in the folder itself do not count.
+    """
     pending: list[tuple[tuple[str, ...], frozenset[_Identity]]] = [((), frozenset())]
     entries = 0
     while pending:
@@ -113,6 +126,8 @@ def _walk(folder: Path) -> Iterator[_Entry]:
         if identity in above:
             continue
         for name in names:
+            if not parts and leave_out(name):
+                continue
             entries += 1
             if entries > MAX_ENTRIES:
                 text = f"folder '{folder}' has more than {MAX_ENTRIES} entries"

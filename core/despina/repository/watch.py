@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from despina.errors import DespinaError
-from despina.repository.fingerprint import Fingerprint, fingerprint
+from despina.repository.fingerprint import Fingerprint, seen
 from despina.repository.layout import Listing, Place
 
 logger = logging.getLogger(__name__)
@@ -74,8 +73,8 @@ class Watch:
             return Changes()
         now = self._clock()
         self._note(places, now)
-        untold = {m: seen for m, seen in self._seen.items() if seen.now.content != seen.told}
-        still = [m for m, seen in untold.items() if now - seen.since >= self._settle]
+        untold = {m: each for m, each in self._seen.items() if each.now.content != each.told}
+        still = [m for m, each in untold.items() if now - each.since >= self._settle]
         for model in still:
             untold[model].told = untold[model].now.content
         told = {model: untold[model].told for model in still}
@@ -88,21 +87,13 @@ class Watch:
 
     def _note(self, places: Iterable[Place], now: float) -> None:
         """Writes down what there is now, and since when."""
-        found = {place.id: _look(*place.folders) for place in places}
+        found = {place.id: seen(*place.folders) for place in places}
         for model in sorted(found.keys() | self._seen.keys()):
             current = found.get(model, NOTHING)
-            seen = self._seen.setdefault(model, _Seen(current, now))
-            if current != seen.now:
-                seen.now, seen.since = current, now
+            known = self._seen.setdefault(model, _Seen(current, now))
+            if current != known.now:
+                known.now, known.since = current, now
 
     def _forget(self) -> None:
         """Leaves out what is not there, and of which nobody has been told."""
         self._seen = {m: s for m, s in self._seen.items() if s.now != NOTHING or s.told}
-
-
-def _look(*folders: Path) -> Fingerprint:
-    """What cannot be read is a content too: who is told of it finds out why."""
-    try:
-        return fingerprint(*folders)
-    except DespinaError as error:
-        return Fingerprint(error.message, error.message)
