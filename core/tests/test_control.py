@@ -156,6 +156,12 @@ def test_a_load_that_brings_what_makes_no_sense_changes_nothing(
     assert client.ready() == 200
 
 
+def test_a_configuration_alone_needs_a_model(client: Client):
+    status, answer = client.post("models/new/load", {"parameters": {"config": CONFIG}})
+    assert (status, answer["error"]) == (404, "there is no model 'new'")
+    assert client.post("index") == (200, [{"name": "double"}])
+
+
 def test_a_change_that_fails_is_told_and_what_was_served_still_is(client: Client, repository: Path):
     assert client.post("models/double/load")[0] == 200
     (repository / "double" / "1" / "factor").write_text("two")

@@ -191,8 +191,13 @@ class Manager:
 
     def _load(self, waiter: Waiter, must_exist: bool, override: Override | None) -> None:
         self._catalog.refresh()
-        find = self._find_overridden if override else self._find
-        ids = [each for name in sorted(waiter.names) for each in find(name, must_exist)]
+        # With files it need not be in a repository.
+        must_exist = must_exist and not (override and override.files)
+        names = sorted(waiter.names)
+        ids = [each for name in names for each in self._find(name, must_exist)]
+        if override and len(ids) > 1:
+            text = f"several repositories have a model '{names[0]}': it cannot be overridden"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)
         plan = self._plan(ids, override)
         refused = [plan.failures[each] for each in ids if override and each in plan.failures]
         if refused:
@@ -204,14 +209,6 @@ class Manager:
         found = self._catalog.find(name)
         if not found and must_exist:
             raise self._catalog.unknown(name)
-        return found or [name]
-
-    def _find_overridden(self, name: str, must_exist: bool) -> list[str]:
-        """The id of the one model of a name, which need not be in a repository."""
-        found = self._catalog.find(name) or [model.id for model in self._models.named(name)]
-        if len(found) > 1:
-            text = f"several repositories have a model '{name}': it cannot be overridden"
-            raise DespinaError(Code.INVALID_ARGUMENT, text)
         return found or [name]
 
     def _plan(self, ids: list[str], override: Override | None = None) -> Plan:
