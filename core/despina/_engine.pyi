@@ -437,9 +437,9 @@ class Engine:
         """
         Requests inside any model.
         """
-    def load(self, definition: ModelDefinition, model: typing.Any, capabilities: typing.SupportsInt | typing.SupportsIndex = 0) -> LoadedModel:
+    def load(self, definition: ModelDefinition, model: typing.Any, capabilities: typing.SupportsInt | typing.SupportsIndex = 0, members: collections.abc.Sequence[LoadedModel] = []) -> LoadedModel:
         """
-        Starts a model's instances, or an ensemble (then without a model).
+        Starts a model's instances, or an ensemble (then without a model, and with the loaded model of each step).
         """
     def memory(self) -> dict[str, int]:
         """
@@ -449,7 +449,7 @@ class Engine:
         """
         Waits for the next request that changes something; None once that is closed.
         """
-    def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], ready: bool, live: bool = True, exiting: bool = False) -> None:
+    def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], ambiguous: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex] = {}, namespaces: bool = False, ready: bool, live: bool = True, exiting: bool = False) -> None:
         """
         The state of the server, all at once.
         """

@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from despina.control.http import Call, ControlThread, Operation, json_object, member
+from despina.control.http import (
+    Call,
+    ControlThread,
+    Operation,
+    json_object,
+    member,
+    model_of,
+)
 from despina.control.logging import Logging
 from despina.control.repository import Repository
 from despina.engine import Engine, HttpServer
@@ -18,6 +25,7 @@ from despina.errors import DespinaError
 from despina.front_ends import http_options, metrics_options
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager
+from despina.lifecycle.poller import Poller
 from despina.lifecycle.readiness import Readiness
 from despina.lifecycle.state import ModelStatus, State
 from despina.observe.logging import LogSettings, apply_log_settings
@@ -25,6 +33,8 @@ from despina.observe.start import start_tracing
 from despina.plugins.hooks import Hooks
 from despina.plugins.registry import Registry, check_options
 from despina.repository.catalog import Catalog
+from despina.repository.layout import Listing
+from despina.repository.watch import Watch
 from despina.settings import Settings
 from despina.settings.check import check_settings
 from despina.settings.metrics import metrics_config
@@ -64,48 +74,72 @@ class Runtime:
             logger.warning("--backend-config for backends that nobody offers: %s", quoted(unknown))
         self.hooks = Hooks()
         self.hooks.configure(asdict(settings))
-        self.catalog = Catalog(
-            repositories=settings.model_repository,
-            in_process={
-                name: {**config, "backend": backend.name}
-                for name, (backend, config) in models.items()
-            },
-            auto_complete=not settings.disable_auto_complete_config,
-            detect=self.hooks.detect_backend,
-        )
-        self.catalog.refresh()
+        in_process = {
+            name: {**config, "backend": backend.name} for name, (backend, config) in models.items()
+        }
+        catalog = self._make_catalog(in_process)
+        self._names_at_start = catalog.names()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
         self.front_ends: list[HttpServer] = []
         self.control: ControlThread | None = None
         self.logging = Logging(log_settings(settings), apply_log_settings, settings.log_file)
-        self.tracing, self._traces = start_tracing(
-            settings, self.engine, lambda model: model in self.catalog.names()
-        )
+        self.tracing, self._traces = start_tracing(settings, self.engine, self._knows)
         self.readiness = Readiness()
         loader = Loader(
             self.engine,
             self.registry,
             self.hooks,
             self.readiness,
-            auto_complete=self.catalog.auto_complete,
+            auto_complete=not settings.disable_auto_complete_config,
             metrics_config=metrics_config(settings.metrics_config),
         )
         self.manager = Manager(
             engine=self.engine,
-            catalog=self.catalog,
+            catalog=catalog,
             loader=loader,
             hooks=self.hooks,
             load_threads=settings.model_load_thread_count,
+            load_retries=settings.model_load_retry_count,
             strict_readiness=settings.strict_readiness,
+            namespaces=settings.model_namespacing,
         )
+        self.poller: Poller | None = None
 
     def load_initial(self) -> Future[list[ModelStatus]]:
         """Begins to load what the settings say is to be served from the start."""
-        names = self.catalog.names()
-        if self.settings.model_control_mode == "explicit":
-            asked = self.settings.load_model
-            names = names if "*" in asked else list(asked)
+        names = self._names_at_start
+        match self.settings.model_control_mode:
+            case "poll":
+                self.poller = self._make_poller()
+                self.poller.start()
+                return self.poller.first
+            case "explicit":
+                asked = self.settings.load_model
+                names = names if "*" in asked else list(asked)
         return self.manager.load(names, must_exist=False)
+
+    def _make_catalog(self, in_process: Mapping[str, Mapping[str, Any]]) -> Catalog:
+        catalog = Catalog(
+            repositories=self.settings.model_repository,
+            in_process=in_process,
+            auto_complete=not self.settings.disable_auto_complete_config,
+            detect=self.hooks.detect_backend,
+            namespaces=self.settings.model_namespacing,
+            config_name=self.settings.model_config_name,
+        )
+        catalog.refresh()
+        return catalog
+
+    def _make_poller(self) -> Poller:
+        settings = self.settings
+        listing = Listing(settings.model_repository, namespaces=settings.model_namespacing)
+        settle = settings.repository_settle_secs
+        return Poller(
+            Watch(listing, settle_seconds=settle, clock=time.monotonic),
+            self.manager.sync,
+            poll_seconds=settings.repository_poll_secs,
+            settle_seconds=settle,
+        )
 
     def listen(self, server_version: str) -> list[str]:
         """Starts the front ends of the settings; a line about each, with its port.
@@ -135,17 +169,19 @@ class Runtime:
     def _operations(self) -> dict[str, Operation]:
         """By their names in the routes."""
         explicit = self.settings.model_control_mode == "explicit"
-        repository = Repository(self.manager, explicit=explicit)
+        repository = Repository(
+            self.manager, explicit=explicit, max_file_bytes=self.settings.http_max_input_size
+        )
 
         def parameters(call: Call) -> Mapping[str, Any]:
             found: Mapping[str, Any] = member(json_object(call.body), "parameters", dict, {})
             return found
 
         def trace_settings(call: Call) -> dict[str, Any]:
-            return self.tracing.get(call.model)
+            return self.tracing.get(model_of(call))
 
         def update_trace_settings(call: Call) -> dict[str, Any]:
-            return self.tracing.update(call.model, json_object(call.body))
+            return self.tracing.update(model_of(call), json_object(call.body))
 
         return {
             "log_settings": lambda call: self.logging.get(),
@@ -154,9 +190,12 @@ class Runtime:
             "trace_settings_update": update_trace_settings,
             "model_trace_settings": trace_settings,
             "model_trace_settings_update": update_trace_settings,
-            "model_load": lambda call: repository.load(call.model, parameters(call)),
-            "model_unload": lambda call: repository.unload(call.model, parameters(call)),
+            "model_load": lambda call: repository.load(model_of(call), parameters(call)),
+            "model_unload": lambda call: repository.unload(model_of(call), parameters(call)),
         }
+
+    def _knows(self, model: str) -> bool:
+        return any(each.name == model for each in self.manager.statuses())
 
     def finish(self, timeout: float) -> bool:
         """Finishes what was accepted, unloads all models, and ends everything.
@@ -168,6 +207,8 @@ class Runtime:
             Whether it was done in time. If not, something still runs.
         """
         deadline = time.monotonic() + timeout
+        if self.poller is not None:
+            self.poller.stop()
         self.manager.drain()
         self.engine.close_control()
         for front_end in self.front_ends:
@@ -215,7 +256,7 @@ def _left(deadline: float) -> float:
 
 def failures(rows: list[ModelStatus]) -> str:
     """What became of the models that are not served, in one text; or nothing."""
-    failed = [row for row in rows if row.state != State.READY]
+    failed = [row for row in rows if row.failed or row.state != State.READY]
     texts = [
         f"model '{row.name}' version {row.version}: {row.reason}"
         if row.version

@@ -47,6 +47,8 @@ class Server:
     ) -> None:
         """Loads all models, or with ``model_control_mode="explicit"`` those of ``load_model``.
 
+        With ``model_control_mode="poll"`` the folders are followed: what has changed is loaded.
+
         Args:
             model_repository: one or more folders of models.
             models: a backend class for each model name; or the class and the model's
@@ -230,7 +232,7 @@ class Server:
                 loaded, and why.
         """
         rows = self._runtime.manager.load([model]).result()
-        if why := failures([row for row in rows if row.reason != "unloaded"]):
+        if why := failures([row for row in rows if row.failed]):
             raise DespinaError(Code.INVALID_ARGUMENT, f"load failed for {why}")
 
     def unload(self, model: str) -> None:

@@ -42,7 +42,8 @@ def test_the_incumbents_name_of_the_repository_is_understood():
         (("--model-repository=/no/such",), 1, "error: model repository '/no/such' does not exist"),
         (("--http-port=x",), 2, "Invalid value for '--http-port': 'x' is not a whole number"),
         (("--http-prt=1",), 2, "No such option"),
-        (("--model-control-mode=poll",), 2, "polling the repository is not there yet"),
+        (("--model-control-mode=pull",), 2, "'pull' is none of none, poll, explicit"),
+        (("--model-config-name=../x", "--model-repository=/"), 1, "not the name of a file"),
         (("--load-model=a", "--model-repository=/"), 1, "needs --model-control-mode=explicit"),
         (("--config-file=/no/such.toml",), 1, "error: /no/such.toml: No such file"),
         (

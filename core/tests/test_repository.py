@@ -7,9 +7,10 @@ import pytest
 from despina.config.load import parse_config
 from despina.config.model_config_pb2 import ModelVersionPolicy
 from despina.errors import ConfigError, DespinaError
-from despina.lifecycle.plan import make_plan
-from despina.repository.catalog import Catalog, revision
-from despina.repository.layout import check_repositories, read_folder, scan
+from despina.lifecycle.plan import Plan, make_plan
+from despina.repository import fingerprint
+from despina.repository.catalog import Catalog
+from despina.repository.layout import check_repositories, places, read_folder, scan
 from despina.repository.versions import choose_versions, version_number
 from despina_sdk import Code
 
@@ -74,15 +75,17 @@ def test_models_are_the_folders_of_a_repository(repository: Path, write_model):
     (repository / "README.md").touch()
     (repository / ".git").mkdir()
     (repository / "a" / "7").touch()
-    models = scan([repository]).models
-    versions = {name: read_folder(name, path).versions for name, path in models.items()}
+    folders, _ = scan(repository)
+    versions = {
+        p.id: read_folder(p.name, *p.folders).versions for p in places({repository: folders})
+    }
     assert versions == {"a": (1, 3), "b": ()}
 
 
 def test_a_model_in_two_repositories_is_served_by_neither(tmp_path: Path):
     for name in ("one/a/1", "one/b/1", "two/a/1"):
         (tmp_path / name).mkdir(parents=True)
-    catalog = Catalog(repositories=[tmp_path / "one", tmp_path / "two"])
+    catalog = Catalog([tmp_path / "one", tmp_path / "two"])
     catalog.refresh()
     assert catalog.names() == ["a", "b"]
     with pytest.raises(DespinaError, match="'a' is in more than one repository") as raised:
@@ -104,9 +107,13 @@ def read(repository: Path, name: str, **settings):
 
 
 def catalog_of(repository: Path, **settings) -> Catalog:
-    catalog = Catalog(repositories=[repository], **settings)
+    catalog = Catalog([repository], **settings)
     catalog.refresh()
     return catalog
+
+
+def plan_of(catalog: Catalog, *models: str) -> Plan:
+    return make_plan(models, catalog, catalog.places(), {})
 
 
 def test_a_model_is_read_with_its_versions(repository: Path, write_model):
@@ -174,8 +181,7 @@ def test_without_completion_a_configuration_must_be_complete(repository: Path, w
 def test_a_model_that_a_program_hands_over_is_read(repository: Path, write_model):
     write_model("a", IDENTITY)
     catalog = Catalog(
-        repositories=[repository],
-        in_process={"m": {"backend": "b", "max_batch_size": 4}, "a": {"backend": "b"}},
+        [repository], {"m": {"backend": "b", "max_batch_size": 4}, "a": {"backend": "b"}}
     )
     catalog.refresh()
     source = catalog.read("m")
@@ -185,21 +191,9 @@ def test_a_model_that_a_program_hands_over_is_read(repository: Path, write_model
         catalog.read("a")
 
 
-def test_the_revision_changes_with_the_files(write_model):
-    folder = write_model("m", IDENTITY)
-    first = revision(folder)
-    assert revision(folder) == first
-    (folder / "1" / "weights").write_bytes(b"1")
-    second = revision(folder)
-    assert second != first
-    os.utime(folder / "1" / "weights", ns=(1, 1))
-    assert revision(folder) not in (first, second)
-
-
 def test_a_folder_that_is_gone_is_named(repository: Path, write_model):
     folder = write_model("m", IDENTITY)
-    catalog = Catalog(repositories=[repository])
-    catalog.refresh()
+    catalog = catalog_of(repository)
     shutil.rmtree(folder)
     with pytest.raises(DespinaError, match=f"folder '{folder}': No such file"):
         catalog.read("m")
@@ -212,17 +206,10 @@ def test_dynamic_batching_does_not_keep_the_backend_from_being_told_by_a_file(
     assert read(repository, "m").config.backend == "onnxruntime"
 
 
-def test_a_file_name_that_is_not_utf8_is_part_of_the_revision(write_model):
-    folder = write_model("m", IDENTITY)
-    first = revision(folder)
-    (folder / "1" / os.fsdecode(b"weights\xff")).touch()
-    assert revision(folder) != first
-
-
 def test_a_folder_name_that_is_not_utf8_is_refused_and_named(repository: Path, write_model):
     write_model(os.fsdecode(b"bad\xff"), IDENTITY)
     write_model("good", IDENTITY)
-    plan = make_plan(["bad\\udcff", "good"], catalog_of(repository))
+    plan = plan_of(catalog_of(repository), "bad\\udcff", "good")
     assert plan.sources.keys() == {"good"}
     where = f"folder '{repository}/bad\\udcff'"
     assert plan.failures == {"bad\\udcff": f"{where}: its name is not UTF-8"}
@@ -235,7 +222,7 @@ def test_a_model_that_cannot_be_read_for_any_reason_fails_alone(repository: Path
     def detect(folder: Path) -> str:
         raise RuntimeError("no idea")
 
-    plan = make_plan(["bad", "good"], catalog_of(repository, detect=detect))
+    plan = plan_of(catalog_of(repository, detect=detect), "bad", "good")
     assert plan.sources.keys() == {"good"}
     assert plan.failures == {"bad": "RuntimeError: no idea"}
 
@@ -256,8 +243,10 @@ def test_a_configuration_that_is_a_link_to_nowhere_is_an_error(repository: Path,
 
 def test_a_version_policy_of_a_model_that_is_handed_over_is_refused():
     config = {"backend": "b", "version_policy": {"all": {}}}
+    catalog = Catalog(in_process={"m": config})
+    catalog.refresh()
     with pytest.raises(ConfigError, match="version_policy: a model that is handed over has one"):
-        Catalog(in_process={"m": config}).read("m")
+        catalog.read("m")
 
 
 @pytest.mark.parametrize(
@@ -274,3 +263,37 @@ def test_a_version_policy_of_a_model_that_is_handed_over_is_refused():
 def test_what_only_a_backend_can_act_on_is_noted(repository: Path, write_model, text, fields):
     write_model("m", IDENTITY.replace('"b"', '"onnxruntime"') + text)
     assert read(repository, "m").backend_fields == fields
+
+
+def test_thousands_of_versions_cost_only_those_that_are_served(
+    repository: Path, write_model, monkeypatch: pytest.MonkeyPatch
+):
+    folder = write_model("m", IDENTITY, tuple(map(str, range(1, 3001))))
+    (folder / "3000" / "weights").touch()
+    monkeypatch.setattr(fingerprint, "MAX_ENTRIES", 10)
+    assert read(repository, "m").versions == (3000,)
+
+
+def test_links_that_lead_nowhere_or_back_do_not_keep_a_model_from_being_read(
+    repository: Path, write_model
+):
+    folder = write_model("m", IDENTITY)
+    (folder / "1" / "loop").symlink_to("loop")
+    (folder / "1" / "up").symlink_to(folder)
+    (folder / "2").symlink_to("2")
+    (repository / "loop").symlink_to("loop")
+    catalog = catalog_of(repository)
+    assert catalog.names() == ["m"]
+    assert catalog.read("m").versions == (1,)
+
+
+def test_the_revision_of_a_version_follows_its_content(repository: Path, write_model):
+    folder = write_model("m", IDENTITY + "version_policy { all { } }", ("1", "2"))
+    before = read(repository, "m").revisions
+    (folder / "config.pbtxt").write_text("# the same\n" + IDENTITY + "version_policy { all { } }")
+    assert read(repository, "m").revisions == before
+    (folder / "2" / "weights").touch()
+    after = read(repository, "m").revisions
+    assert (after[1] == before[1], after[2] == before[2]) == (True, False)
+    write_model("m", IDENTITY + "max_batch_size: 2")
+    assert read(repository, "m").revisions[2] != after[2]

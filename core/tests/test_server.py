@@ -246,7 +246,8 @@ def test_hooks_are_called_at_their_places(install_plugin, pipeline: Path):
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
-        ({"model_control_mode": "poll"}, "polling the repository is not there yet"),
+        ({"model_control_mode": "pull"}, "'pull' is none of none, poll, explicit"),
+        ({"model_config_name": "a/b"}, "--model-config-name='a/b': not the name of a file"),
         ({"modelcontrol_mode": "none"}, "no setting 'modelcontrol-mode'; did you mean"),
         ({"load_model": ("a",)}, "--load-model needs --model-control-mode=explicit"),
         ({"model_load_thread_count": 0}, "--model-load-thread-count: 0 is less than 1"),

@@ -272,8 +272,8 @@ def test_a_new_version_replaces_the_old_one(pipeline: Path, write_scale):
     with Server(pipeline) as server:
         write_scale("double", 200, version="2")
         server.load("double")
-        assert states(server)["double/1"] == "UNAVAILABLE"
         assert server.infer("double", {"X": ones()})["Y"][0, 0] == 200
+        wait_for(lambda: states(server)["double/1"] == "UNAVAILABLE")
 
 
 def test_an_old_version_stays_when_the_new_one_fails(pipeline: Path, write_scale):
@@ -402,7 +402,7 @@ def test_a_request_inside_an_ensemble_keeps_its_models(waiting: Server):
         assert Waiting.asked.wait(10)
         unloading = pool.submit(waiting.unload, "triple")
         wait_for(lambda: states(waiting)["six/1"] == "UNLOADING")
-        assert states(waiting)["triple/1"] == "READY"
+        assert states(waiting)["triple/1"] == "UNLOADING"
         Waiting.may_answer.set()
         np.testing.assert_array_equal(answer.result(10)["OUT"], 3 * ones())
         unloading.result(10)

@@ -96,12 +96,8 @@ def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
         ),
         ({"allow_http": "maybe"}, "--allow-http: 'maybe' is neither true nor false"),
         (
-            {"model_control_mode": "poll"},
-            "--model-control-mode: 'poll': polling the repository is not there yet",
-        ),
-        (
             {"model_control_mode": "all"},
-            "--model-control-mode: 'all' is none of none, explicit",
+            "--model-control-mode: 'all' is none of none, poll, explicit",
         ),
         ({"model_repository": ("",)}, "--model-repository: is empty"),
     ],

@@ -71,7 +71,7 @@ class PythonEngine {
   PythonEngine& operator=(const PythonEngine&) = delete;
 
   std::shared_ptr<Model> Load(const ModelDefinition& definition, const py::object& model,
-                              uint64_t capabilities) {
+                              uint64_t capabilities, std::vector<std::shared_ptr<Model>> members) {
     std::unique_ptr<ExecutorFactory> factory = NativeFactoryOf(model);
     if (factory == nullptr && !model.is_none()) {
       factory = MakePythonExecutorFactory(
@@ -82,7 +82,8 @@ class PythonEngine {
           Concat("model '", definition.name, "' has neither steps nor something that runs it")));
     }
     const py::gil_scoped_release release;
-    Result<std::shared_ptr<Model>> loaded = engine_.Load(definition, std::move(factory));
+    Result<std::shared_ptr<Model>> loaded =
+        engine_.Load(definition, std::move(factory), std::move(members));
     ThrowUnlessOk(loaded.status());
     return *std::move(loaded);
   }
@@ -91,7 +92,8 @@ class PythonEngine {
   using Row = std::tuple<std::string, std::optional<int64_t>, std::string, std::string>;
 
   void Publish(const std::vector<Row>& rows, std::vector<std::shared_ptr<Model>> serving,
-               bool ready, bool live, bool exiting) {
+               std::map<std::string, size_t> ambiguous, bool namespaces, bool ready, bool live,
+               bool exiting) {
     const py::gil_scoped_release release;
     std::vector<IndexRow> index;
     index.reserve(rows.size());
@@ -100,6 +102,8 @@ class PythonEngine {
     }
     ThrowUnlessOk(engine_.Publish({.index = std::move(index),
                                    .serving = std::move(serving),
+                                   .ambiguous = std::move(ambiguous),
+                                   .namespaces = namespaces,
                                    .live = live,
                                    .ready = ready,
                                    .exiting = exiting}));
@@ -319,9 +323,11 @@ void BindEngine(py::module_& module) {
       .def(py::init<size_t>(), py::kw_only(),
            py::arg("pool_max_cached_bytes") = PoolLimits().max_cached_bytes)
       .def("load", &PythonEngine::Load, py::arg("definition"), py::arg("model"),
-           py::arg("capabilities") = 0,
-           "Starts a model's instances, or an ensemble (then without a model).")
+           py::arg("capabilities") = 0, py::arg("members") = std::vector<std::shared_ptr<Model>>(),
+           "Starts a model's instances, or an ensemble (then without a model, and with the loaded "
+           "model of each step).")
       .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("index"), py::arg("serving"),
+           py::arg("ambiguous") = std::map<std::string, size_t>(), py::arg("namespaces") = false,
            py::arg("ready"), py::arg("live") = true, py::arg("exiting") = false,
            "The state of the server, all at once.")
       .def("unload", &PythonEngine::Unload, py::arg("model"), py::arg("timeout") = py::none(),

@@ -32,10 +32,11 @@ std::vector<std::shared_ptr<Model>> Engine::AllLoaded() const {
 }
 
 Result<std::shared_ptr<Model>> Engine::Load(ModelDefinition definition,
-                                            std::unique_ptr<ExecutorFactory> factory) {
+                                            std::unique_ptr<ExecutorFactory> factory,
+                                            std::vector<std::shared_ptr<Model>> members) {
   const bool ensemble = definition.is_ensemble();
   Result<std::shared_ptr<Model>> model =
-      ensemble ? EnsembleModel::Make(std::move(definition), snapshot_, clock_)
+      ensemble ? EnsembleModel::Make(std::move(definition), std::move(members), clock_)
                : QueuedModel::Start(std::move(definition), std::move(factory), allocator_, clock_);
   if (!model.ok()) return model;
   std::lock_guard lock(mutex_);
@@ -52,8 +53,12 @@ Status Engine::Publish(const Publication& publication) {
   next->ready = publication.ready;
   next->exiting = publication.exiting;
   next->tracer = &tracer_;
+  next->namespaces = publication.namespaces;
   next->index = publication.index;
-  for (const IndexRow& row : publication.index) next->models[row.name];
+  for (const IndexRow& row : publication.index) {
+    if (!row.state.empty()) next->models[row.name];
+  }
+  for (const auto& [name, count] : publication.ambiguous) next->models[name].identifiers = count;
   for (const std::shared_ptr<Model>& model : publication.serving) {
     if (!Loaded(model)) return NotFound(Named(*model) + " is not loaded");
     const ModelDefinition& definition = model->definition();

@@ -1,11 +1,14 @@
 // The models of a server, and what becomes of them.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -29,6 +32,9 @@ class Engine {
     std::vector<IndexRow> index;
     // Those that take requests: loaded, and one of each version.
     std::vector<std::shared_ptr<Model>> serving;
+    // Where models have namespaces: names that several models have, and how many.
+    std::map<std::string, size_t> ambiguous{};
+    bool namespaces = false;
     bool live = true;
     bool ready = false;
     bool exiting = false;
@@ -39,11 +45,13 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  // Starts a model's instances, or makes an ensemble (then without a factory). On failure nothing
-  // stays. It takes requests once it is published; what is published of the same version meanwhile
-  // goes on. UNAVAILABLE after Close().
+  // Starts a model's instances, or makes an ensemble (then without a factory, and with the loaded
+  // model of each step, which must not be unloaded before it). On failure nothing stays. It takes
+  // requests once it is published; what is published of the same version meanwhile goes on.
+  // UNAVAILABLE after Close().
   Result<std::shared_ptr<Model>> Load(ModelDefinition definition,
-                                      std::unique_ptr<ExecutorFactory> factory);
+                                      std::unique_ptr<ExecutorFactory> factory,
+                                      std::vector<std::shared_ptr<Model>> members = {});
   // On failure what was published before stays. NOT_FOUND: a model is not loaded.
   Status Publish(const Publication& publication);
   // Waits until the requests of a model that is not published any more are answered, then ends its

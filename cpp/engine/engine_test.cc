@@ -66,8 +66,11 @@ TEST_F(EngineTest, SaysInTheProtocolsWordsWhatIsNotThere) {
   ASSERT_TRUE(server_.Serve(Version(1), Executing(Identity)).ok());
   ASSERT_TRUE(
       engine()
-          .Publish({.index = {{.name = "failed"}}, .serving = server_.serving, .ready = true})
+          .Publish({.index = {{.name = "failed", .state = "UNAVAILABLE"}, {.name = "never"}},
+                    .serving = server_.serving,
+                    .ready = true})
           .ok());
+  EXPECT_EQ(Missing("never", std::nullopt), "Request for unknown model: 'never' is not found");
   EXPECT_EQ(Missing("x", std::nullopt), "Request for unknown model: 'x' is not found");
   EXPECT_EQ(Missing("x", 3), "Request for unknown model: 'x' is not found");
   EXPECT_EQ(Missing("m", 7), "Request for unknown model: 'm' version 7 is not found");
@@ -76,9 +79,27 @@ TEST_F(EngineTest, SaysInTheProtocolsWordsWhatIsNotThere) {
   EXPECT_EQ(Missing("failed", 1), "Request for unknown model: 'failed' has no available versions");
 }
 
+TEST_F(EngineTest, SaysWithNamespacesThatANameIsNotEnough) {
+  ASSERT_TRUE(
+      engine()
+          .Publish({.index = {}, .serving = {}, .ambiguous = {{"m", 2}}, .namespaces = true})
+          .ok());
+  const Status unknown = server_.submitter.Find("x", std::nullopt).status();
+  EXPECT_EQ(unknown.code(), Code::kInvalidArgument);
+  EXPECT_EQ(unknown.message(), "Request for unknown model: 'x' is not found");
+  const Status several = server_.submitter.Find("m", 1).status();
+  EXPECT_EQ(several.code(), Code::kInvalidArgument);
+  EXPECT_EQ(several.message(),
+            "There are 2 identifiers of model 'm' in global map, model namespace must be provided "
+            "to resolve ambiguity.");
+}
+
 TEST_F(EngineTest, PublishesTheStateOfTheServer) {
   EXPECT_FALSE(server_.submitter.snapshot().ready);
-  ASSERT_TRUE(engine().Publish({.index = {{.name = "m"}}, .serving = {}, .ready = true}).ok());
+  ASSERT_TRUE(
+      engine()
+          .Publish({.index = {{.name = "m", .state = "READY"}}, .serving = {}, .ready = true})
+          .ok());
   EXPECT_TRUE(server_.submitter.snapshot().ready);
   EXPECT_TRUE(server_.submitter.snapshot().live);
   EXPECT_EQ(server_.submitter.snapshot().models.count("m"), 1u);

@@ -7,25 +7,25 @@
 namespace despina {
 
 EnsembleModel::EnsembleModel(ModelDefinition definition, EnsemblePlan plan,
-                             const Published<Snapshot>& snapshot, Clock& clock)
-    : Model(std::move(definition), clock), plan_(std::move(plan)), snapshot_(snapshot) {}
+                             std::vector<std::shared_ptr<Model>> members, Clock& clock)
+    : Model(std::move(definition), clock), plan_(std::move(plan)), members_(std::move(members)) {}
 
 Result<std::shared_ptr<Model>> EnsembleModel::Make(ModelDefinition definition,
-                                                   const Published<Snapshot>& snapshot,
+                                                   std::vector<std::shared_ptr<Model>> members,
                                                    Clock& clock) {
   Result<EnsemblePlan> plan = EnsemblePlan::Make(definition);
   if (!plan.ok()) return plan.status();
+  if (members.size() != plan->steps.size()) {
+    return InvalidArgument(Concat("ensemble '", definition.name, "': ", members.size(),
+                                  " models for ", plan->steps.size(), " steps"));
+  }
   return std::shared_ptr<Model>(
-      new EnsembleModel(std::move(definition), *std::move(plan), snapshot, clock));
+      new EnsembleModel(std::move(definition), *std::move(plan), std::move(members), clock));
 }
 
-Result<ModelRef> EnsembleModel::FindMember(const StepDefinition& step) const {
-  const std::optional<int64_t> version =
-      step.version < 0 ? std::nullopt : std::optional(step.version);
-  Published<Snapshot>::Reader reader(snapshot_);
-  Result<ModelRef> member = EnterModel(reader, step.model, version);
-  if (member.ok()) return member;
-  return Unavailable(member.status().message());
+Result<ModelRef> EnsembleModel::EnterMember(size_t step) const {
+  if (ModelRef member = members_[step]->Enter()) return member;
+  return Unavailable("the model is being unloaded");
 }
 
 void EnsembleModel::Enqueue(RequestChain chain, Turn& turn) {

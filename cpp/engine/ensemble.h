@@ -4,12 +4,11 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <vector>
 
-#include "base/published.h"
 #include "engine/ensemble_plan.h"
 #include "engine/ensemble_run.h"
 #include "engine/model.h"
-#include "engine/snapshot.h"
 #include "engine/submit.h"
 
 namespace despina {
@@ -18,9 +17,11 @@ namespace despina {
 // one, through the turn. A step that fails ends its request once the steps that run have ended.
 class EnsembleModel final : public Model, private EnsembleOwner {
  public:
-  // Members are looked up in `snapshot` when a step is due.
+  // `members` are the models of the steps, in their order; INVALID_ARGUMENT if they are not as
+  // many. They stay those of this ensemble: what replaces a member gets an ensemble of its own.
   static Result<std::shared_ptr<Model>> Make(ModelDefinition definition,
-                                             const Published<Snapshot>& snapshot, Clock& clock);
+                                             std::vector<std::shared_ptr<Model>> members,
+                                             Clock& clock);
 
   void Enqueue(RequestChain chain, Turn& turn) override;
   // Cancels the steps that run, and begins no other.
@@ -28,15 +29,15 @@ class EnsembleModel final : public Model, private EnsembleOwner {
   void Stop() override {}
 
  private:
-  EnsembleModel(ModelDefinition definition, EnsemblePlan plan, const Published<Snapshot>& snapshot,
-                Clock& clock);
+  EnsembleModel(ModelDefinition definition, EnsemblePlan plan,
+                std::vector<std::shared_ptr<Model>> members, Clock& clock);
 
   const EnsemblePlan& plan() const override { return plan_; }
-  Result<ModelRef> FindMember(const StepDefinition& step) const override;
+  Result<ModelRef> EnterMember(size_t step) const override;
   void Finish(std::unique_ptr<Request> request, Turn& turn) override;
 
   const EnsemblePlan plan_;
-  const Published<Snapshot>& snapshot_;
+  const std::vector<std::shared_ptr<Model>> members_;
   std::atomic<size_t> inflight_{0};
 };
 

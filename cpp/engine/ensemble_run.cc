@@ -141,7 +141,7 @@ bool EnsembleRun::AnyRuns() const {
 
 Status EnsembleRun::Launch(size_t index, Turn& turn) {
   const EnsemblePlan::Step& step = plan_.steps[index];
-  Result<ModelRef> member = owner_.FindMember(step.definition);
+  Result<ModelRef> member = owner_.EnterMember(index);
   if (!member.ok()) return member.status();
   auto request = std::make_unique<Request>(*std::move(member));
   const ModelDefinition& definition = request->model->definition();

@@ -20,7 +20,7 @@ class EnsembleOwner {
  public:
   virtual const EnsemblePlan& plan() const = 0;
   // The model of a step, if it takes requests.
-  virtual Result<ModelRef> FindMember(const StepDefinition& step) const = 0;
+  virtual Result<ModelRef> EnterMember(size_t step) const = 0;
   // Counts and gives back. The last thing that a run does.
   virtual void Finish(std::unique_ptr<Request> request, Turn& turn) = 0;
 

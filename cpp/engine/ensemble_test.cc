@@ -271,31 +271,37 @@ TEST_F(EnsembleTest, AFailureIsAnsweredOnceTheOtherStepsHaveEnded) {
   EXPECT_EQ(server_.Counts("slow").execution_count, 1u);  // the third step was not begun
 }
 
-TEST_F(EnsembleTest, AMemberThatIsNotThereIsNamed) {
+TEST_F(EnsembleTest, EachStepNeedsAModel) {
   Serve(Definition("a", 8), Executing(AddUp));
+  const Status status =
+      server_.engine.Load(Chain("e", "a", "b"), nullptr, {server_.Served("a")}).status();
+  EXPECT_EQ(status.code(), Code::kInvalidArgument);
+  EXPECT_EQ(status.message(), "ensemble 'e': 1 models for 2 steps");
+}
+
+TEST_F(EnsembleTest, AMemberThatIsUnloadedTooEarlyIsNamed) {
+  Serve(Definition("a", 8), Executing(AddUp));
+  Serve(Definition("b", 8), Executing(AddUp));
   Serve(Chain("e", "a", "b"));
+  ASSERT_TRUE(server_.engine.Unload(server_.Served("b"), std::nullopt).ok());
   const auto answer = Infer("e", Row(1));
   EXPECT_EQ(answer->response.status.code(), Code::kUnavailable);
   EXPECT_EQ(answer->response.status.message(),
-            "in ensemble 'e', step 1 (model 'b'): Request for unknown model: 'b' is not found");
+            "in ensemble 'e', step 1 (model 'b'): the model is being unloaded");
 }
 
-TEST_F(EnsembleTest, AStepMayAskForAVersion) {
-  ModelDefinition first = Definition("a", 8);
-  ModelDefinition second = Definition("a", 8);
-  second.version = 2;
-  Serve(std::move(first), Executing(AddUp));
-  Serve(std::move(second), Executing(Failing("the wrong version")));
-  ModelDefinition ensemble = Ensemble("e", {Step("a", {{"IN", "IN"}}, {{"OUT", "OUT"}})});
-  ensemble.steps[0].version = 1;
-  Serve(ensemble);
-  EXPECT_EQ(Out(*Infer("e", Row(1))), (std::vector<float>{2}));
-  ensemble.name = "missing";
-  ensemble.steps[0].version = 7;
-  Serve(ensemble);
-  EXPECT_EQ(Infer("missing", Row(1))->response.status.message(),
-            "in ensemble 'missing', step 0 (model 'a'): Request for unknown model: 'a' version 7 "
-            "is not found");
+TEST_F(EnsembleTest, KeepsItsMembersAlsoWhenTheyAreReplaced) {
+  const Names in = {{"IN", "IN"}};
+  const Names out = {{"OUT", "OUT"}};
+  Serve(Definition("a", 8), Executing(AddUp));
+  Serve(Ensemble("before", {Step("a", in, out)}));
+  ModelDefinition replacement = Definition("a", 8);
+  replacement.inputs = {Fp32("OTHER")};
+  Serve(std::move(replacement), Executing(AddUp));
+  Serve(Ensemble("after", {Step("a", {{"OTHER", "IN"}}, out)}));
+  EXPECT_EQ((*server_.submitter.Find("a", std::nullopt))->definition().inputs[0].name, "OTHER");
+  EXPECT_EQ(Out(*Infer("before", Row(1))), (std::vector<float>{2}));
+  EXPECT_EQ(Out(*Infer("after", Row(1))), (std::vector<float>{2}));
 }
 
 TEST_F(EnsembleTest, MembersWithoutTheTensorsOfAStepAreNamed) {

@@ -20,7 +20,15 @@ std::shared_ptr<Model> Snapshot::Find(std::string_view model,
 Status Snapshot::Missing(std::string_view model, std::optional<int64_t> version) const {
   const auto entry = models.find(model);
   std::string text = Concat("Request for unknown model: '", model, "'");
-  if (entry == models.end()) return NotFound(text + " is not found");
+  if (entry == models.end()) {
+    text += " is not found";
+    return namespaces ? InvalidArgument(std::move(text)) : NotFound(std::move(text));
+  }
+  if (const size_t count = entry->second.identifiers; count > 1) {
+    return InvalidArgument(
+        Concat("There are ", count, " identifiers of model '", model,
+               "' in global map, model namespace must be provided to resolve ambiguity."));
+  }
   if (!version || entry->second.versions.empty()) {
     return NotFound(text + " has no available versions");
   }

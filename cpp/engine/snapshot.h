@@ -1,6 +1,7 @@
 // The models and the state of the server at one moment: what reads are answered from.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -25,6 +26,7 @@ struct IndexRow {
   std::string name{};
   // Nothing for a model that could not be read.
   std::optional<int64_t> version{};
+  // Empty for a model that nobody has asked to load.
   std::string state{};
   std::string reason{};
 };
@@ -34,6 +36,8 @@ struct Snapshot {
   struct Entry {
     // Those that take requests, by version number. Empty for a model that is known and not ready.
     std::map<int64_t, std::shared_ptr<Model>> versions;
+    // How many models have this name. Of several none takes requests by its name.
+    size_t identifiers = 1;
   };
   struct Hash {
     using is_transparent = void;
@@ -50,6 +54,8 @@ struct Snapshot {
   bool exiting = false;
   // Decides which requests are traced; null: none is. Outlives all snapshots.
   Tracer* tracer = nullptr;
+  // Models of several repositories may have one name.
+  bool namespaces = false;
 
   // Nothing for `version`: the highest. Null unless it takes requests.
   std::shared_ptr<Model> Find(std::string_view model, std::optional<int64_t> version) const;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <functional>
@@ -206,12 +207,23 @@ struct Server {
     engine.Close();
   }
 
-  // Loads a model and lets everything that is loaded take requests.
+  // Loads a model and lets everything that is loaded take requests. Steps of an ensemble get the
+  // model of their name that was loaded last.
   Status Serve(ModelDefinition definition, std::unique_ptr<ExecutorFactory> factory) {
-    Result<std::shared_ptr<Model>> loaded = engine.Load(std::move(definition), std::move(factory));
+    std::vector<std::shared_ptr<Model>> members;
+    for (const StepDefinition& step : definition.steps) members.push_back(Served(step.model));
+    Result<std::shared_ptr<Model>> loaded =
+        engine.Load(std::move(definition), std::move(factory), std::move(members));
     if (!loaded.ok()) return loaded.status();
     serving.push_back(*std::move(loaded));
     return engine.Publish({.index = {}, .serving = serving, .ready = true});
+  }
+  std::shared_ptr<Model> Served(std::string_view model) const {
+    const auto found = std::find_if(serving.rbegin(), serving.rend(), [&](const auto& each) {
+      return each->definition().name == model;
+    });
+    EXPECT_NE(found, serving.rend()) << model;
+    return *found;
   }
   // A request with its first input, not yet submitted.
   std::unique_ptr<Request> Make(std::string_view model, std::optional<Tensor> input) {

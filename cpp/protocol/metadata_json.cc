@@ -60,7 +60,7 @@ std::string RepositoryIndexJson(std::span<const IndexRow> rows, bool only_ready)
     if (out.size() > 1) out += ',';
     out += Concat(R"({"name":)", Quoted(row.name));
     if (row.version) out += Concat(R"(,"version":")", *row.version, '"');
-    out += Concat(R"(,"state":)", Quoted(row.state));
+    if (!row.state.empty()) out += Concat(R"(,"state":)", Quoted(row.state));
     if (!row.reason.empty()) out += Concat(R"(,"reason":)", Quoted(row.reason));
     out += '}';
   }

@@ -41,11 +41,13 @@ TEST(RepositoryIndexJson, LeavesOutWhatARowDoesNotHave) {
   const std::vector<IndexRow> rows = {
       {.name = "a\"b", .version = 3, .state = "READY", .reason = ""},
       {.name = "lost", .version = std::nullopt, .state = "UNAVAILABLE", .reason = "no file"},
-      {.name = "m", .version = 1, .state = "UNAVAILABLE", .reason = "unloaded"}};
+      {.name = "m", .version = 1, .state = "UNAVAILABLE", .reason = "unloaded"},
+      {.name = "never"}};
   EXPECT_EQ(RepositoryIndexJson(rows, false),
             R"([{"name":"a\"b","version":"3","state":"READY"},)"
             R"({"name":"lost","state":"UNAVAILABLE","reason":"no file"},)"
-            R"({"name":"m","version":"1","state":"UNAVAILABLE","reason":"unloaded"}])");
+            R"({"name":"m","version":"1","state":"UNAVAILABLE","reason":"unloaded"},)"
+            R"({"name":"never"}])");
   EXPECT_EQ(RepositoryIndexJson(rows, true), R"([{"name":"a\"b","version":"3","state":"READY"}])");
   EXPECT_EQ(RepositoryIndexJson({}, false), "[]");
 }

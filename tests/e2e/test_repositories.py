@@ -328,7 +328,7 @@ def test_explicit_mode_loads_what_is_named_and_the_members_of_it(
     [
         (["--load-model=good"], "--model-control-mode=explicit"),
         (["--model-control-mode=explicit", "--load-model=god"], "did you mean 'good'"),
-        (["--model-control-mode=poll"], "poll"),
+        (["--model-control-mode=pull"], "poll"),
         (["--http-port=70000"], "http-port"),
         (["--http-thread-count=0"], "http-thread-count"),
         (["--exit-on-error=perhaps"], "exit-on-error"),

@@ -6,6 +6,7 @@ import click
 
 from despina import __version__
 from despina.cli.explain import explain_command
+from despina.cli.models import models
 from despina.cli.plugins import plugins
 from despina.cli.serve import serve
 from despina.cli.validate import validate
@@ -18,6 +19,7 @@ def main() -> None:
 
 
 main.add_command(serve)
+main.add_command(models)
 main.add_command(plugins)
 main.add_command(validate)
 main.add_command(explain_command)

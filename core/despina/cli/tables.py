@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from despina.lifecycle.state import ModelStatus
-from despina.plugins.registry import BackendRow
 from despina.text import escaped
+
+if TYPE_CHECKING:  # commands that only print load no engine
+    from despina.lifecycle.state import ModelStatus
+    from despina.plugins.registry import BackendRow
 
 WIDE = 500
 """Columns of an output that is no terminal: every row stays on one line."""

@@ -65,8 +65,19 @@ def check_ensemble(
     if path := cycle(name, {each: members(one) for each, one in configs.items()}):
         text = f"the ensemble contains itself: {' -> '.join(path)}"
         problems.append(Problem("ensemble_scheduling", text))
-    if problems:
-        return problems
+    return problems or check_connections(config, configs, completing=completing)
+
+
+def check_connections(
+    config: ModelConfig, configs: Mapping[str, ModelConfig], *, completing: bool
+) -> list[Problem]:
+    """Checks what the configurations tell of the tensors between the steps.
+
+    Args:
+        config: of an ensemble whose flow has been checked.
+        configs: by name, of the members that could be read.
+        completing: as ``check_ensemble`` has it.
+    """
     ensemble = outline(config, 1)
     found = {each: configs[each] for each in members(config) if each in configs}
     models = {

@@ -80,7 +80,7 @@ UNSUPPORTED = {
     "dynamic_batching.default_queue_policy.allow_timeout_override": (
         "timeouts of queued requests are not there yet"
     ),
-    "ensemble_scheduling.step.model_namespace": "namespaces of models are not there yet",
+    "ensemble_scheduling.step.model_namespace": "the server sets it",
     "optimization.cuda.graphs": "CUDA options are not there yet",
     "optimization.cuda.busy_wait_events": "CUDA options are not there yet",
     "optimization.cuda.graph_spec": "CUDA options are not there yet",

@@ -78,22 +78,39 @@ class ControlThread:
                 _answer(call, result)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """The object that a body holds; an empty one for no body.
+def model_of(call: Call) -> str:
+    """The name of the model in a request's path.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it is not UTF-8.
+    """
+    try:
+        return call.model
+    except UnicodeDecodeError as error:
+        text = "the name of the model in the path is not UTF-8"
+        raise DespinaError(Code.INVALID_ARGUMENT, text) from error
+
+
+def json_object(text: bytes, what: str = "the request JSON buffer") -> dict[str, Any]:
+    """The object that a text holds; an empty one for no text.
+
+    Args:
+        text: JSON.
+        what: the text is, for errors.
 
     Raises:
         DespinaError: INVALID_ARGUMENT: it is no JSON, no object, or has a name twice.
     """
-    if not body:
+    if not text:
         return {}
     try:
-        value = json.loads(body, object_pairs_hook=_members)
+        value = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
-        text = f"failed to parse the request JSON buffer: {reason(error)}"
-        raise DespinaError(Code.INVALID_ARGUMENT, text) from error
+        why = f"failed to parse {what}: {reason(error)}"
+        raise DespinaError(Code.INVALID_ARGUMENT, why) from error
     if not isinstance(value, dict):
-        text = "failed to parse the request JSON buffer: it is not an object"
-        raise DespinaError(Code.INVALID_ARGUMENT, text)
+        why = f"failed to parse {what}: it is not an object"
+        raise DespinaError(Code.INVALID_ARGUMENT, why)
     return value
 
 
@@ -110,12 +127,16 @@ def member(value: Mapping[str, Any], name: str, kind: type, default: Any) -> Any
     return found
 
 
+def _refuse_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"'{twice}' is there more than once")
+    value: dict[str, Any] = {}
+    for name, each in pairs:
+        if name in value:
+            raise ValueError(f"'{name}' is there more than once")
+        value[name] = each
     return value
 
 

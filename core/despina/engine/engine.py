@@ -164,6 +164,7 @@ class Engine:
         definition: Definition,
         model: Model | None,
         capabilities: Capability = Capability.NONE,
+        members: Sequence[LoadedModel] = (),
     ) -> LoadedModel:
         """Starts the instances of a version; it takes requests once it is published.
 
@@ -171,19 +172,24 @@ class Engine:
             definition: of the version.
             model: makes the instances; ``None`` for an ensemble.
             capabilities: of its backend.
+            members: of an ensemble: the model of each step. They stay loaded until it is unloaded.
 
         Raises:
             DespinaError: an instance cannot be made. Nothing stays behind.
         """
         with translated():
             runs = model.handle if isinstance(model, NativeModel) else model
-            return self._engine.load(_definition(definition), runs, capabilities.value)
+            return self._engine.load(
+                _definition(definition), runs, capabilities.value, list(members)
+            )
 
     def publish(
         self,
         *,
         index: Sequence[tuple[str, int | None, str, str]],
         serving: Sequence[LoadedModel],
+        ambiguous: Mapping[str, int],
+        namespaces: bool,
         ready: bool,
         live: bool = True,
         exiting: bool = False,
@@ -192,13 +198,22 @@ class Engine:
 
         Args:
             index: name, version, state and reason of what is known, also if it is not served;
-                no version for a model that could not be read.
+                no version for a model that could not be read, no state for one that nobody has
+                asked to load.
             serving: what ``load`` gave, of the versions that take requests.
+            ambiguous: names that several models have, and how many.
+            namespaces: whether models of several repositories may have one name.
             ready, live, exiting: of the server.
         """
         with translated():
             self._engine.publish(
-                index=index, serving=serving, ready=ready, live=live, exiting=exiting
+                index=index,
+                serving=serving,
+                ambiguous=ambiguous,
+                namespaces=namespaces,
+                ready=ready,
+                live=live,
+                exiting=exiting,
             )
 
     def metrics(self, name: str, version: int) -> _engine.ModelMetrics:

@@ -152,7 +152,7 @@ def _locate(path: Path, name: str) -> tuple[Path, str]:
 
 
 def _only_model(repository: Path) -> str:
-    names = sorted(scan([repository]).models)
+    names = [folder.name for folder in scan(repository)[0]]
     if len(names) > 1:
         text = f"'{repository}' has several models; name one of {quoted(names)}"
         raise DespinaError(Code.INVALID_ARGUMENT, text)

@@ -97,7 +97,8 @@ def review_models(
         text = f"there is no model in '{repository}': models are folders with a {CONFIG_FILE}"
         raise DespinaError(Code.NOT_FOUND, f"{text}, or with versions such as '1'")
     for name in names:
-        catalog.check_known(name)
+        if not catalog.find(name):
+            raise catalog.unknown(name)
     reviews: dict[str, Review] = {}
     sources: dict[str, Source] = {}
     pending = list(names or known)

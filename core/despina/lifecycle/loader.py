@@ -44,6 +44,7 @@ class ModelEngine(Protocol):
         definition: Definition,
         model: Model | None,
         capabilities: Capability = Capability.NONE,
+        members: Sequence[LoadedModel] = (),
     ) -> LoadedModel:
         """Starts the instances; the model takes requests once it is published."""
 
@@ -52,6 +53,8 @@ class ModelEngine(Protocol):
         *,
         index: Sequence[tuple[str, int | None, str, str]],
         serving: Sequence[LoadedModel],
+        ambiguous: Mapping[str, int],
+        namespaces: bool,
         ready: bool,
         live: bool = True,
         exiting: bool = False,
@@ -114,22 +117,20 @@ class Loader:
         self._readiness, self._auto_complete = readiness, auto_complete
         self._metrics_config = metrics_config
 
-    def load(
-        self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
-    ) -> Loaded:
+    def load(self, source: Source, version: int, members: Sequence[Loaded] = ()) -> Loaded:
         """Loads a version. After an error nothing of it stays behind.
 
         Args:
             source: of the model.
             version: its number.
-            models: of an ensemble: the definition of each step's model.
+            members: of an ensemble: the model of each step, to be unloaded after it.
 
         Raises:
             DespinaError: it cannot be loaded, and why.
         """
         started = time.monotonic()
         if source.is_ensemble:
-            loaded = self._load_ensemble(source, version, models)
+            loaded = self._load_ensemble(source, version, members)
         else:
             metrics = self._engine.metrics(source.name, version)
             try:
@@ -177,12 +178,17 @@ class Loader:
             self._engine.unload(running)
             raise
 
-    def _load_ensemble(
-        self, source: Source, version: int, models: Mapping[tuple[str, int], Definition]
-    ) -> Loaded:
+    def _load_ensemble(self, source: Source, version: int, members: Sequence[Loaded]) -> Loaded:
         definition = define(source.config, version, source.folder, source.origin)
+        models = {
+            (step.model, step.version): member.definition
+            for step, member in zip(definition.steps, members, strict=True)
+        }
         refuse(source.origin, check_tensors(definition, models))
-        return Loaded(definition, self._engine.load(self._measured(definition), None))
+        running = [member.running for member in members]
+        return Loaded(
+            definition, self._engine.load(self._measured(definition), None, members=running)
+        )
 
     def _measured(self, definition: Definition) -> Definition:
         """The definition with what the settings say is measured of it."""

@@ -1,58 +1,40 @@
-"""Carries out what the policy says, and publishes the outcome.
+"""The life cycle of all models: what others ask of it, and the thread that owns its state.
 
-One thread owns all state: others post events to it and wait for futures. Loads and unloads, which
-take their time, run on workers and come back as events.
+Others post events to that thread and wait for futures. Loads and unloads, which take their time,
+run on workers and come back as events.
 """
 
 from __future__ import annotations
 
-import logging
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from itertools import chain
 
-from despina.config.definition import Definition
-from despina.errors import DespinaError, reason
-from despina.lifecycle.loader import Loaded, Loader, ModelEngine
-from despina.lifecycle.plan import make_plan
-from despina.lifecycle.policy import Fail, Key, Load, Unload, Wanted, next_actions
-from despina.lifecycle.state import UNLOADED, ModelStatus, State, Status, check_transition
-from despina.lifecycle.workers import Workers
+from despina.errors import DespinaError
+from despina.lifecycle.events import shutting_down
+from despina.lifecycle.loader import Loader, ModelEngine
+from despina.lifecycle.models import Models
+from despina.lifecycle.plan import Plan, make_plan
+from despina.lifecycle.publication import Publication
+from despina.lifecycle.reconciler import Reconciler
+from despina.lifecycle.state import ModelStatus
+from despina.lifecycle.waiters import Until, Waiter, Waiters
+from despina.lifecycle.wants import served, unwant, want
+from despina.lifecycle.workers import Threads
 from despina.plugins.hooks import Hooks
-from despina.repository.catalog import Catalog, Source
+from despina.repository.catalog import Catalog
+from despina.repository.fingerprint import seen
+from despina.repository.override import Override
+from despina.repository.watch import Changes
 from despina.text import printed
 from despina_sdk import Code
-
-logger = logging.getLogger(__name__)
 
 COLLECT_SECONDS = 1.0
 """How often the engine is asked to release what front ends are done with."""
 
 
-@dataclass
-class _Version:
-    """All that is known of one version."""
-
-    status: Status = field(default_factory=Status)
-    wanted: Wanted | None = None
-    source: Source | None = None
-    loaded: Loaded | None = None
-
-
-@dataclass
-class _Waiter:
-    """Somebody who waits for models to settle, and for ensembles that come back with them."""
-
-    names: frozenset[str]
-    returning: frozenset[str] = frozenset()
-    future: Future[list[ModelStatus]] = field(default_factory=Future)
-
-
 class Manager:
-    """The life cycle of all models. Its methods may be called on any thread."""
+    """Its methods may be called on any thread."""
 
     def __init__(
         self,
@@ -62,78 +44,115 @@ class Manager:
         loader: Loader,
         hooks: Hooks,
         load_threads: int = 4,
+        load_retries: int = 0,
         strict_readiness: bool = True,
+        namespaces: bool = False,
+        threads: Threads | None = None,
     ) -> None:
         """Starts the threads; nothing is loaded yet.
 
         Args:
             engine: runs the models.
-            catalog: knows where models are.
+            catalog: knows where models are. From now on it is the manager's.
             loader: loads them.
             hooks: are told of changes.
             load_threads: how many models are loaded at a time.
+            load_retries: how often a load that fails is tried again.
             strict_readiness: whether a model that failed makes the server not ready.
+            namespaces: whether models of several repositories may have one name.
+            threads: makes the threads.
         """
-        self._engine, self._catalog, self._loader, self._hooks = engine, catalog, loader, hooks
-        self._strict = strict_readiness
-        self._models: dict[str, dict[int, _Version]] = {}
-        # Ensembles that went with a member and come back with it, and their members.
-        self._suspended: dict[str, frozenset[str]] = {}
-        self._waiters: list[_Waiter] = []
-        self._rows: tuple[ModelStatus, ...] = ()
-        self._ready = self._open = self._exiting = self._stopping = self._ended = False
-        self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        # Guards that nothing is put into the queue once nobody looks into it any more.
-        self._lock = threading.Lock()
-        self._closed = False
+        threads = threads or Threads()
+        self._catalog, self._models = catalog, Models()
+        self._waiters = Waiters(self._models)
+        # Models that polling has found complete, and their content: ensembles may consist of no
+        # others then.
+        self._complete: dict[str, str] | None = None
+        self._publication = Publication(
+            self._models,
+            engine,
+            catalog,
+            hooks,
+            strict_readiness=strict_readiness,
+            namespaces=namespaces,
+        )
         # Unloads wait for requests; they must not keep loads from running.
-        self._load_workers = Workers(load_threads, "despina-load")
-        self._unload_workers = Workers(load_threads, "despina-unload")
-        self._thread = threading.Thread(target=self._run, name="despina-manager", daemon=True)
-        self._thread.start()
+        self._load_workers = threads.workers(load_threads, "despina-load")
+        self._unload_workers = threads.workers(load_threads, "despina-unload")
+        self._reconciler = Reconciler(
+            self._models,
+            loader,
+            submit_load=self._load_workers.submit,
+            submit_unload=self._unload_workers.submit,
+            post=self._post,
+            publish=self._publish,
+            load_retries=load_retries,
+        )
+        self._thread = threads.events("despina-manager", engine.collect, COLLECT_SECONDS)
 
     def statuses(self) -> list[ModelStatus]:
         """All versions that are known, by name and version."""
-        return list(self._rows)
+        return list(self._publication.rows)
 
     def is_ready(self) -> bool:
         """What was published last."""
-        return self._ready
+        return self._publication.ready
 
-    def load(self, names: Iterable[str], *, must_exist: bool = True) -> Future[list[ModelStatus]]:
+    def load(
+        self, names: Iterable[str], *, must_exist: bool = True, override: Override | None = None
+    ) -> Future[list[ModelStatus]]:
         """Wants models to be served, read again from where they are.
 
         What is served and did not change is left alone. The members of ensembles are loaded too.
 
         Args:
-            names: of the models.
+            names: of the models; with an override of one.
             must_exist: whether a name without a model is an error (NOT_FOUND, and nothing is
                 done), or a row with that reason.
+            override: what it is loaded from instead, until it is loaded again without one.
 
         Returns:
-            A future that gets the rows of the models once all are READY or UNAVAILABLE.
+            A future that gets the rows of the models once they, and ensembles that are made of
+            them, are READY or UNAVAILABLE. DespinaError: an override that cannot be; then nothing
+            has changed.
         """
-        waiter = _Waiter(frozenset(map(printed, names)))
-        self._post(lambda: self._want(waiter, must_exist), waiter)
-        return waiter.future
+        waiter = Waiter(Until.SETTLED, frozenset(map(printed, names)))
+        return self._ask(waiter, lambda: self._load(waiter, must_exist, override))
 
-    def unload(self, name: str) -> Future[list[ModelStatus]]:
+    def unload(
+        self, name: str, *, dependents: bool = False, until: Until = Until.ENDED
+    ) -> Future[list[ModelStatus]]:
         """Wants a model not to be served any more, nor the ensembles that it is a member of.
 
-        Those ensembles come back when the model does. The future gets the rows of the model once
-        it is unloaded, or NOT_FOUND.
+        Those ensembles come back when the model does.
+
+        Args:
+            name: of the model.
+            dependents: whether members of it go too that nobody asked for, and nothing else needs.
+            until: what the future waits for.
+
+        Returns:
+            A future that gets the rows of the model, or NOT_FOUND.
         """
-        waiter = _Waiter(frozenset({name}))
-        self._post(lambda: self._unwant(name, waiter), waiter)
-        return waiter.future
+        waiter = Waiter(until, frozenset({name}))
+        return self._ask(waiter, lambda: self._unload(waiter, name, dependents))
+
+    def sync(self, changes: Changes) -> Future[list[ModelStatus]]:
+        """Follows a repository: loads what is new or has changed, and unloads what is gone.
+
+        Returns:
+            A future that gets the rows of all models once those concerned have settled.
+        """
+        waiter = Waiter(Until.SETTLED, frozenset())
+        return self._ask(waiter, lambda: self._sync(waiter, changes))
 
     def open(self) -> None:
         """Allows readiness: what was to be loaded at the start has settled."""
-        self._call(self._set_open)
+        self._thread.call(self._open)
 
     def drain(self) -> None:
         """Ends readiness for good; what is served stays so. Returns once it is published."""
-        self._call(self._set_exiting)
+        self._thread.call(self._drain)
 
     def stop(self, timeout: float) -> bool:
         """Unloads everything and ends the threads.
@@ -144,344 +163,124 @@ class Manager:
         Returns:
             Whether all was done in time. If not, it goes on in the background.
         """
-        self._put(self._begin_stop)
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        self._thread.put(self._stop)
+        return self._thread.join(timeout)
 
-    def _call(self, event: Callable[[], None]) -> None:
-        """Runs something on the manager's thread and waits for it, unless that has ended."""
-        done: Future[None] = Future()
-
-        def run() -> None:
-            try:
-                event()
-            except Exception as error:
-                done.set_exception(error)
-            else:
-                done.set_result(None)
-
-        if self._put(run):
-            done.result()
-
-    def _post(self, event: Callable[[], None], waiter: _Waiter) -> None:
+    def _ask(self, waiter: Waiter, event: Callable[[], None]) -> Future[list[ModelStatus]]:
         """Runs something on the manager's thread; an error goes to who waits for it."""
 
         def run() -> None:
             try:
+                if self._publication.exiting:
+                    raise shutting_down()
                 event()
+                self._waiters.add(waiter)
+                self._reconciler.advance()
             except Exception as error:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                if waiter.future.done():
-                    raise
-                waiter.future.set_exception(error)
+                self._drop_private_folders()
+                self._waiters.fail(waiter, error)
 
-        if not self._put(run):
-            raise _shutting_down()
+        if not self._thread.put(run):
+            raise shutting_down()
+        return waiter.future
 
-    def _put(self, event: Callable[[], None]) -> bool:
-        """Queues an event; whether it will be handled."""
-        with self._lock:
-            if not self._closed:
-                self._events.put(event)
-            return not self._closed
+    def _post(self, event: Callable[[], None]) -> None:
+        self._thread.put(event)
 
     # What follows runs on the manager's thread.
 
-    def _run(self) -> None:
-        collect_at = time.monotonic() + COLLECT_SECONDS
-        while not self._ended:
-            try:
-                event = self._events.get(timeout=max(0.0, collect_at - time.monotonic()))
-            except queue.Empty:
-                event = self._engine.collect
-                collect_at = time.monotonic() + COLLECT_SECONDS
-            self._handle(event)
-        self._load_workers.stop()
-        self._unload_workers.stop()
-        with self._lock:
-            self._closed = True
-        while not self._events.empty():
-            self._handle(self._events.get())
-        for waiter in self._waiters:
-            waiter.future.set_exception(_shutting_down())
-
-    def _handle(self, event: Callable[[], None]) -> None:
-        try:
-            event()
-        except Exception:
-            logger.exception("an event of the model manager failed")
-
-    def _want(self, waiter: _Waiter, must_exist: bool) -> None:
-        if self._exiting:
-            raise _shutting_down()
+    def _load(self, waiter: Waiter, must_exist: bool, override: Override | None) -> None:
         self._catalog.refresh()
-        if must_exist:
-            for name in sorted(waiter.names):
-                self._catalog.check_known(name)
-        requested = self._with_suspended(waiter.names)
-        waiter.returning = frozenset(requested - waiter.names)
-        plan = make_plan(sorted(requested), self._catalog)
-        untouched = {name for name in plan.failures if self._is_wanted(name)}
-        for name in sorted(plan.sources.keys() | plan.failures.keys()):
-            if name not in requested and self._is_wanted(name):
-                continue  # a member that is served already
-            if name in plan.failures:
-                self._want_nothing(name, plan.failures[name])
-            else:
-                self._want_source(plan.sources[name])
-        if untouched & waiter.names:  # served as before, and the caller is told why
-            why = "; ".join(plan.failures[name] for name in sorted(untouched & waiter.names))
-            waiter.future.set_exception(DespinaError(Code.INVALID_ARGUMENT, why))
-        else:
-            self._waiters.append(waiter)
-        self._advance()
+        # With files it need not be in a repository.
+        must_exist = must_exist and not (override and override.files)
+        names = sorted(waiter.names)
+        ids = [each for name in names for each in self._find(name, must_exist)]
+        if override and len(ids) > 1:
+            text = f"several repositories have a model '{names[0]}': it cannot be overridden"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)
+        plan = self._plan(ids, override)
+        refused = [plan.failures[each] for each in ids if override and each in plan.failures]
+        if refused:
+            raise DespinaError(Code.INVALID_ARGUMENT, refused[0])
+        self._want(waiter, ids, plan)
 
-    def _with_suspended(self, names: frozenset[str]) -> set[str]:
-        """The names, and the ensembles that have all of their members back with them."""
-        requested = set(names)
-        while returning := {
-            name
-            for name, members in self._suspended.items()
-            if all(member in requested or self._is_wanted(member) for member in members)
-        }:
-            requested |= returning
-            for name in returning:
-                del self._suspended[name]
-        return requested
+    def _find(self, name: str, must_exist: bool) -> list[str]:
+        """Ids of the models of a name."""
+        found = self._catalog.find(name)
+        if not found and must_exist:
+            raise self._catalog.unknown(name)
+        return found or [name]
 
-    def _want_source(self, source: Source) -> None:
-        """Wants the versions of a source, and no other versions of the model."""
-        steps = source.config.ensemble_scheduling.step
-        members = tuple((step.model_name, step.model_version) for step in steps)
-        self._suspended.pop(source.name, None)
-        versions = self._models.setdefault(source.name, {})
-        versions.pop(0, None)
-        for number, version in versions.items():
-            version.wanted = None
-            if number not in source.versions:
-                self._let_go(Key(source.name, number))
-            elif version.status.state is State.UNAVAILABLE:
-                version.status = replace(version.status, revision=None)  # try again
-        for number in source.versions:
-            version = versions.setdefault(number, _Version())
-            version.wanted, version.source = Wanted(source.revision, members), source
+    def _plan(self, ids: list[str], override: Override | None = None) -> Plan:
+        places = self._catalog.places()
+        if self._complete is not None:
+            places = [place for place in places if place.id in {*self._complete, *ids}]
+        return make_plan(ids, self._catalog, places, served(self._models), override)
 
-    def _let_go(self, key: Key) -> None:
-        """Ends a version that is not wanted any more, unless the engine has something of it."""
-        if self._get(key).status.state in (State.UNKNOWN, State.UNAVAILABLE):
-            self._move(key, Status(State.UNAVAILABLE, UNLOADED))
+    def _want(self, waiter: Waiter, ids: list[str], plan: Plan) -> None:
+        want(self._models, plan, ids)
+        waiter.names = {self._models[each].name for each in ids if each in self._models}
+        waiter.ids = self._models.users(ids)
 
-    def _want_nothing(self, name: str, why: str) -> None:
-        """Notes that a model cannot be read. What is served of it stays: it was not touched."""
-        if not self._is_wanted(name):
-            version = self._models.setdefault(name, {}).setdefault(0, _Version())
-            version.wanted = Wanted()
-            self._move(Key(name, 0), Status(State.UNAVAILABLE, why, revision=""))
-        logger.error("model '%s' cannot be read: %s", name, why)
+    def _sync(self, waiter: Waiter, changes: Changes) -> None:
+        self._catalog.refresh()
+        there = {place.id: place for place in self._catalog.places()}
+        handed_over = {each: "" for each, place in there.items() if not place.folders}
+        complete = {**handed_over, **(self._complete or {}), **changes.changed}
+        self._complete = {m: complete[m] for m in complete if m not in changes.gone}
+        # Those that could not be read may have waited for one of these.
+        again = {model.id for model in self._models.values() if model.problem}
+        new = handed_over.keys() - self._models.keys()
+        ids = sorted({*changes.changed, *again, *new} & there.keys() & self._complete.keys())
+        plan = self._plan(ids)
+        for each in [*plan.sources, *plan.failures]:
+            folders = there[each].folders
+            if folders and seen(*folders).content != self._complete[each]:
+                plan.leave_out(each)  # it changes again: for the next look
+        self._want(waiter, ids, plan)
+        known = [each for each in changes.gone if each in self._models]
+        unwant(self._models, known)
+        for each in known:
+            self._models[each].gone = True
 
-    def _unwant(self, name: str, waiter: _Waiter) -> None:
-        if name not in self._models:
-            raise DespinaError(Code.NOT_FOUND, f"model '{name}' is not known to the server")
-        going = {name}
-        while users := {
-            key.name
-            for key, version in self._all()
-            if version.wanted and key.name not in going
-            if any(member in going for member, _ in version.wanted.members)
-        }:
-            going |= users
-        for key, version in self._all():
-            if key.name not in going or version.wanted is None:
-                continue
-            if key.name != name:
-                self._suspended[key.name] = frozenset(m for m, _ in version.wanted.members)
-            version.wanted = None
-            self._let_go(key)
-        self._suspended.pop(name, None)
-        self._waiters.append(waiter)
-        self._advance()
+    def _unload(self, waiter: Waiter, name: str, dependents: bool) -> None:
+        ids = [model.id for model in self._models.named(name)]
+        if not ids:
+            text = f"model '{name}' is not known to the server"
+            raise DespinaError(Code.NOT_FOUND, text)
+        waiter.ids = unwant(self._models, ids, dependents=dependents)
 
-    def _set_open(self) -> None:
-        self._open = True
-        self._publish()
+    def _open(self) -> None:
+        self._publication.open = True
+        self._publication.publish()
 
-    def _set_exiting(self) -> None:
-        self._exiting = True
-        self._publish()
-        for waiter in self._waiters:  # what they wait for may never come
-            waiter.future.set_exception(_shutting_down())
-        self._waiters.clear()
+    def _drain(self) -> None:
+        self._publication.exiting = True
+        self._publication.publish()
+        self._waiters.refuse()
 
-    def _begin_stop(self) -> None:
-        self._exiting = self._stopping = True
-        for _, version in self._all():
-            version.wanted = None
-        self._advance()
+    def _stop(self) -> None:
+        self._publication.exiting = True
+        self._reconciler.stop()
 
-    def _advance(self) -> None:
-        """Does all that can be done now."""
-        while actions := next_actions(
-            {key: each.wanted for key, each in self._all() if each.wanted},
-            {key: each.status for key, each in self._all()},
-        ):
-            for action in actions:
-                match action:
-                    case Load(key):
-                        self._begin_load(key)
-                    case Unload(key):
-                        self._begin_unload(key)
-                    case Fail(key, why):
-                        self._fail(key, why)
-        self._publish()
-        self._answer_waiters()
-        self._ended = self._stopping and not any(each.status.busy for _, each in self._all())
+    def _publish(self, changed: Collection[str]) -> None:
+        """After every change."""
+        self._publication.publish(changed)
+        self._drop_private_folders()
+        self._waiters.answer(self._publication.rows)
+        if self._reconciler.ended:
+            self._waiters.refuse()
+            self._catalog.close()
+            self._load_workers.stop()
+            self._unload_workers.stop()
+            self._thread.end()
 
-    def _begin_load(self, key: Key) -> None:
-        version = self._get(key)
-        assert version.wanted
-        assert version.source
-        source, wanted = version.source, version.wanted
-        models = {member: self._definition(member) for member in wanted.members}
-        self._move(key, Status(State.LOADING, "", wanted.revision, wanted.members))
-
-        def job() -> None:
-            try:
-                if self._stopping:
-                    raise _shutting_down()
-                loaded = self._loader.load(source, key.version, models)
-            except BaseException as error:  # SystemExit too: a model cannot end the server so
-                why = reason(error)
-                if not isinstance(error, DespinaError):
-                    logger.exception("loading model '%s' failed", key.name)
-                self._events.put(lambda: self._load_failed(key, why))
-            else:
-                self._events.put(lambda: self._load_done(key, loaded))
-
-        self._load_workers.submit(job)
-
-    def _load_done(self, key: Key, loaded: Loaded) -> None:
-        version = self._get(key)
-        version.loaded = loaded
-        self._move(key, replace(version.status, state=State.READY))
-        logger.info("model '%s' version %d is ready", key.name, key.version)
-        self._advance()
-
-    def _load_failed(self, key: Key, why: str) -> None:
-        self._move(key, replace(self._get(key).status, state=State.UNAVAILABLE, reason=why))
-        logger.error("model '%s' version %d failed to load: %s", key.name, key.version, why)
-        if not self._get(key).wanted:
-            self._let_go(key)
-        self._advance()
-
-    def _begin_unload(self, key: Key) -> None:
-        version = self._get(key)
-        loaded, version.loaded = version.loaded, None
-        assert loaded
-        self._move(key, replace(version.status, state=State.UNLOADING))
-        self._publish()  # from here on it gets no new requests
-
-        def job() -> None:
-            why = UNLOADED
-            try:
-                self._loader.unload(loaded)
-            except BaseException as error:  # as for a load
-                why = f"failed to unload: {reason(error)}"
-                logger.exception("model '%s' version %d failed to unload", key.name, key.version)
-            self._events.put(lambda: self._unload_done(key, why))
-
-        self._unload_workers.submit(job)
-
-    def _unload_done(self, key: Key, why: str) -> None:
-        self._move(key, Status(State.UNAVAILABLE, why))
-        logger.info("model '%s' version %d: %s", key.name, key.version, why)
-        self._advance()
-
-    def _fail(self, key: Key, why: str) -> None:
-        version = self._get(key)
-        assert version.wanted
-        self._move(key, Status(State.UNAVAILABLE, why, version.wanted.revision))
-        logger.error("model '%s' version %d is not loaded: %s", key.name, key.version, why)
-
-    def _move(self, key: Key, status: Status) -> None:
-        """Changes the status of a version, and says so."""
-        version = self._get(key)
-        old, version.status = version.status.state, status
-        check_transition(old, status.state)
-        self._hooks.model_state(key.name, key.version, old.value, status.state.value, status.reason)
-
-    def _publish(self) -> None:
-        """Tells the engine, then those who ask: a model that is READY to them can be used."""
-        ready = self._is_ready()
-        rows = tuple(
-            ModelStatus(key.name, key.version, each.status.state.value, each.status.reason)
-            for key, each in sorted(self._all(), key=lambda item: item[0])
+    def _drop_private_folders(self) -> None:
+        """Keeps those that something is, or may yet be, loaded from."""
+        loaded = (each.source for each in self._models.generations())
+        wanted = (
+            model.want.source
+            for model in self._models.values()
+            if model.want and (model.want.members or not model.settled)
         )
-        self._engine.publish(
-            index=[(row.name, row.version or None, row.state, row.reason) for row in rows],
-            serving=[
-                each.loaded.running for _, each in self._all() if each.status.ready and each.loaded
-            ],
-            ready=ready,
-            exiting=self._exiting,
-        )
-        self._ready, self._rows = ready, rows
-
-    def _is_ready(self) -> bool:
-        if not self._open or self._exiting:
-            return False
-        statuses = [each.status for _, each in self._all()]
-        return not self._strict or all(
-            status.ready or (status.state is State.UNAVAILABLE and status.reason == UNLOADED)
-            for status in statuses
-        )
-
-    def _answer_waiters(self) -> None:
-        """Ends the waits for models that are on no way to anywhere any more."""
-        for waiter in list(self._waiters):
-            if all(self._is_settled(name) for name in waiter.names | waiter.returning):
-                self._waiters.remove(waiter)
-                waiter.future.set_result([row for row in self._rows if row.name in waiter.names])
-
-    def _is_settled(self, name: str) -> bool:
-        """Whether nothing is going to happen to any version of a model."""
-        versions = self._models.get(name, {}).values()
-        wanted = [each for each in versions if each.wanted]
-        if not all(
-            each.wanted and each.wanted.revision == each.status.revision and each.status.settled
-            for each in wanted
-        ):
-            return False
-        # A version that is not wanted is kept while none of those wanted could be loaded.
-        kept = bool(wanted) and not any(each.status.ready for each in wanted)
-        return all(
-            each.status.state is State.UNAVAILABLE or (each.status.ready and kept)
-            for each in versions
-            if not each.wanted
-        )
-
-    def _all(self) -> Iterator[tuple[Key, _Version]]:
-        for name, versions in self._models.items():
-            for number, version in versions.items():
-                yield Key(name, number), version
-
-    def _get(self, key: Key) -> _Version:
-        return self._models[key.name][key.version]
-
-    def _is_wanted(self, name: str) -> bool:
-        versions = self._models.get(name, {})
-        return any(each.wanted and number for number, each in versions.items())
-
-    def _definition(self, member: tuple[str, int]) -> Definition:
-        """That of the member's version which gets an ensemble's requests."""
-        name, number = member
-        ready = [
-            each.loaded.definition
-            for version, each in self._models[name].items()
-            if each.loaded and number in (-1, version)
-        ]
-        return max(ready, key=lambda definition: definition.version)
-
-
-def _shutting_down() -> DespinaError:
-    return DespinaError(Code.UNAVAILABLE, "the server is shutting down")
+        self._catalog.keep_only(chain(loaded, wanted))

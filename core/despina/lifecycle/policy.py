@@ -1,167 +1,263 @@
-"""What to do next for the models: a pure function of what is wanted and what is.
+"""What is to become of each version: a pure function of what is wanted and what there is.
 
-Ensembles are loaded after their members and unloaded before them; an ensemble whose member
-failed fails with it.
+What changed is loaded beside what serves, and takes its place once it is ready; what cannot be
+loaded leaves what serves alone. An ensemble is loaded with certain generations of its members: it
+is loaded anew when another generation takes the place of one, and is given up when it cannot be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """One version of a model. Version 0 stands for a model that could not be read."""
+    """A version of a model."""
 
-    name: str
+    model: str
     version: int
+
+
+class Member(NamedTuple):
+    """What a step of an ensemble asks for; version -1 is the latest that serves."""
+
+    model: str
+    version: int
+
+    def __str__(self) -> str:
+        """As texts name it."""
+        what = f"model '{self.model}'"
+        return what if self.version == -1 else f"{what} version {self.version}"
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """That a version is to be served.
+    """What is to be served of a version.
 
     Attributes:
-        revision: another text asks for the version to be loaded again.
-        members: of an ensemble: the name and version of each step's model, -1 for any.
+        revision: another text is another content.
+        members: of an ensemble: one for each step.
     """
 
     revision: str = ""
-    members: tuple[tuple[str, int], ...] = ()
+    members: tuple[Member, ...] = ()
 
 
-class Status(Protocol):
-    """How a version is."""
+class Attempt(NamedTuple):
+    """What a load is of: a content and, for an ensemble, the generation of each member."""
 
-    @property
-    def ready(self) -> bool:
-        """Whether it takes requests."""
+    revision: str
+    members: tuple[int, ...] = ()
 
-    @property
-    def busy(self) -> bool:
-        """Whether something of it is, or may be, in the engine; always so when it is ready."""
 
-    @property
-    def reason(self) -> str:
-        """Why it is neither."""
+class Ready(NamedTuple):
+    """A generation that can serve."""
 
-    @property
-    def revision(self) -> str | None:
-        """What was last loaded, or failed to; ``None`` once it is unloaded."""
+    number: int
+    wanted: Wanted
+    attempt: Attempt
 
-    @property
-    def members(self) -> tuple[tuple[str, int], ...]:
-        """Of an ensemble that is busy: what it sends requests to."""
+
+@dataclass(frozen=True)
+class Status:
+    """What there is of a version.
+
+    Attributes:
+        ready: oldest first.
+        loading: whether a load is under way.
+        failures: attempts that failed, and why.
+    """
+
+    ready: tuple[Ready, ...] = ()
+    loading: bool = False
+    failures: Mapping[Attempt, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Load:
-    """Load a version."""
+    """A load to begin.
 
-    key: Key
+    Attributes:
+        attempt: what of.
+        again: the generation whose content it is, with other members; ``None``: what is wanted.
+    """
+
+    attempt: Attempt
+    again: int | None = None
 
 
 @dataclass(frozen=True)
-class Unload:
-    """Unload a version that is READY."""
+class Decision:
+    """What is to become of a version.
 
-    key: Key
+    Attributes:
+        serve: the generation that gets requests; no other that is ready has a future.
+        load: to begin now, beside it.
+        waiting: whether something under way, here or in a member, comes first.
+        reason: why what is wanted does not serve, once that is known; nothing for an ensemble that
+            goes with a member which is unloaded on purpose, and comes back with it.
+    """
+
+    serve: int | None = None
+    load: Load | None = None
+    waiting: bool = False
+    reason: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is to happen."""
+        return not self.waiting and self.load is None
 
 
-@dataclass(frozen=True)
-class Fail:
-    """Give a version up without an attempt."""
-
-    key: Key
-    reason: str
-
-
-Action = Load | Unload | Fail
-
-
-def next_actions(wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]) -> list[Action]:
-    """All that can be done now. With the outcome of each the function is asked again.
+def decide(
+    wanted: Mapping[Key, Wanted],
+    statuses: Mapping[Key, Status],
+    absent: Mapping[str, str],
+    standing: Mapping[Key, Decision] | None = None,
+) -> dict[Key, Decision]:
+    """Decides on versions; asked again after everything that happens to them or to their members.
 
     Args:
-        wanted: the versions to be served.
-        statuses: those that are known; every wanted one is among them.
+        wanted: what is to be served; all of it has a status.
+        statuses: of all versions of the models in question.
+        absent: why models are not wanted that ensembles may ask for; nothing: on purpose.
+        standing: decisions on versions of other models that ensembles may ask for.
+
+    Returns:
+        A decision for each status.
     """
-    actions: list[Action] = []
-    for key, status in statuses.items():
-        want = wanted.get(key)
-        current = want is not None and want.revision == status.revision
-        if status.ready:
-            goes = _lost_member(want, wanted, statuses) if current and want else True
-            if goes and not _holds(key, wanted, statuses):
-                actions.append(Unload(key))
-        elif want and not current and not status.busy:
-            action = _load(key, want, wanted, statuses)
-            actions += [action] if action else []
-    return actions
+    standing = standing or {}
+    keys = [*wanted, *_kept(wanted, statuses)]
+    view = _View([*keys, *standing], absent)
+    view.decisions.update(standing)
+    open_keys, blocked = deque(keys), defaultdict[str, list[Key]](list)
+    while open_keys:
+        key = open_keys.popleft()
+        decision = _decide(wanted.get(key), statuses[key], view)
+        if isinstance(decision, Decision):
+            view.decisions[key] = decision
+            open_keys.extend(blocked.pop(key.model, ()))
+        else:
+            blocked[decision].append(key)
+    for key in chain.from_iterable(blocked.values()):  # they wait for each other
+        view.decisions[key] = _wait(statuses[key])
+    return {key: view.decisions.get(key, Decision()) for key in statuses}
 
 
-def _holds(key: Key, wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]) -> bool:
-    """Whether a version has to stay for now."""
-    others = [each for each in wanted if each.name == key.name and each != key]
-    replaced = any(_serves(each, wanted, statuses) for each in others)
-    if key not in wanted and others and not replaced:
-        return True  # until another version takes over
-    used = {member for status in statuses.values() if status.busy for member in status.members}
-    return (key.name, key.version) in used or (not replaced and (key.name, -1) in used)
+def releasable(members: Mapping[int, tuple[int, ...]], retired: Iterable[int]) -> list[int]:
+    """Retired generations that no ensemble uses any more.
+
+    Args:
+        members: those of every generation that has not ended.
+        retired: the generations in question.
+    """
+    used = {number for numbers in members.values() for number in numbers}
+    return [number for number in retired if number not in used]
 
 
-def _serves(key: Key, wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]) -> bool:
-    return statuses[key].ready and statuses[key].revision == wanted[key].revision
+def _kept(wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]) -> list[Key]:
+    """Versions that stay until one that is wanted of their model is ready."""
+    waited_for = {key.model for key in wanted}
+    waited_for -= {key.model for key in wanted if statuses[key].ready}
+    return [
+        key
+        for key, status in statuses.items()
+        if key.model in waited_for and key not in wanted and status.ready
+    ]
 
 
-def _is_member(key: Key, member: tuple[str, int]) -> bool:
-    """Version 0 stands for all versions of a model that could not be read."""
-    name, version = member
-    return key.name == name and (version in (-1, key.version) or key.version == 0)
+def _decide(want: Wanted | None, status: Status, view: _View) -> Decision | str:
+    """What is wanted; else what served so far, with the members of today; else nothing.
+
+    Or the model that has to be decided on first.
+    """
+    reason = ""
+    contents: list[tuple[Wanted, int | None]] = [(want, None)] if want else []
+    contents += [(ready.wanted, ready.number) for ready in reversed(status.ready)]
+    for content, number in contents:
+        members = view.members(content)
+        if members.undecided:
+            return members.undecided
+        if members.missing is not None:
+            reason = reason or members.missing
+            continue
+        if members.pending:
+            return _wait(status)
+        attempt = Attempt(content.revision, members.numbers)
+        serving = [ready.number for ready in status.ready if ready.attempt == attempt]
+        if serving:
+            return Decision(serving[-1], waiting=status.loading, reason=reason)
+        if attempt not in status.failures:
+            load = None if status.loading else Load(attempt, number)
+            return Decision(_newest(status), load, waiting=status.loading, reason=reason)
+        reason = reason or status.failures[attempt]
+    return Decision(waiting=status.loading, reason=reason)
 
 
-def _lost_member(
-    want: Wanted, wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]
-) -> bool:
-    """Whether a member of an ensemble is to go."""
-    return any(
-        not any(_stays(key, member, want, statuses) for key, want in wanted.items())
-        for member in want.members
-    )
+def _wait(status: Status) -> Decision:
+    return Decision(_newest(status), waiting=True)
 
 
-def _stays(key: Key, member: tuple[str, int], want: Wanted, statuses: Mapping[Key, Status]) -> bool:
-    """Whether a wanted version serves a member and is not about to be loaded again."""
-    status = statuses[key]
-    current = not status.ready or status.revision == want.revision
-    return _is_member(key, member) and current
+def _newest(status: Status) -> int | None:
+    return status.ready[-1].number if status.ready else None
 
 
-def _load(
-    key: Key, want: Wanted, wanted: Mapping[Key, Wanted], statuses: Mapping[Key, Status]
-) -> Action | None:
-    """Loads a version whose members are ready, fails it if one failed, or waits."""
-    for member in want.members:
-        candidates = [each for each in wanted if _is_member(each, member)]
-        pending = [each for each in candidates if not _settled(wanted[each], statuses[each])]
-        if pending:
-            return None
-        if not any(statuses[each].ready for each in candidates):
-            return Fail(key, _without(member, candidates, statuses))
-    return Load(key)
+class _Members(NamedTuple):
+    """The generations that an ensemble would be loaded with.
+
+    Attributes:
+        numbers: one for each step.
+        undecided: a model that has to be decided on first.
+        pending: whether one is not settled.
+        missing: why one is not there; nothing: on purpose.
+    """
+
+    numbers: tuple[int, ...] = ()
+    undecided: str = ""
+    pending: bool = False
+    missing: str | None = None
 
 
-def _settled(want: Wanted, status: Status) -> bool:
-    return status.ready == status.busy and status.revision == want.revision
+class _View:
+    """What has been decided, as far as ensembles look at it."""
 
+    def __init__(self, keys: Iterable[Key], absent: Mapping[str, str]) -> None:
+        self.decisions: dict[Key, Decision] = {}
+        self._absent = absent
+        self._keys: dict[str, list[Key]] = defaultdict(list)
+        for key in keys:
+            self._keys[key.model].append(key)
 
-def _without(
-    member: tuple[str, int], candidates: Sequence[Key], statuses: Mapping[Key, Status]
-) -> str:
-    name, version = member
-    what = f"model '{name}'" if version == -1 else f"model '{name}' version {version}"
-    if not candidates:
-        return f"its {what} is not loaded"
-    reasons = "; ".join(dict.fromkeys(statuses[each].reason for each in candidates))
-    return f"its {what} is not available: {reasons}"
+    def members(self, content: Wanted) -> _Members:
+        """Finds the members of a content; a model that is no ensemble has none."""
+        found = [self._find(member) for member in content.members]
+        return _Members(
+            tuple(number for each in found for number in each.numbers),
+            next((each.undecided for each in found if each.undecided), ""),
+            any(each.pending for each in found),
+            max((each.missing for each in found if each.missing is not None), default=None),
+        )
+
+    def _find(self, member: Member) -> _Members:
+        version = member.version
+        keys = [key for key in self._keys.get(member.model, ()) if version in (-1, key.version)]
+        if any(key not in self.decisions for key in keys):
+            return _Members(undecided=member.model)
+        decisions = [self.decisions[key] for key in sorted(keys, reverse=True)]
+        if not all(decision.settled for decision in decisions):
+            return _Members(pending=True)
+        serving = [decision.serve for decision in decisions if decision.serve is not None]
+        if serving:
+            return _Members((serving[0],))
+        return _Members(missing=self._why_missing(member, [each.reason for each in decisions]))
+
+    def _why_missing(self, member: Member, reasons: list[str]) -> str:
+        if not reasons:
+            if member.model not in self._absent:
+                return f"its {member} is not loaded"
+            reasons = [self._absent[member.model]]
+        reasons = list(dict.fromkeys(filter(None, reasons)))
+        return f"its {member} is not available: {'; '.join(reasons)}" if reasons else ""

@@ -1,18 +1,21 @@
-"""The states of a model version, and the moves between them."""
+"""The states of what is loaded, and the moves between them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from types import MappingProxyType
+
+UNLOADED = "unloaded"
+"""Why a version is UNAVAILABLE that was unloaded on purpose, in the protocol's word."""
 
 
 class State(StrEnum):
-    """Names as in the repository index of the protocol."""
+    """Of a version of a model, named as in the repository index of the protocol."""
 
     UNKNOWN = "UNKNOWN"
-    """Wanted, and nothing has been done for it yet."""
+    """Wanted, and something else has to come first."""
     LOADING = "LOADING"
     READY = "READY"
     """Takes requests."""
@@ -22,56 +25,53 @@ class State(StrEnum):
     """Failed, or unloaded; the reason says which."""
 
 
-TRANSITIONS: Mapping[State, frozenset[State]] = MappingProxyType(
-    {
-        State.UNKNOWN: frozenset({State.LOADING, State.UNAVAILABLE}),
-        State.LOADING: frozenset({State.READY, State.UNAVAILABLE}),
-        State.READY: frozenset({State.UNLOADING}),
-        State.UNLOADING: frozenset({State.UNAVAILABLE}),
-        State.UNAVAILABLE: frozenset({State.LOADING, State.UNAVAILABLE}),
-    }
-)
-"""A version that is forgotten may be in UNAVAILABLE only. A new reason is a move as well."""
+class Phase(Enum):
+    """Of a generation: what one load of a version makes. A version may have several at a time."""
 
-UNLOADED = "unloaded"
-"""The reason of a version that was unloaded on purpose, in the protocol's word."""
-
-
-def check_transition(old: State, new: State) -> None:
-    """Raises ``AssertionError`` for a move that the table does not have."""
-    assert new in TRANSITIONS[old], f"no move from {old} to {new}"
+    READY = auto()
+    """One of a version's serves; a newer one takes its place."""
+    LOADING = auto()
+    RETIRED = auto()
+    """Serves no more clients; ensembles that were loaded with it still use it."""
+    UNLOADING = auto()
+    ENDED = auto()
+    """Nothing of it is left."""
 
 
 @dataclass(frozen=True)
-class Status:
-    """How a version is.
+class Row:
+    """Of the table: what a version shows that has a generation in a phase, and what may follow."""
 
-    Attributes:
-        state: of the table.
-        reason: of a version that is UNAVAILABLE.
-        revision: what was last loaded, or failed to; ``None`` once it is unloaded.
-        members: of an ensemble that was loaded: name and version of each step's model.
+    shows: State
+    next: frozenset[Phase]
+
+
+TABLE: Mapping[Phase, Row] = MappingProxyType(
+    {
+        Phase.READY: Row(State.READY, frozenset({Phase.RETIRED})),
+        Phase.LOADING: Row(State.LOADING, frozenset({Phase.READY, Phase.ENDED})),
+        Phase.RETIRED: Row(State.UNLOADING, frozenset({Phase.UNLOADING})),
+        Phase.UNLOADING: Row(State.UNLOADING, frozenset({Phase.ENDED})),
+        Phase.ENDED: Row(State.UNAVAILABLE, frozenset()),
+    }
+)
+"""A version shows the first of these that a generation of it is in."""
+
+
+def check_move(old: Phase, new: Phase) -> None:
+    """Raises ``AssertionError`` for a move that the table does not have."""
+    assert new in TABLE[old].next, f"no move from {old.name} to {new.name}"
+
+
+def shown(phases: Collection[Phase], *, waiting: bool) -> State:
+    """The state of a version.
+
+    Args:
+        phases: of its generations.
+        waiting: whether one is to be loaded as soon as something else has happened.
     """
-
-    state: State = State.UNKNOWN
-    reason: str = ""
-    revision: str | None = None
-    members: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def ready(self) -> bool:
-        """Whether it takes requests."""
-        return self.state is State.READY
-
-    @property
-    def settled(self) -> bool:
-        """Whether it is where it was going to."""
-        return self.state in (State.READY, State.UNAVAILABLE)
-
-    @property
-    def busy(self) -> bool:
-        """Whether something of it is, or may be, in the engine."""
-        return self.state in (State.LOADING, State.READY, State.UNLOADING)
+    nothing = State.UNKNOWN if waiting else State.UNAVAILABLE
+    return next((row.shows for phase, row in TABLE.items() if phase in phases), nothing)
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,17 @@ class ModelStatus:
         name: of the model.
         version: its number; 0 when the model could not be read.
         state: UNKNOWN, LOADING, READY, UNLOADING or UNAVAILABLE.
-        reason: why it is UNAVAILABLE.
+        reason: why it is UNAVAILABLE; of one that is READY, why its last change is not served.
+        namespace: the repository, where models of several may have one name.
     """
 
     name: str
     version: int
     state: str
     reason: str = ""
+    namespace: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether what is wanted of it does not serve."""
+        return self.reason not in ("", UNLOADED)

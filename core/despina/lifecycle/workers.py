@@ -1,4 +1,4 @@
-"""A few threads that run jobs.
+"""A few threads that run jobs, and all threads of the life cycle.
 
 Unlike those of ``concurrent.futures`` they are daemons and still run jobs while ``atexit``
 handlers do their work, so that models can be unloaded at the end of a program.
@@ -10,6 +10,8 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
+
+from despina.lifecycle.events import EventThread
 
 logger = logging.getLogger(__name__)
 
@@ -43,3 +45,15 @@ class Workers:
             except Exception:
                 logger.exception("a job of %s failed", threading.current_thread().name)
             del job  # and what it refers to: at the end of the program it would go too late
+
+
+class Threads:
+    """Makes the threads of the life cycle; tests have others."""
+
+    def events(self, name: str, idle: Callable[[], None], idle_seconds: float) -> EventThread:
+        """As ``EventThread``."""
+        return EventThread(name, idle, idle_seconds)
+
+    def workers(self, count: int, name: str) -> Workers:
+        """As ``Workers``."""
+        return Workers(count, name)

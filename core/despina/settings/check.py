@@ -25,6 +25,9 @@ def check_settings(settings: Settings) -> None:
         raise _invalid("--load-model needs --model-control-mode=explicit")
     if "*" in settings.load_model and len(settings.load_model) > 1:
         raise _invalid("--load-model=* leaves nothing to name besides")
+    name = settings.model_config_name
+    if "/" in name or not name.isprintable():
+        raise _invalid(f"--model-config-name={name!r}: not the name of a file in 'configs'")
 
 
 def check_served(settings: Settings) -> None:

@@ -75,10 +75,25 @@ class Settings:
     model_repository: tuple[Path, ...] = setting(
         (), "Folder of models. May be given several times.", group=REPOSITORY, alias="model-store"
     )
-    model_control_mode: Literal["none", "explicit"] = setting(
+    model_control_mode: Literal["none", "poll", "explicit"] = setting(
         "none",
-        "`none`: all models are loaded at the start. `explicit`: those of --load-model.",
+        "`none`: all models are loaded at the start. `poll`: the repositories are looked at again"
+        " and again, and what has changed is loaded. `explicit`: those of --load-model, then what"
+        " clients ask for.",
         group=REPOSITORY,
+    )
+    repository_poll_secs: Seconds = setting(
+        15.0,
+        "How often to look, with --model-control-mode=poll.",
+        group=REPOSITORY,
+        minimum=0.01,
+    )
+    repository_settle_secs: Seconds = setting(
+        2.0,
+        "How long nothing of a model's folder must have changed before it is loaded, with"
+        " --model-control-mode=poll: what is still being copied is left alone.",
+        group=REPOSITORY,
+        minimum=0,
     )
     load_model: tuple[str, ...] = setting(
         (),
@@ -89,6 +104,22 @@ class Settings:
     )
     model_load_thread_count: int = setting(
         4, "Models that are loaded at a time.", group=REPOSITORY, minimum=1, maximum=128
+    )
+    model_load_retry_count: int = setting(
+        0,
+        "How often a model that cannot be loaded is tried again.",
+        group=REPOSITORY,
+        minimum=0,
+        maximum=1000,
+    )
+    model_namespacing: bool = setting(
+        False, "Models of several repositories may have one name.", group=REPOSITORY
+    )
+    model_config_name: str = setting(
+        "",
+        "Take `configs/NAME.pbtxt` of a model's folder instead of `config.pbtxt`, where it is.",
+        group=REPOSITORY,
+        metavar="NAME",
     )
     disable_auto_complete_config: bool = setting(
         False, "Backends may not fill in what a configuration leaves out.", group=REPOSITORY

@@ -23,9 +23,6 @@ from despina.settings.model import (
 from despina.text import did_you_mean
 from despina_sdk import Code
 
-LATER = {("model_control_mode", "poll"): "polling the repository is not there yet"}
-"""Values of the incumbent that are refused by name."""
-
 MAX_INTEGER = (1 << 63) - 1
 MAX_SECONDS = 1_000_000.0
 """Of settings that have no maximum of their own; what the engine can hold."""
@@ -122,8 +119,6 @@ def parse(each: Field[Any], given: Any, where: str) -> Any:
     """
     kind = setting_type(each.name)
     if allowed := choices(each.name):
-        if (each.name, given) in LATER:
-            raise _invalid(where, f"'{given}': {LATER[each.name, given]}")
         if given not in allowed:
             raise _invalid(where, f"'{given}' is none of {', '.join(allowed)}")
         return given
