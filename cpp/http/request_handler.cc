@@ -110,7 +110,7 @@ Status RequestHandler::Infer(Session& session, const Head& head, const Slice& bo
   request->completion = this;
   preferences_ = std::move(infer->preferences);
   coding_ = PreferredCoding(head.accept_encoding);
-  const Status submitted = service_.submitter.Submit(infer->request);
+  Status submitted = service_.submitter.Submit(infer->request);
   if (!submitted.ok()) return submitted;
   in_flight_ = request;
   session_ = session.shared_from_this();
