@@ -138,12 +138,12 @@ void RequestHandler::OnDelivered() {
   const std::shared_ptr<Session> session = std::move(session_);
   const std::unique_ptr<Request> request = std::move(completed_);
   in_flight_ = nullptr;
+  const auto encode = [&] { return EncodeAnswer(*request, preferences_, service_.allocator); };
   // Also when the client has gone: the session gives back what the request was charged.
   if (gone_) return session->Respond({});
-  Answer answer = EncodeAnswer(*request, preferences_, service_.allocator);
-  if (coding_ == Coding::kIdentity || answer.status != 200) {
-    return session->Respond(std::move(answer));
-  }
+  if (coding_ == Coding::kIdentity) return session->Respond(encode());
+  Answer answer = encode();
+  if (answer.status != 200) return session->Respond(std::move(answer));
   service_.compression.Respond(*session, std::move(answer), coding_);
 }
 
