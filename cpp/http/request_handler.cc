@@ -277,13 +277,16 @@ void RequestHandler::OnDelivered() {
   // What it refers to of shared memory is not used any longer.
   const protocol::OutputPreferences preferences = std::move(preferences_);
   in_flight_ = nullptr;
+  const auto encode = [&] {
+    Answer answer = EncodeAnswer(*request, preferences, service_.allocator);
+    answer.trace = std::move(request->trace);
+    return answer;
+  };
   // Also when the client has gone: the session gives back what the request was charged.
-  Answer answer;
-  if (!gone_) answer = EncodeAnswer(*request, preferences, service_.allocator);
-  answer.trace = std::move(request->trace);
-  if (gone_ || coding_ == Coding::kIdentity || answer.status != 200) {
-    return session->Respond(std::move(answer));
-  }
+  if (gone_) return session->Respond({});
+  if (coding_ == Coding::kIdentity) return session->Respond(encode());
+  Answer answer = encode();
+  if (answer.status != 200) return session->Respond(std::move(answer));
   service_.compression.Respond(*session, std::move(answer), coding_);
 }
 

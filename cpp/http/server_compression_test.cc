@@ -2,7 +2,6 @@
 #include <sys/socket.h>
 
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -118,8 +117,9 @@ TEST_F(ServerCompressionTest, OthersAreAnsweredWhileALargeAnswerIsCompressed) {
   Client large = Connect();
   Client small = Connect();
   // Some 250 parts.
-  large.Send(With(InferBinary("thread", 4'000'000), kAcceptGzip));
-  while (server_->bytes_in_flight() < 16'000'000) std::this_thread::yield();
+  large.Send(With(InferBinary("held", 4'000'000), kAcceptGzip));
+  held_->WaitForArrivals(1);
+  held_->Release();
   for (int i = 0; i < 20; ++i) EXPECT_EQ(small.Ask(Get("/v2"))->status, 200);
   char byte = 0;
   EXPECT_EQ(::recv(large.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
@@ -131,13 +131,11 @@ TEST_F(ServerCompressionTest, OthersAreAnsweredWhileALargeAnswerIsCompressed) {
 
 TEST_F(ServerCompressionTest, LetsGoOfAnAnswerWhoseClientHasGone) {
   Start();
-  for (int i = 0; i < 8; ++i) {
+  for (size_t i = 0; i < 8; ++i) {
     Client client = Connect();
-    client.Send(With(InferBinary("thread", 2'000'000), kAcceptGzip));
-    // At any time of its life.
-    while (server_->bytes_in_flight() < static_cast<uint64_t>(i) * 1'000'000) {
-      std::this_thread::yield();
-    }
+    client.Send(With(InferBinary("held", 2'000'000), kAcceptGzip));
+    held_->WaitForArrivals(i + 1);
+    held_->Release();
     if (i % 2 == 0) client.Reset();
     client.Close();
   }
@@ -168,9 +166,10 @@ TEST_F(ServerCompressionTest, EndsWhileItCompresses) {
   std::vector<Client> clients;
   for (int i = 0; i < 4; ++i) {
     clients.push_back(Connect());
-    clients.back().Send(With(InferBinary("thread", 2'000'000), kAcceptGzip));
+    clients.back().Send(With(InferBinary("held", 2'000'000), kAcceptGzip));
   }
-  while (server_->bytes_in_flight() < 16'000'000) std::this_thread::yield();
+  held_->WaitForArrivals(4);
+  held_->Release();
   server_.reset();
   EXPECT_EQ(pool_.statistics().bytes_in_use, 0U);
 }

@@ -135,8 +135,8 @@ TEST_F(SessionTest, RejectsFramingThatCannotBeTrusted) {
            "Content-Length: 5x\r\n",
            "Content-Length: 18446744073709551616\r\n",
            "Content-Length : 5\r\n",
-           "Inference-Header-Content-Length: 1\r\ninference-header-content-length: 1\r\n"
-           "Content-Length: 5\r\n",
+           ("Inference-Header-Content-Length: 1\r\ninference-header-content-length: 1\r\n"
+            "Content-Length: 5\r\n"),
        }) {
     ExpectRejected(Concat(post, fields, "\r\nhello"), 400);
   }

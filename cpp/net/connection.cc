@@ -116,7 +116,10 @@ void Connection::Settle() {
   const Protocol::Phase phase = protocol_->phase();
   if (phase == Protocol::Phase::kDone) return Close();
   if (phase == Protocol::Phase::kDraining && !sending_ended_) EndSending();
-  AwaitInput(std::move(keep));
+  if (protocol_->ReadSpace().empty()) return;
+  if (read_next_ == Next::kWhenWritable) return watch_.WaitWritable(std::move(keep));
+  if (!stream_->HoldsInput()) return watch_.WaitReadable(std::move(keep));
+  ReadLater();
 }
 
 void Connection::EndSending() {
@@ -125,13 +128,9 @@ void Connection::EndSending() {
   if (!sending_ended_) watch_.WaitWritable(shared_from_this());
 }
 
-void Connection::AwaitInput(std::shared_ptr<Connection> keep) {
-  if (protocol_->ReadSpace().empty()) return;
-  if (read_next_ == Next::kWhenWritable) return watch_.WaitWritable(std::move(keep));
-  if (!stream_->HoldsInput()) return watch_.WaitReadable(std::move(keep));
-  // At the loop's next turn: the other connections are not to wait for all of it.
+void Connection::ReadLater() {
   if (std::exchange(read_posted_, true)) return;
-  loop_.Post([keep = std::move(keep)] {
+  loop_.Post([keep = shared_from_this()] {
     keep->read_posted_ = false;
     if (keep->watch_.open()) keep->OnReadable();
   });

@@ -52,7 +52,8 @@ class Connection final : public Transport,
   // After anything happened: sends, and waits for what is to come, or closes.
   void Settle();
   void EndSending();
-  void AwaitInput(std::shared_ptr<Connection> keep);
+  // At the loop's next turn: the other connections are not to wait for all of it.
+  void ReadLater();
 
   Loop& loop_;
   Watch watch_;

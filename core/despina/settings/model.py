@@ -203,7 +203,10 @@ class Settings:
         minimum=1,
     )
     http_header_timeout_secs: Seconds = setting(
-        10.0, "For a request's header to arrive (408 beyond).", group=LIMITS, minimum=0.001
+        10.0,
+        "For a request's header to arrive (408 beyond), and for a TLS handshake.",
+        group=LIMITS,
+        minimum=0.001,
     )
     http_body_timeout_secs: Seconds = setting(
         60.0,
