@@ -5,10 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAX_COMPARED_WORDS = 1000
+"""Among more, finding the nearest would take long."""
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean 'x'?`` for the nearest known word, or nothing."""
     by_folded = {each.casefold(): each for each in known}
+    if len(by_folded) > MAX_COMPARED_WORDS:
+        return ""
     nearest = difflib.get_close_matches(word.casefold(), list(by_folded), n=1)
     return f"; did you mean '{by_folded[nearest[0]]}'?" if nearest else ""
 

@@ -155,7 +155,7 @@ def test_tensors_that_fit_have_no_problems():
             model("a"),
             model("b", x=Tensor("X", "FP32", (4,))),
             "ensemble_scheduling.step[1].input_map",
-            "model 'b' needs 'X'",
+            "model 'b' needs 'X', and does not list 'x'",
         ),
         (
             model("a", batch=8),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from despina.config.load import MAX_CONFIG_BYTES, config_from_dict, config_from_json, load_json
 from despina.config.model_config_pb2 import DataType, ModelConfig
+from despina.config.problem import MAX_PROBLEMS
 from despina.config.to_json import config_to_dict
 from despina.errors import ConfigError
 
@@ -123,6 +124,12 @@ def test_a_problem_has_the_path_of_its_field(fields: dict[str, Any], problem: st
 
 def test_all_problems_are_told():
     assert len(refused({"a": 1, "max_batch_size": "x", "input": [{"b": 1}, {"dims": 3}]})) == 4
+
+
+def test_an_object_full_of_errors_is_not_read_to_its_end():
+    found = refused({f"field{index}": 1 for index in range(10_000)})
+    assert len(found) == MAX_PROBLEMS + 1
+    assert found[-1] == "m: and more"
 
 
 @pytest.mark.parametrize(

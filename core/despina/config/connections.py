@@ -100,10 +100,17 @@ def _check_step(
             if tensor not in known and step.model not in incomplete:
                 text = f"{_named(step)} has no {kind} '{tensor}'{did_you_mean(tensor, known)}"
                 yield Problem(f"{where}.{kind}_map['{tensor}']", text)
+    yield from _check_inputs(f"{where}.input_map", step, model)
+
+
+def _check_inputs(field: str, step: Step, model: Definition) -> Iterator[Problem]:
+    """Every input that a model must have is given."""
     given = {tensor for tensor, _ in step.inputs}
     left_out = [t.name for t in model.inputs if t.name not in given and not t.optional]
     if left_out:
-        yield Problem(f"{where}.input_map", f"{_named(step)} needs {quoted(left_out)}")
+        unlisted = sorted(given.difference(tensor.name for tensor in model.inputs))
+        hint = f", and does not list {quoted(unlisted)}" if unlisted else ""
+        yield Problem(field, f"{_named(step)} needs {quoted(left_out)}{hint}")
 
 
 def _check_connection(field: str, name: str, source: _End, target: _End) -> Iterator[Problem]:

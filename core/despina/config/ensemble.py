@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import NamedTuple
 
 from despina.config.connections import check_tensors
 from despina.config.definition import outline
 from despina.config.model_config_pb2 import ModelConfig
-from despina.config.problem import Problem
+from despina.config.problem import MAX_PROBLEMS, Problem
 from despina.text import did_you_mean
 
 
@@ -106,8 +107,8 @@ def check_flow(config: ModelConfig) -> list[Problem]:
             field = f"ensemble_scheduling.step[{index}].output_map['{tensor_name}']"
             what = f"step {index} (model '{step.model_name}')"
             producers[name].append(_Producer(field, what))
-    problems = [*_check_ends(config, producers), *_check_steps(config, producers)]
-    return problems or _check_order(config)
+    problems = chain(_check_ends(config, producers), _check_steps(config, producers))
+    return list(islice(problems, MAX_PROBLEMS + 1)) or _check_order(config)
 
 
 def _check_ends(

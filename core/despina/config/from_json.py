@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from despina.config.hints import no_such_field
-from despina.config.problem import Problem
+from despina.config.problem import MAX_PROBLEMS, Problem
 from despina.config.scalars import (
     BadValueError,
     Scalar,
@@ -43,8 +44,13 @@ def read_json(fields: Mapping[str, Any], message: Message) -> list[Problem]:
         What is wrong.
     """
     reader = _Reader()
-    reader.read_message(fields, message, "")
+    with suppress(_EnoughError):
+        reader.read_message(fields, message, "")
     return reader.problems
+
+
+class _EnoughError(Exception):
+    """Ends the reading: more problems are not told."""
 
 
 class _Reader:
@@ -71,6 +77,8 @@ class _Reader:
 
     def _note(self, path: str, text: str) -> None:
         self.problems.append(Problem(path, text))
+        if len(self.problems) > MAX_PROBLEMS:
+            raise _EnoughError
 
     def _field(self, field: FieldDescriptor, value: Any, message: Message, path: str) -> None:
         target: Any = getattr(message, field.name)
