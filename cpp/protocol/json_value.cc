@@ -45,6 +45,8 @@ JsonParser::~JsonParser() {
 }
 
 Result<JsonObject> JsonParser::Parse(const Slice& text) {
+  // The parser copies even nothing, and copying from a null pointer is undefined.
+  if (text.size() == 0) return ParseError(simdjson::EMPTY);
   if (text.size() > parser_->capacity() || parser_->capacity() == 0) {
     // Sizes that grow little by little shall not allocate each time; large ones are not kept.
     const size_t capacity = text.size() <= kKeptCapacity

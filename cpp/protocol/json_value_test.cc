@@ -22,6 +22,12 @@ TEST(JsonParserTest, ParsesOneDocumentAfterTheOther) {
   }
 }
 
+TEST(JsonParserTest, ABodyOfNothingIsRefusedBeforeItsNullPointerIsCopied) {
+  const Result<JsonObject> object = JsonParser().Parse(Slice());
+  ASSERT_FALSE(object.ok());
+  EXPECT_EQ(object.status().code(), Code::kInvalidArgument);
+}
+
 TEST(JsonParserTest, LeavesADocumentAloneWhileAnotherIsParsed) {
   JsonParser outer;
   const Result<JsonObject> first = outer.Parse(BodyOf(R"({"a":1})"));
