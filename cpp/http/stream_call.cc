@@ -72,8 +72,10 @@ void StreamCall::Deliver(std::unique_lock<std::mutex> lock) {
   // The loop has ended: there is nobody to tell.
   in_mailbox_ = false;
   parts_.clear();
-  if (completed_) self_.reset();
+  if (!completed_) return;
   completed_.reset();
+  session_.reset();
+  self_.reset();
 }
 
 void StreamCall::OnDelivered() {
@@ -95,6 +97,7 @@ void StreamCall::OnDelivered() {
   if (!last.status.ok() || !decoupled || HasContent(last)) Take(last);
   End(std::move(completed->trace));
   request_ = nullptr;
+  session_.reset();
 }
 
 void StreamCall::Take(const Response& response) {

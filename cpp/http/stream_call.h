@@ -58,7 +58,8 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall>,
 
   const StreamForm form_;
   const protocol::OutputPreferences preferences_;
-  const std::shared_ptr<Session> session_;
+  // Until the end has been delivered: the session has a handler that may hold this.
+  std::shared_ptr<Session> session_;
   const std::shared_ptr<Mailbox> mailbox_;
   Allocator& allocator_;
 
