@@ -8,6 +8,7 @@ virtual environment with the package nvidia-pytriton.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -16,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,8 +29,29 @@ from servers import Running, despina, triton
 HERE = Path(__file__).resolve().parent
 
 
-def measure(server: Running, payload: Payload, connections: int, seconds: float) -> dict[str, Any]:
-    """One run of wrk against one server."""
+@dataclass
+class Load:
+    """A run of wrk."""
+
+    process: subprocess.Popen[str]
+
+    def running(self) -> bool:
+        """Until its time is over."""
+        return self.process.poll() is None
+
+    def figures(self) -> dict[str, Any]:
+        """Waits for its end. Raises RuntimeError if it printed no figures."""
+        output, errors = self.process.communicate()
+        for line in output.splitlines():
+            if line.startswith("BENCH "):
+                figures: dict[str, Any] = json.loads(line.removeprefix("BENCH "))
+                return figures
+        raise RuntimeError(f"{self.process.args!r} printed no figures:\n{output}{errors}")
+
+
+@contextlib.contextmanager
+def start_load(url: str, payload: Payload, connections: int, seconds: float) -> Iterator[Load]:
+    """Starts a wrk that posts the payload; it is gone at the end of the block."""
     with tempfile.NamedTemporaryFile() as body:
         body.write(payload.body)
         body.flush()
@@ -36,14 +60,26 @@ def measure(server: Running, payload: Payload, connections: int, seconds: float)
             "BENCH_JSON_SIZE": str(payload.json_size or ""),
         }
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "10s"]
-        command += ["-s", str(HERE / "wrk_post.lua"), server.url]
-        before = server.cpu_seconds()
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-        cpu = server.cpu_seconds() - before
-    line = next(each for each in ran.stdout.splitlines() if each.startswith("BENCH "))
-    figures: dict[str, Any] = json.loads(line.removeprefix("BENCH "))
+        command += ["-s", str(HERE / "wrk_post.lua"), url]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            command, env=environment, stdout=pipe, stderr=pipe, text=True
+        ) as process:
+            try:
+                yield Load(process)
+            finally:
+                process.kill()
+
+
+def measure(server: Running, payload: Payload, connections: int, seconds: float) -> dict[str, Any]:
+    """One run of wrk against one server."""
+    before = server.cpu_seconds()
+    url = server.url if payload.body else server.live_url
+    with start_load(url, payload, connections, seconds) as load:
+        figures = load.figures()
+    cpu = server.cpu_seconds() - before
     if figures["errors"]:
-        raise RuntimeError(f"{server.name}: {figures['errors']} errors:\n{ran.stdout}")
+        raise RuntimeError(f"{server.name}: {figures['errors']} errors")
     figures["requests_per_second"] = figures["requests"] / figures["seconds"]
     figures["cpu_us"] = cpu * 1e6 / figures["requests"]
     return figures
@@ -51,6 +87,9 @@ def measure(server: Running, payload: Payload, connections: int, seconds: float)
 
 def answer(server: Running, payload: Payload) -> bytes:
     """The output tensor of one answer in the binary form, the whole body in the JSON form."""
+    if not payload.body:
+        with urllib.request.urlopen(server.live_url, timeout=20) as response:
+            return bytes(response.read())
     request = urllib.request.Request(server.url, data=payload.body)
     if payload.json_size is not None:
         request.add_header("Inference-Header-Content-Length", str(payload.json_size))

@@ -41,9 +41,11 @@ def values(elements: int) -> list[float]:
 
 
 PAYLOADS = {
+    "empty": Payload(b"", None),
     "binary/16": binary_payload(16),
     "json/16": json_payload(16),
     "binary/150528": binary_payload(150528),
     "json/150528": json_payload(150528),
 }
-"""By the names that rows carry: form and number of FP32 elements."""
+"""By the names that rows carry: form and number of FP32 elements, or `empty` for a GET of
+`/v2/health/live`, which costs what every request costs."""

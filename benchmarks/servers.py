@@ -52,6 +52,11 @@ class Running:
         """Where the model takes requests."""
         return f"http://127.0.0.1:{self.port}/v2/models/{MODEL}/infer"
 
+    @property
+    def live_url(self) -> str:
+        """What is answered without a model and without a body."""
+        return f"http://127.0.0.1:{self.port}/v2/health/live"
+
     def cpu_seconds(self) -> float:
         """User and system time of the process and all its descendants, so far."""
         return sum(_process_times(pid) for pid in _tree(self.pid)) / os.sysconf("SC_CLK_TCK")
@@ -104,9 +109,8 @@ def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _run(
-    name: str, command: list[str], port: int, environment: dict[str, str]
-) -> Iterator[Running]:
+def run(name: str, command: list[str], port: int, environment: dict[str, str]) -> Iterator[Running]:
+    """Starts a server, waits until it is ready, and ends it with the block."""
     with subprocess.Popen(
         command,
         env=os.environ | environment,
@@ -129,7 +133,7 @@ def despina(port: int, backend: str = "identity_python", *flags: str) -> Iterato
         command = [sys.executable, "-m", "despina", "serve"]
         command += ["--model-repository", folder, "--http-port", str(port), "--metrics-port", "0"]
         command += flags
-        with _run("despina", command, port, {}) as running:
+        with run("despina", command, port, {}) as running:
             yield running
 
 
@@ -178,5 +182,5 @@ def triton(port: int, environment: Path, native: Path | None = None) -> Iterator
             "LD_LIBRARY_PATH": f"{site / 'nvidia_pytriton.libs'}:{libraries}",
             "PATH": f"{environment / 'bin'}:{os.environ['PATH']}",
         }
-        with _run("triton", command, port, variables) as running:
+        with run("triton", command, port, variables) as running:
             yield running

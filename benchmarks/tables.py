@@ -11,8 +11,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 BEGIN, END = "<!-- table: begin -->\n", "<!-- table: end -->\n"
 HEAD = """| identity in | body (FP32 elements) | connections | Despina, CPU µs | Triton, CPU µs \
-| CPU ratio (least to greatest of the pairs) | Despina, requests/s | Triton, requests/s | commit |
-|---|---|---|---|---|---|---|---|---|
+| CPU ratio (least to greatest of the pairs) | p50 ratio | p99 ratio | Despina, requests/s \
+| Triton, requests/s | commit |
+|---|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -27,6 +28,8 @@ def line(row: dict[str, Any]) -> str:
         f"{ours['cpu_us']:.1f}",
         f"{theirs['cpu_us']:.1f}",
         f"**{row['cpu_ratio']:.3f}** ({least:.3f} to {greatest:.3f})",
+        f"{ours['p50_us'] / theirs['p50_us']:.2f}",
+        f"{ours['p99_us'] / theirs['p99_us']:.2f}",
         f"{ours['requests_per_second']:.0f}",
         f"{theirs['requests_per_second']:.0f}",
         row["commit"],

@@ -1,14 +1,15 @@
--- wrk: posts one body again and again; prints the figures as one line of JSON.
+-- wrk: posts one body again and again, or gets if it is empty; prints the figures as one line of JSON.
 -- BENCH_BODY: file with the body; BENCH_JSON_SIZE: bytes of its JSON part when tensors follow.
 local file = assert(io.open(os.getenv("BENCH_BODY"), "rb"))
-wrk.method = "POST"
-wrk.body = file:read("*a")
+local body = file:read("*a")
 file:close()
+wrk.method = body == "" and "GET" or "POST"
+if body ~= "" then wrk.body = body end
 local json_size = os.getenv("BENCH_JSON_SIZE")
 if json_size and json_size ~= "" then
   wrk.headers["Content-Type"] = "application/octet-stream"
   wrk.headers["Inference-Header-Content-Length"] = json_size
-else
+elseif body ~= "" then
   wrk.headers["Content-Type"] = "application/json"
 end
 
