@@ -84,7 +84,10 @@ bool Connection::Receive() {
   if (space.empty()) return false;
   const Stream::Moved read = stream_->Read(space);
   read_next_ = read.next;
-  if (read.size > 0) protocol_->OnRead(read.size);
+  if (read.size > 0) {
+    loop_.CountRead(read.size);
+    protocol_->OnRead(read.size);
+  }
   if (read.next == Next::kNever) Close();
   return read.next == Next::kAtOnce;
 }

@@ -12,6 +12,9 @@
 namespace despina::net {
 namespace {
 
+// What a core's cache holds.
+constexpr size_t kReadPerTurn = size_t{1} << 20;
+
 Descriptor Opened(int number, const char* what) {
   if (number < 0) throw std::system_error(errno, std::generic_category(), what);
   return Descriptor(number);
@@ -56,6 +59,7 @@ void Loop::Post(std::function<void()> task) {
 }
 
 bool Loop::Wait() {
+  if (next_event_ < event_count_) return true;
   int timeout = TimeoutMilliseconds();
   {
     std::lock_guard lock(mutex_);
@@ -83,7 +87,8 @@ int Loop::TimeoutMilliseconds() const {
 }
 
 void Loop::TellWatches() {
-  while (next_event_ < event_count_) {
+  read_in_turn_ = 0;
+  while (next_event_ < event_count_ && read_in_turn_ < kReadPerTurn) {
     const epoll_event& event = events_[next_event_++];
     if (event.data.ptr != nullptr) static_cast<Watch*>(event.data.ptr)->Tell(event.events);
   }

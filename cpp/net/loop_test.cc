@@ -71,6 +71,51 @@ TEST(LoopTest, RunsTheEndOfATurnOnceAfterAllThatWasReady) {
   EXPECT_EQ(order, "abc|d");
 }
 
+// Reads, as it says, so much each time.
+class Reader final : public Watcher {
+ public:
+  Reader(Loop& loop, Descriptor descriptor, size_t bytes, std::string& order, EndOfTurn& end)
+      : watch(loop, std::move(descriptor)), loop_(loop), bytes_(bytes), order_(order), end_(end) {}
+  void OnReadable() override {
+    order_ += 'r';
+    loop_.CountRead(bytes_);
+    end_.Schedule();
+  }
+  void OnWritable() override {}
+
+  Watch watch;
+
+ private:
+  Loop& loop_;
+  const size_t bytes_;
+  std::string& order_;
+  EndOfTurn& end_;
+};
+
+// What the ends of turns are between when three descriptors are ready at once.
+std::string OrderOfReads(size_t bytes) {
+  Loop loop;
+  std::string order;
+  EndOfTurn end(loop, [&] { order += '|'; });
+  std::vector<Descriptor> theirs;
+  std::vector<std::shared_ptr<Reader>> readers;
+  for (int i = 0; i < 3; ++i) {
+    auto [here, there] = Pair();
+    EXPECT_EQ(::send(there.get(), "x", 1, 0), 1);
+    readers.push_back(std::make_shared<Reader>(loop, std::move(here), bytes, order, end));
+    readers.back()->watch.WaitReadable(readers.back());
+    theirs.push_back(std::move(there));
+  }
+  loop.Finish();
+  loop.Run();
+  return order;
+}
+
+TEST(LoopTest, ATurnThatHasReadMuchEndsBeforeTheOtherEvents) {
+  EXPECT_EQ(OrderOfReads(1), "rrr|");
+  EXPECT_EQ(OrderOfReads(size_t{1} << 20), "r|r|r|");
+}
+
 TEST(LoopTest, TellsAWatcherOncePerWait) {
   Loop loop;
   auto [here, there] = Pair();
