@@ -15,21 +15,28 @@ if [[ $# -eq 0 ]]; then
     name=${fuzzer##*/}
     set -- "$@" "${name%_fuzz}"
   done
+  set -- "$@" config
 fi
 
 failed=()
 for name in "$@"; do
   layer=${name%%_*}
+  program=("$tree/cpp/$layer/${name}_fuzz")
   # Committed beside the source, or made by the build.
+  folders=("cpp/$layer/corpora/${name#*_}" "$tree/cpp/$layer/seeds/${name#*_}")
+  if [[ $name == config ]]; then
+    program=(python tests/config/config_fuzz.py)
+    folders=(tests/fixtures/broken_configurations tests/fixtures/triton_configurations)
+  fi
   seeds=()
-  for folder in "cpp/$layer/corpora/${name#*_}" "$tree/cpp/$layer/seeds/${name#*_}"; do
+  for folder in "${folders[@]}"; do
     [[ ! -d $folder ]] || seeds+=("$folder")
   done
   learned=$tree/corpora/$name
   log=$tree/$name.log
   mkdir -p "$learned"
   echo "-- $name, $seconds s"
-  "$tree/cpp/$layer/${name}_fuzz" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+  "${program[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
     -max_len=65536 -artifact_prefix="$findings/$name-" -print_final_stats=1 \
     "$learned" "${seeds[@]}" >"$log" 2>&1 || { failed+=("$name"); tail -n 40 "$log"; }
   grep -E '^stat::(number_of_executed_units|new_units_added)' "$log"
