@@ -58,11 +58,20 @@ def _command(name: str) -> Callable[[Command], click.Command]:
             help="Seconds to wait for an answer.",
             type=click.FloatRange(min=0, min_open=True),
         )
+        @click.option(
+            "--header",
+            "headers",
+            multiple=True,
+            metavar="NAME=VALUE",
+            envvar="DESPINA_HEADER",
+            help="Header to send, of a server with --http-restricted-api. May be given several"
+            " times. (DESPINA_HEADER, separated by spaces)",
+        )
         @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
         @wraps(function)
-        def run(url: str, timeout: float, **options: Any) -> None:
+        def run(url: str, timeout: float, headers: Sequence[str], **options: Any) -> None:
             try:
-                function(Client(url, timeout), **options)
+                function(Client(url, timeout, headers), **options)
             except DespinaError as error:
                 click.echo(f"error: {escaped(error.message)}", err=True)
                 sys.exit(1)
