@@ -9,14 +9,18 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from despina.settings.model import Settings, flag_name, setting_fields, value_text
 from harness.pages import codes, rows, section
 from harness.repository import add_model, identity
 from harness.serve import Serve
 
+from despina.settings.model import Settings, flag_name, setting_fields, value_text
+
 SAME, DIFFERENT = "Flags that are the same", "Flags that are different"
 NOT_YET, OURS = "Flags that are not there yet", "Flags that Triton has not"
-ALL_METRICS = ("--metrics-config=histogram_latencies=true", "--metrics-config=summary_latencies=true")
+ALL_METRICS = (
+    "--metrics-config=histogram_latencies=true",
+    "--metrics-config=summary_latencies=true",
+)
 DECOUPLED = """backend: "repeat_python"
 model_transaction_policy { decoupled: true }
 """

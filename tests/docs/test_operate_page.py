@@ -13,15 +13,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from despina.settings.model import Settings, flag_name, setting_fields
 from harness.pages import codes, listings, rows, section
 from harness.repository import add_model, identity
 from harness.serve import Serve, environment
 
+from despina.settings.model import Settings, flag_name, setting_fields
+
 FOLDERS = {"/srv/models": "models", "/etc/despina": "etc", "/var/log/despina": "log"}
 """Of the page, and what they are called here."""
 
-SECTIONS = ("TLS", "Restricted routes", "Probes", "Models in production", "Log", "Traces", "Metrics")
+SECTIONS = (
+    "TLS",
+    "Restricted routes",
+    "Probes",
+    "Models in production",
+    "Log",
+    "Traces",
+    "Metrics",
+)
 UNITS = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "requests": 1}
 DEFAULTS = Settings()
 
@@ -151,9 +160,7 @@ def test_the_unit_is_one(page: str, tmp_path: Path) -> None:
 
 def test_what_the_container_runs_serves(page: str, machine: Path, checkout: Path) -> None:
     (text,) = (
-        each.text
-        for each in listings(section(page, "Containers"))
-        if each.language == "dockerfile"
+        each.text for each in listings(section(page, "Containers")) if each.language == "dockerfile"
     )
     words = json.loads(text.partition("ENTRYPOINT ")[2])
     assert words[:2] == ["/opt/despina/bin/despina", "serve"]
