@@ -23,6 +23,13 @@ def test_the_version_is_printed():
     assert invoke("--version").output.startswith("despina, version ")
 
 
+def test_the_help_of_serve_has_the_groups_of_the_page():
+    lines = invoke("serve", "--help").output.splitlines()
+    heads = [line.removesuffix(":") for line in lines if line.endswith(":") and line[0] != " "]
+    groups = dict.fromkeys(each.metadata["group"] for each in setting_fields())
+    assert heads == ["Options", *groups]
+
+
 def test_every_setting_has_a_flag_with_help():
     output = invoke("serve", "--help").output
     for each in setting_fields():

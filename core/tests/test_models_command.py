@@ -90,6 +90,8 @@ def test_a_model_is_loaded_from_files_of_ones_own(server: Server, url: str, tmp_
         (("config", "double", "--version", "x"), "error: Not Found"),
         (("load", "a/b"), "error: 'a/b' cannot be the name of a model"),
         (("unload", "a b"), "error: 'a b' cannot be the name of a model"),
+        (("list", "--header", "secret"), "error: --header: not of the form NAME=VALUE"),
+        (("list", "--header", "=secret"), "error: --header: not of the form NAME=VALUE"),
         (("load", "m", "--file", "x"), "error: --file=x: not of the form PATH=LOCALFILE"),
         (("load", "m", "--file", "x=/no/such"), "error: /no/such: No such file or directory"),
         (("load", "m", "--config", "/no/such"), "error: /no/such: No such file or directory"),
@@ -135,6 +137,21 @@ def test_another_kind_of_server_is_told():
         )
         assert run(url, "load", "m", status=1).stderr.strip() == "error: 502 Bad Gateway"
         other.shutdown()
+
+
+def test_headers_open_a_restricted_server(pipeline: Path, monkeypatch: pytest.MonkeyPatch):
+    groups = ("model-repository:a-key=one=1", "statistics:b-key=two")
+    options = {"http_port": 0, "metrics_port": 0, "http_restricted_api": groups}
+    with Server(pipeline, **options) as server:
+        (line,) = (each for each in server._runtime.listen("1") if "HTTP" in each)
+        url = f"http://127.0.0.1:{line.rpartition(':')[2]}"
+        error = "This API is restricted, expecting header 'a-key'"
+        assert error in run(url, "list", status=1).stderr
+        assert error in run(url, "list", "--header", "a-key=two", status=1).stderr
+        assert "READY" in run(url, "list", "--header", "a-key=one=1").stdout
+        monkeypatch.setenv("DESPINA_HEADER", "a-key=one=1 b-key=two")
+        assert "READY" in run(url, "list").stdout
+        assert "double" in run(url, "stats", "double").stdout
 
 
 def test_the_server_may_be_named_in_the_environment(url: str, monkeypatch: pytest.MonkeyPatch):

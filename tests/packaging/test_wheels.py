@@ -99,6 +99,14 @@ def test_only_what_is_compiled_is_tied_to_a_platform(dist: Path) -> None:
     assert all("-manylinux_" in wheel.name for wheel in compiled)
 
 
+def test_the_operators_page_names_what_the_server_needs(server_wheel: Path, checkout: Path) -> None:
+    page = (checkout / "docs" / "operate.md").read_text()
+    _, _, _, _, platform = server_wheel.stem.split("-")
+    system, processor = re.fullmatch(r"(manylinux_\d+_\d+)_(\w+)", platform).groups()
+    assert f"`{system}`" in page
+    assert processor.replace("_", "-") in page
+
+
 def test_a_native_backend_serves_every_python(dist: Path) -> None:
     (wheel,) = dist.glob("despina_identity-*.whl")
     assert "-py3-none-" in wheel.name

@@ -12,7 +12,10 @@ from despina.cli.serve import serve
 from despina.cli.validate import validate
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Begin with `despina validate DIR`, then `despina serve --model-repository DIR`.",
+)
 @click.version_option(__version__, prog_name="despina")
 def main() -> None:
     """Serve models whose backends are plugins."""

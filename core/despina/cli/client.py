@@ -6,6 +6,7 @@ import http.client
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,21 +23,23 @@ SHOWN_CHARACTERS = 200
 class Client:
     """Speaks the protocol to one server."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, headers: Sequence[str] = ()) -> None:
         """Connects to nothing yet.
 
         Args:
             url: of the server, without a path of the protocol.
             timeout: seconds to wait for it to go on.
+            headers: ``NAME=VALUE``, which each request has.
 
         Raises:
-            DespinaError: INVALID_ARGUMENT: it is no URL of a server.
+            DespinaError: INVALID_ARGUMENT: it is no URL of a server, or a header has another form.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             text = f"--url={url}: not of the form {DEFAULT_URL}"
             raise DespinaError(Code.INVALID_ARGUMENT, text)
         self._url, self._timeout = url.rstrip("/"), timeout
+        self._headers = [_header(each) for each in headers]
 
     def get(self, path: str) -> Any:
         """The JSON that a route answers."""
@@ -54,6 +57,8 @@ class Client:
                 UNKNOWN: it answers with an error, and with which.
         """
         request = urllib.request.Request(f"{self._url}{path}", data)
+        for name, value in self._headers:  # they are secrets: not for where it is redirected to
+            request.add_unredirected_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:
                 text = answer.read()
@@ -84,6 +89,13 @@ def model_path(name: str, version: str = "") -> str:
     if not name.isascii() or not name.isprintable() or not name or set(name) & set(" /?#"):
         raise DespinaError(Code.INVALID_ARGUMENT, f"{name!r} cannot be the name of a model")
     return f"/v2/models/{name}/versions/{version}" if version else f"/v2/models/{name}"
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise DespinaError(Code.INVALID_ARGUMENT, "--header: not of the form NAME=VALUE")
+    return name, value
 
 
 def _told(error: urllib.error.HTTPError) -> str:

@@ -21,7 +21,7 @@ from despina.text import escaped
 @click.argument("model", default="")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def explain_command(path: str, model: str, as_json: bool) -> None:
-    """Say what decides the batches of a model, and how an ensemble works.
+    """Say what decides a model's batches, and how an ensemble works.
 
     PATH is the folder of a model, or a model repository and MODEL its name there. Of an ensemble,
     the steps are listed in the order in which they can run, with the shapes of their tensors, what

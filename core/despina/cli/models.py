@@ -58,11 +58,20 @@ def _command(name: str) -> Callable[[Command], click.Command]:
             help="Seconds to wait for an answer.",
             type=click.FloatRange(min=0, min_open=True),
         )
+        @click.option(
+            "--header",
+            "headers",
+            multiple=True,
+            metavar="NAME=VALUE",
+            envvar="DESPINA_HEADER",
+            help="Header to send, of a server with --http-restricted-api. May be given several"
+            " times. (DESPINA_HEADER, separated by spaces)",
+        )
         @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
         @wraps(function)
-        def run(url: str, timeout: float, **options: Any) -> None:
+        def run(url: str, timeout: float, headers: Sequence[str], **options: Any) -> None:
             try:
-                function(Client(url, timeout), **options)
+                function(Client(url, timeout, headers), **options)
             except DespinaError as error:
                 click.echo(f"error: {escaped(error.message)}", err=True)
                 sys.exit(1)
@@ -74,13 +83,17 @@ def _command(name: str) -> Callable[[Command], click.Command]:
 
 @click.group()
 def models() -> None:
-    """Look at the models of a running server, load and unload them."""
+    """Look at the models of a running server, load and unload them.
+
+    Each command takes --url, or DESPINA_URL, if the server is not at http://127.0.0.1:8000. Models
+    are loaded and unloaded by clients only where --model-control-mode=explicit allows it.
+    """
 
 
 @_command("list")
 @click.option("--ready", is_flag=True, help="Only those that take requests.")
 def list_models(client: Client, ready: bool, as_json: bool) -> None:
-    """List the models and how they are."""
+    """List the models and their states."""
     _print_rows(client.post("/v2/repository/index", {"ready": ready}), as_json)
 
 
@@ -131,7 +144,11 @@ def stats(client: Client, model: str | None, version: str, as_json: bool) -> Non
 def load(
     client: Client, model: str, config_file: Path | None, files: Sequence[str], as_json: bool
 ) -> None:
-    """Load a model, or what has changed of it."""
+    """Load a model, or what has changed of it.
+
+    It is done once the model is ready. One that cannot be loaded is an error that says why; what
+    was served before still is.
+    """
     parameters = dict(map(_file_parameter, files))
     if config_file is not None:
         parameters["config"] = _config_parameter(config_file)

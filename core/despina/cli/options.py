@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import Field
 from typing import Any
@@ -20,6 +21,21 @@ from despina.settings.reference import value_name
 from despina.settings.sources import parse
 
 Command = Callable[..., Any]
+
+
+class SettingsCommand(click.Command):
+    """Lists the flags in the groups of the page, below the command's own."""
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes them, as click does with one list."""
+        group_of = {each.name: each.metadata["group"] for each in setting_fields()}
+        groups: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for parameter in self.get_params(context):
+            if record := parameter.get_help_record(context):
+                groups[group_of.get(parameter.name or "", "Options")].append(record)
+        for group, records in groups.items():
+            with formatter.section(group):
+                formatter.write_dl(records)
 
 
 def setting_options(command: Command) -> Command:

@@ -11,7 +11,10 @@ import click
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plugins(as_json: bool) -> None:
-    """List backends and plugins; each is imported to see whether it works."""
+    """List the installed backends and plugins, and whether they work.
+
+    Each is imported to see that.
+    """
     # Not before: other commands need no engine, which the registry loads.
     from despina.cli import tables
     from despina.plugins.hooks import Hooks

@@ -9,14 +9,17 @@ from typing import Any
 
 import click
 
-from despina.cli.options import setting_options
+from despina.cli.options import SettingsCommand, setting_options
 from despina.errors import DespinaError
 from despina.settings import resolve
 from despina.settings.check import check_served, check_settings
 from despina.text import escaped
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=SettingsCommand,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.option(
     "--config-file",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -27,7 +30,11 @@ from despina.text import escaped
 def serve(config_file: Path | None, **flags: Any) -> None:
     """Serve the models of a repository.
 
-    Each flag can also be set in the environment, by the name in parentheses, or in a file.
+    A repository is a folder with a folder for each model: NAME/config.pbtxt, and NAME/1/ with the
+    model's files. SIGTERM or SIGINT ends the server once it has answered what it has accepted.
+
+    Each flag can also be set in the environment, by the name in parentheses, or in a file; its
+    default is in brackets. The server prints what it uses, and from where.
     """
     try:
         settings, origins = resolve(flags, os.environ, config_file)

@@ -61,7 +61,7 @@ def _writer(config: TraceConfig, settings: Settings, tracing: Tracing) -> TraceW
         from despina.observe.opentelemetry import OpenTelemetryWriter
     except ImportError as error:
         text = f"{FLAG}: mode=opentelemetry needs a package that is missing ({error.name}): "
-        text += "pip install 'despina[opentelemetry]'"
+        text += "install despina with its extra 'opentelemetry'"
         raise DespinaError(Code.FAILED_PRECONDITION, text) from error
     try:
         return OpenTelemetryWriter(config, settings.id, __version__)

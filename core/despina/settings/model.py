@@ -103,7 +103,7 @@ class Settings:
         metavar="NAME",
     )
     model_load_thread_count: int = setting(
-        4, "Models that are loaded at a time.", group=REPOSITORY, minimum=1, maximum=128
+        4, "How many models are loaded at a time.", group=REPOSITORY, minimum=1, maximum=128
     )
     model_load_retry_count: int = setting(
         0,
@@ -126,12 +126,14 @@ class Settings:
     )
 
     allow_http: bool = setting(True, "Serve HTTP.", group=HTTP)
-    http_address: str = setting("127.0.0.1", "Address to listen on.", group=HTTP)
+    http_address: str = setting(
+        "127.0.0.1", "Address to listen on; `0.0.0.0` for all of the machine.", group=HTTP
+    )
     http_port: int = setting(
         8000, "Port; 0 takes any free one, and prints it.", group=HTTP, minimum=0, maximum=PORT
     )
     http_thread_count: int = setting(
-        1, "Threads that read and write.", group=HTTP, minimum=1, maximum=256
+        1, "Threads that read requests and write answers.", group=HTTP, minimum=1, maximum=256
     )
 
     allow_client_shm: bool = setting(
@@ -204,18 +206,18 @@ class Settings:
     )
     http_header_timeout_secs: Seconds = setting(
         10.0,
-        "For a request's header to arrive (408 beyond), and for a TLS handshake.",
+        "Time for a request's header to arrive (408 beyond), and for a TLS handshake.",
         group=LIMITS,
         minimum=0.001,
     )
     http_body_timeout_secs: Seconds = setting(
         60.0,
-        "For 64 KiB of a body to arrive, or of an answer to be taken.",
+        "Time for 64 KiB of a body to arrive (408 beyond), or of an answer to be taken.",
         group=LIMITS,
         minimum=0.001,
     )
     http_idle_timeout_secs: Seconds = setting(
-        300.0, "After which an idle connection is closed.", group=LIMITS, minimum=0.001
+        300.0, "Time after which an idle connection is closed.", group=LIMITS, minimum=0.001
     )
 
     allow_metrics: bool = setting(True, "Serve /metrics.", group=METRICS)
