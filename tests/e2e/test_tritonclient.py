@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from harness.http_client import tensor
 from harness.serve import Serve
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
@@ -32,13 +33,6 @@ SAMPLES: dict[str, list[Any]] = {
 def client(server: Serve) -> Iterator[triton.InferenceServerClient]:
     with triton.InferenceServerClient(server.address, concurrency=4) as made:
         yield made
-
-
-def tensor(
-    array: np.ndarray, datatype: str = "FP32", name: str = "INPUT0", *, binary: bool = True
-) -> triton.InferInput:
-    made = triton.InferInput(name, list(array.shape), datatype)
-    return made.set_data_from_numpy(array, binary_data=binary)
 
 
 def floats(*shape: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import pytest
 import tritonclient.http.aio as triton
+from harness.http_client import tensor
 from harness.serve import Serve
 
 Use = Callable[[triton.InferenceServerClient], Awaitable[None]]
@@ -22,13 +23,6 @@ def with_client(server: Serve) -> Callable[[Use], None]:
             await use(client)
 
     return lambda use: asyncio.run(run(use))
-
-
-def tensor(
-    array: np.ndarray, datatype: str = "FP32", name: str = "INPUT0", *, binary: bool = True
-) -> triton.InferInput:
-    made = triton.InferInput(name, list(array.shape), datatype)
-    return made.set_data_from_numpy(array, binary_data=binary)
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
