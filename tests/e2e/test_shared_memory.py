@@ -50,23 +50,6 @@ def through(triton: client.InferenceServerClient, model: str = "identity_fp32") 
     return triton.infer(model, [tensor], outputs=[output])
 
 
-def test_tensors_do_not_travel(triton: client.InferenceServerClient, region: object):
-    shared.set_shared_memory_region(region, [ROWS])
-    result = through(triton)
-    assert result.get_output("OUTPUT0")["shape"] == list(ROWS.shape)
-    came = shared.get_contents_as_numpy(region, np.float32, ROWS.shape, offset=ROWS.nbytes)
-    assert np.array_equal(came, ROWS)
-
-
-def test_regions_are_listed(triton: client.InferenceServerClient, region: object):
-    row = {"name": "both", "key": "/despina_e2e", "offset": 0, "byte_size": 2 * ROWS.nbytes}
-    assert triton.get_system_shared_memory_status() == [row]
-    assert triton.get_system_shared_memory_status("both") == [row]
-    triton.unregister_system_shared_memory("both")
-    with pytest.raises(InferenceServerException, match="Unable to find system shared memory"):
-        triton.get_system_shared_memory_status("both")
-
-
 def test_a_region_that_is_cut_short_under_a_running_server(
     triton: client.InferenceServerClient, region: object, lending: Serve
 ):
@@ -78,13 +61,6 @@ def test_a_region_that_is_cut_short_under_a_running_server(
         with pytest.raises(InferenceServerException, match="smaller than it was"):
             through(triton)
     assert lending.ready()
-
-
-def test_cuda_memory_is_refused(triton: client.InferenceServerClient):
-    assert triton.get_cuda_shared_memory_status() == []
-    with pytest.raises(InferenceServerException, match="GPUs not supported"):
-        triton.register_cuda_shared_memory("c", b"x" * 64, 0, 64)
-    triton.unregister_cuda_shared_memory("c")
 
 
 def test_by_default_nothing_can_be_lent(server: Serve):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.http as triton
+from harness.http_client import tensor
 from harness.serve import Serve
 from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
@@ -33,13 +33,6 @@ SAMPLES: dict[str, list[Any]] = {
 def client(server: Serve) -> Iterator[triton.InferenceServerClient]:
     with triton.InferenceServerClient(server.address, concurrency=4) as made:
         yield made
-
-
-def tensor(
-    array: np.ndarray, datatype: str = "FP32", name: str = "INPUT0", *, binary: bool = True
-) -> triton.InferInput:
-    made = triton.InferInput(name, list(array.shape), datatype)
-    return made.set_data_from_numpy(array, binary_data=binary)
 
 
 def floats(*shape: int) -> np.ndarray:
@@ -134,129 +127,11 @@ def test_only_the_outputs_asked_for_come_in_the_order_of_the_model(
     assert ask("DIFFERENCE", "SUM") == ["SUM", "DIFFERENCE"]
 
 
-def test_one_output_may_be_json_and_another_binary(client: triton.InferenceServerClient) -> None:
-    x = floats(1, 4)
-    outputs = [
-        triton.InferRequestedOutput("SUM", binary_data=False),
-        triton.InferRequestedOutput("DIFFERENCE", binary_data=True),
-    ]
-    answer = client.infer("pair", [tensor(x, name="X")], outputs=outputs)
-    assert "data" in answer.get_output("SUM")
-    assert "data" not in answer.get_output("DIFFERENCE")
-    for name in ("SUM", "DIFFERENCE"):
-        assert np.array_equal(answer.as_numpy(name), x)
-
-
-def test_the_id_and_custom_parameters_reach_the_backend(
-    client: triton.InferenceServerClient,
-) -> None:
-    sent = {"text": "ž", "number": -7, "flag": True, "fraction": 0.25}
-    answer = client.infer(
-        "describe", [tensor(floats(1, 1), name="X")], request_id="my id", parameters=sent
-    )
-    about = json.loads(answer.as_numpy("ABOUT")[0, 0])
-    assert about["id"] == "my id"
-    assert about["parameters"] == sent
-    assert answer.get_response()["id"] == "my id"
-
-
-def test_the_answer_names_model_and_version(client: triton.InferenceServerClient) -> None:
-    response = client.infer("identity_fp32", [tensor(floats(1, 1))]).get_response()
-    assert (response["model_name"], response["model_version"]) == ("identity_fp32", "1")
-    assert "id" not in response
-
-
 def test_requests_of_async_infer_all_come_back(client: triton.InferenceServerClient) -> None:
     arrays = [floats(1, 5) + i for i in range(20)]
     pending = [client.async_infer("identity_fp32", [tensor(array)]) for array in arrays]
     for array, each in zip(arrays, pending, strict=True):
         assert np.array_equal(each.get_result().as_numpy("OUTPUT0"), array)
-
-
-def test_server_and_models_are_live_and_ready(client: triton.InferenceServerClient) -> None:
-    assert client.is_server_live()
-    assert client.is_server_ready()
-    assert client.is_model_ready("identity_fp32")
-    assert client.is_model_ready("identity_fp32", "1")
-    assert not client.is_model_ready("identity_fp32", "2")
-    assert not client.is_model_ready("nobody")
-
-
-def test_the_server_tells_its_metadata(client: triton.InferenceServerClient) -> None:
-    metadata = client.get_server_metadata()
-    assert metadata["name"] == "despina"
-    assert metadata["version"]
-    assert {"classification", "binary_tensor_data", "statistics", "model_configuration"} <= set(
-        metadata["extensions"]
-    )
-
-
-def test_a_model_tells_its_metadata(client: triton.InferenceServerClient) -> None:
-    assert client.get_model_metadata("pair") == {
-        "name": "pair",
-        "versions": ["1"],
-        "platform": "fixture_pair",
-        "inputs": [
-            {"name": "X", "datatype": "FP32", "shape": [-1, -1]},
-            {"name": "Y", "datatype": "FP32", "shape": [-1, -1]},
-        ],
-        "outputs": [
-            {"name": "SUM", "datatype": "FP32", "shape": [-1, -1]},
-            {"name": "DIFFERENCE", "datatype": "FP32", "shape": [-1, -1]},
-        ],
-    }
-    assert client.get_model_metadata("plain_bytes")["inputs"][0]["shape"] == [-1]
-
-
-def test_a_model_tells_its_configuration(client: triton.InferenceServerClient) -> None:
-    config = client.get_model_config("slow")
-    assert config["name"] == "slow"
-    assert config["backend"] == "identity_python"
-    assert config["max_batch_size"] == 8
-    assert config["input"][0]["data_type"] == "TYPE_FP32"
-    assert config["input"][0]["dims"] == [-1]
-    assert config["parameters"]["execute_delay_ms"] == {"string_value": "400"}
-    assert config["dynamic_batching"]["preferred_batch_size"] == [8]
-    assert config["instance_group"][0]["count"] == 1
-
-
-def test_statistics_count_requests_rows_and_executions(
-    client: triton.InferenceServerClient,
-) -> None:
-    def row(version: str = "") -> dict[str, Any]:
-        (found,) = client.get_inference_statistics("fixed", version)["model_stats"]
-        return found
-
-    array = np.arange(18, dtype=np.int32).reshape(3, 2, 3)
-    before = row()
-    for _ in range(4):
-        client.infer("fixed", [tensor(array, "INT32")])
-    after = row("1")
-    assert after["inference_count"] - before["inference_count"] == 12
-    assert after["execution_count"] - before["execution_count"] == 4
-    success = after["inference_stats"]["success"]
-    assert success["count"] - before["inference_stats"]["success"]["count"] == 4
-    assert success["ns"] > 0
-    assert after["last_inference"] > 0
-    assert {each["batch_size"] for each in after["batch_stats"]} == {3}
-    everybody = client.get_inference_statistics()["model_stats"]
-    assert "fixed" in {each["name"] for each in everybody}
-
-
-def test_classification_gives_value_index_and_label(client: triton.InferenceServerClient) -> None:
-    scores = np.array([[0.125, 3.0, 0.5, -1.0], [4.0, 1.0, 2.0, 3.0]], np.float32)
-
-    def classes(count: int) -> list[list[bytes]]:
-        output = triton.InferRequestedOutput("CLASSES", class_count=count)
-        answer = client.infer("classes", [tensor(scores, name="SCORES")], outputs=[output])
-        assert answer.get_output("CLASSES")["datatype"] == "BYTES"
-        return answer.as_numpy("CLASSES").tolist()
-
-    assert classes(2) == [
-        [b"3.000000:1:DOG", b"0.500000:2:MUG"],
-        [b"4.000000:0:CAT", b"3.000000:3:OWL"],
-    ]
-    assert [len(row) for row in classes(1000)] == [4, 4]
 
 
 NO_ID = "[request id: <id_unknown>] "
@@ -373,32 +248,3 @@ def test_the_code_of_a_backend_becomes_the_status(
     )
     assert error.status() == status
     assert f"{code} on purpose" in error.message()
-
-
-def test_questions_about_unknown_models_are_refused(client: triton.InferenceServerClient) -> None:
-    missing = "Request for unknown model: 'nobody' is not found"
-    for ask in (client.get_model_metadata, client.get_model_config):
-        error = refused(lambda ask=ask: ask("nobody"))
-        assert (error.status(), error.message()) == ("404", missing)
-    error = refused(lambda: client.get_inference_statistics("nobody"))
-    assert (error.status(), error.message()) == (
-        "400",
-        "requested model 'nobody' is not available",
-    )
-
-
-@pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
-@pytest.mark.parametrize("response", [None, "gzip", "deflate"])
-@pytest.mark.parametrize("request_", [None, "gzip", "deflate"])
-def test_compression_either_way(
-    client: triton.InferenceServerClient, request_: str | None, response: str | None, binary: bool
-) -> None:
-    for array in (floats(1, 1), floats(2, 100_000)):
-        answer = client.infer(
-            "identity_fp32",
-            [tensor(array, binary=binary)],
-            outputs=[triton.InferRequestedOutput("OUTPUT0", binary_data=binary)],
-            request_compression_algorithm=request_,
-            response_compression_algorithm=response,
-        )
-        assert np.array_equal(answer.as_numpy("OUTPUT0"), array)

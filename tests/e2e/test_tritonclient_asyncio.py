@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 import numpy as np
 import pytest
 import tritonclient.http.aio as triton
+from harness.http_client import tensor
 from harness.serve import Serve
-from tritonclient.utils import InferenceServerException
 
 Use = Callable[[triton.InferenceServerClient], Awaitable[None]]
 
@@ -23,13 +23,6 @@ def with_client(server: Serve) -> Callable[[Use], None]:
             await use(client)
 
     return lambda use: asyncio.run(run(use))
-
-
-def tensor(
-    array: np.ndarray, datatype: str = "FP32", name: str = "INPUT0", *, binary: bool = True
-) -> triton.InferInput:
-    made = triton.InferInput(name, list(array.shape), datatype)
-    return made.set_data_from_numpy(array, binary_data=binary)
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["binary", "json"])
@@ -75,33 +68,6 @@ def test_many_requests_at_once_get_their_own_answers(with_client: Callable[[Use]
     with_client(use)
 
 
-def test_health_metadata_configuration_and_statistics(
-    with_client: Callable[[Use], None],
-) -> None:
-    async def use(client: triton.InferenceServerClient) -> None:
-        assert await client.is_server_live()
-        assert await client.is_server_ready()
-        assert await client.is_model_ready("pair")
-        assert not await client.is_model_ready("nobody")
-        assert (await client.get_server_metadata())["name"] == "despina"
-        assert (await client.get_model_metadata("pair"))["name"] == "pair"
-        assert (await client.get_model_config("pair"))["backend"] == "fixture_pair"
-        statistics = await client.get_inference_statistics("pair")
-        assert statistics["model_stats"][0]["name"] == "pair"
-
-    with_client(use)
-
-
-def test_errors_are_raised(with_client: Callable[[Use], None]) -> None:
-    async def use(client: triton.InferenceServerClient) -> None:
-        with pytest.raises(InferenceServerException) as caught:
-            await client.infer("nobody", [tensor(np.ones((1, 1), np.float32))])
-        assert caught.value.status() == "404"
-        assert caught.value.message() == "Request for unknown model: 'nobody' is not found"
-
-    with_client(use)
-
-
 def test_a_request_that_the_client_gives_up_harms_no_other(
     with_client: Callable[[Use], None],
 ) -> None:
@@ -114,20 +80,5 @@ def test_a_request_that_the_client_gives_up_harms_no_other(
             await given_up
         answer = await client.infer("slow", [tensor(one)])
         assert np.array_equal(answer.as_numpy("OUTPUT0"), one)
-
-    with_client(use)
-
-
-@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
-def test_compression_both_ways(with_client: Callable[[Use], None], algorithm: str) -> None:
-    async def use(client: triton.InferenceServerClient) -> None:
-        array = np.arange(200_000, dtype=np.float32).reshape(1, -1)
-        answer = await client.infer(
-            "identity_fp32",
-            [tensor(array)],
-            request_compression_algorithm=algorithm,
-            response_compression_algorithm=algorithm,
-        )
-        assert np.array_equal(answer.as_numpy("OUTPUT0"), array)
 
     with_client(use)
