@@ -1,0 +1,32 @@
+"""Requests that both servers are sent: every route, valid ones, invalid ones and odd ones."""
+
+from __future__ import annotations
+
+from corpus.bodies import binary, compression
+from corpus.documents import datatypes, documents
+from corpus.exchange import Exchange
+from corpus.generation import generate
+from corpus.inference import inference, outputs, parameters
+from corpus.reads import methods, reads
+from corpus.repository import index, loads, unloads
+from corpus.services import logging, shared_memory, traces
+
+EXCHANGES: list[Exchange] = [
+    *reads(),
+    *methods(),
+    *inference(),
+    *documents(),
+    *datatypes(),
+    *binary(),
+    *compression(),
+    *outputs(),
+    *parameters(),
+    *generate(),
+    *shared_memory(),
+    *traces(),
+    *logging(),
+    *index(),
+    *loads(),
+    *unloads(),
+]
+"""In the order in which they are to be sent: the last ones change what is served."""

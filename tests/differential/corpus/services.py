@@ -1,0 +1,90 @@
+"""Shared memory, settings of traces and of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from corpus.exchange import GOOD, Exchange, Json, get, given, infer, post
+
+
+def shared_memory() -> Iterator[Exchange]:
+    """Regions that are not there, and registrations that cannot be."""
+    base = "/v2/systemsharedmemory"
+    yield get("shm status", f"{base}/status")
+    yield get("shm status of nothing", f"{base}/region/nope/status")
+    yield post("shm unregister nothing", f"{base}/region/nope/unregister")
+    yield post("shm unregister all", f"{base}/unregister")
+    wrong: dict[str, Json] = {
+        "without a key": {"byte_size": 1},
+        "without a size": {"key": "/k"},
+        "key of nothing": {"key": "/despina_no_such_object", "byte_size": 1},
+        "key a number": {"key": 7, "byte_size": 1},
+        "key slashes": {"key": "//", "byte_size": 1},
+        "size negative": {"key": "/k", "byte_size": -1},
+        "not JSON": b"hello",
+        "an array": [],
+    }
+    for what, document in wrong.items():
+        yield post(f"shm register {what}", f"{base}/region/r/register", document)
+    place = {"shared_memory_region": "nope", "shared_memory_byte_size": 12}
+    yield infer(
+        "input from nowhere", "plain", {"inputs": [given("INPUT0", "FP32", [3], parameters=place)]}
+    )
+    yield infer(
+        "output to nowhere",
+        "plain",
+        {**GOOD, "outputs": [{"name": "OUTPUT0", "parameters": place}]},
+    )
+    yield get("cuda status", "/v2/cudasharedmemory/status")
+    yield get("cuda status of nothing", "/v2/cudasharedmemory/region/nope/status")
+    yield post("cuda unregister nothing", "/v2/cudasharedmemory/region/nope/unregister")
+    yield post("cuda unregister all", "/v2/cudasharedmemory/unregister")
+
+
+def traces() -> Iterator[Exchange]:
+    """Settings of traces, of all models and of one; what is changed is taken back."""
+    for path in ("/v2/trace/setting", "/v2/models/plain/trace/setting"):
+        yield get(f"GET {path}", path)
+        settings: dict[str, Json] = {
+            "nothing": {},
+            "unknown": {"nope": "1"},
+            "level a text": {"trace_level": "OFF"},
+            "level unknown": {"trace_level": ["NOPE"]},
+            "rate a number": {"trace_rate": 5},
+            "rate no number": {"trace_rate": "x"},
+            "rate": {"trace_rate": "17"},
+            "rate taken back": {"trace_rate": None},
+            "count too small": {"trace_count": "-2"},
+            "count": {"trace_count": "9"},
+            "count taken back": {"trace_count": None},
+            "frequency": {"log_frequency": "5"},
+            "frequency taken back": {"log_frequency": None},
+            "file": {"trace_file": "/tmp/t"},
+            "not JSON": b"hello",
+        }
+        for what, document in settings.items():
+            yield post(f"{path} {what}", path, document)
+    yield get("trace of nobody", "/v2/models/nobody/trace/setting")
+    yield post("trace of nobody set", "/v2/models/nobody/trace/setting", {"trace_rate": "1"})
+
+
+def logging() -> Iterator[Exchange]:
+    """Settings of the log; what is changed is taken back."""
+    yield get("GET logging", "/v2/logging")
+    settings: dict[str, Json] = {
+        "nothing": {},
+        "unknown": {"nope": True},
+        "info a text": {"log_info": "yes"},
+        "info off": {"log_info": False},
+        "info on": {"log_info": True},
+        "verbose": {"log_verbose_level": 1},
+        "verbose back": {"log_verbose_level": 0},
+        "verbose a text": {"log_verbose_level": "1"},
+        "format": {"log_format": "ISO8601"},
+        "format back": {"log_format": "default"},
+        "format unknown": {"log_format": "bad"},
+        "file": {"log_file": "/tmp/l"},
+        "not JSON": b"hello",
+    }
+    for what, document in settings.items():
+        yield post(f"logging {what}", "/v2/logging", document)
