@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpus.exchange import Exchange
+from harness.serve import Serve
+from harness.triton import Triton
 
 ANSWER_SECONDS = 30
 
@@ -76,16 +78,19 @@ def says_as_much(ours: str | None, theirs: str | None) -> bool:
     """The text of an error begins with Triton's, and may go on."""
     if ours is None or theirs is None:
         return False
-    return ours.startswith((theirs, theirs.removesuffix("."))) or (
+    return ours.startswith(theirs.rstrip(". \n")) or (
         ours.startswith(NO_JSON) and theirs.startswith(NO_JSON)
     )
 
 
-def ask(port: int, exchange: Exchange) -> Answer:
+def ask(server: Serve | Triton, exchange: Exchange) -> Answer:
     """Sends a request on a connection of its own, and reads the answer."""
+    port = server.metrics_port if exchange.of_metrics else server.port
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
     try:
-        fields = {"Content-Length": str(len(exchange.body)), **exchange.headers}
+        length = {"Content-Length": str(len(exchange.body))}
+        chunked = "Transfer-Encoding" in exchange.headers
+        fields = {**({} if chunked else length), **exchange.headers}
         connection.putrequest(exchange.method, exchange.path, skip_accept_encoding=True)
         for name, value in fields.items():
             connection.putheader(name, value)
@@ -125,7 +130,7 @@ def normalised(value: Any) -> Any:
     if isinstance(value, dict):
         own = OF_THE_SERVER if "extensions" in value else ()
         return {
-            key: "its own" if key in own else MASKED.get(key, normalised(each))
+            key: "its own" if key in own else masked(key, normalised(each))
             for key, each in value.items()
         }
     if isinstance(value, list):
@@ -135,3 +140,10 @@ def normalised(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}")
     return value
+
+
+def masked(name: str, value: Any) -> Any:
+    """What stands for the value of a member."""
+    if name == "reason" and value != "unloaded":
+        return "why it cannot be loaded"
+    return MASKED.get(name, value)

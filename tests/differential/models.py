@@ -51,6 +51,7 @@ class Repositories:
             if datatype != "BF16":  # which Triton's Python backend does not give as an array
                 self.mirror(f"any_{datatype.lower()}", [("0", datatype, [-1])], max_batch_size=0)
         self.mirror("batched", [("0", "FP32", [-1])], max_batch_size=4)
+        self.mirror("counted", [("0", "FP32", [-1])], max_batch_size=4)
         self.mirror("plain", [("0", "FP32", [3])], max_batch_size=0)
         self.mirror("pair", [("0", "INT32", [2]), ("1", "FP32", [-1])], max_batch_size=8)
         self.mirror("optional", [("0", "FP32", [2]), ("1", "INT8", [-1])], optional=("1",))
@@ -108,7 +109,7 @@ class Repositories:
             f"input [ {', '.join(given)} ]\noutput [ {', '.join(made)} ]\n"
             "instance_group [ { kind: KIND_CPU } ]\n"
         )
-        add_model(self.ours, "repeat", f'backend: "repeat"\n{config}')
+        add_model(self.ours, "repeat", f'backend: "repeat_python"\n{config}')
         code = {"1/model.py": REPEAT.encode()}
         add_model(self.theirs, "repeat", f'backend: "python"\n{config}', code)
 

@@ -24,7 +24,9 @@ def answers(both: Both) -> Answers:
     """All answers, ours and theirs, in the order of the corpus: some depend on those before."""
     found = {}
     for each in EXCHANGES:
-        found[each.name] = ask(both.ours.port, each), ask(both.theirs.port, each)
+        found[each.name] = ask(both.ours, each), ask(both.theirs, each)
+        if each.path.startswith("/v2/repository/models/"):
+            both.settle()
         for server in (both.ours, both.theirs):
             assert server.process.poll() is None, f"ended at '{each.name}'"
     return found

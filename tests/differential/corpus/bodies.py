@@ -70,6 +70,17 @@ def binary() -> Iterator[Exchange]:
     yield infer("empty", "plain", b"")
 
 
+def chunks() -> Iterator[Exchange]:
+    """Bodies in chunks, and requests whose header is not what such a body needs."""
+    good = json.dumps(GOOD).encode()
+    halves = b"".join(b"%x\r\n%s\r\n" % (len(each), each) for each in (good[:20], good[20:]))
+    chunked = {"Transfer_Encoding": "chunked"}
+    yield infer("chunks", "plain", halves + b"0\r\n\r\n", **chunked)
+    yield infer("chunks with a trailer", "plain", halves + b"0\r\nX: y\r\n\r\n", **chunked)
+    yield infer("chunks with an extension", "plain", b"3;x=y\r\n{ }\r\n0\r\n\r\n", **chunked)
+    yield infer("no chunks", "plain", b"0\r\n\r\n", **chunked)
+
+
 def compression() -> Iterator[Exchange]:
     """Codings of bodies, both ways."""
     good = json.dumps(GOOD).encode()

@@ -94,6 +94,10 @@ def datatypes() -> Iterator[Exchange]:
         }.items():
             document = {"inputs": [given("INPUT0", datatype, [1], [value])]}
             yield infer(f"{datatype} of {what}", model, document)
+    for text in ("100000000000000000000", "-1e20", "-0.0", "5e-324", "1e-400", "1e400", "Infinity"):
+        document = {"inputs": [given("INPUT0", "FP64", [1], [7])]}
+        body = json.dumps(document).replace("7", text).encode()
+        yield infer(f"FP64 of {text}", "any_fp64", body)
     half = {"inputs": [given("INPUT0", "FP16", [1], [1.5])]}
     yield infer("FP16 as JSON", "any_fp16", half)
     for datatype, value in {"INT8": 128, "UINT8": -1, "INT32": 2**31, "UINT64": 2**64}.items():

@@ -16,7 +16,8 @@ class Exchange:
 
     Attributes:
         name: unlike any other's.
-        headers: besides Host and Content-Length.
+        headers: besides Host and Content-Length; the latter is left out of a chunked request.
+        of_metrics: sent to the port of the metrics.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Exchange:
     path: str
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    of_metrics: bool = False
 
 
 def get(name: str, path: str) -> Exchange:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from corpus.exchange import GOOD, Exchange, Json, given, infer, one, post
+from corpus.exchange import GOOD, Exchange, Json, get, given, infer, one, post
 
 ROW = {"inputs": [given("INPUT0", "FP32", [1, 2], [1, 2])]}
-
-
+COLUMN = given("INPUT0", "FP32", [2, 1], [1, 2])
 PAIR = [given("INPUT0", "INT32", [1, 2], [1, 2]), given("INPUT1", "FP32", [1, 1], [0.5])]
 
 
@@ -65,6 +64,17 @@ def inference() -> Iterator[Exchange]:
         yield infer(f"shape {what}", "fixed", {"inputs": [given("INPUT0", "INT64", shape, data)]})
 
 
+def statistics() -> Iterator[Exchange]:
+    """Counts of a model that nothing else asks."""
+    yield infer("counted", "counted", ROW)
+    yield infer("counted with rows", "counted", {"inputs": [COLUMN]})
+    yield infer("counted with rows again", "counted", {"inputs": [COLUMN]})
+    yield infer("counted without an input", "counted", {"inputs": []})
+    yield infer("counted with another input", "counted", {"inputs": [{**COLUMN, "name": "X"}]})
+    yield get("stats after requests", "/v2/models/counted/stats")
+    yield get("stats of a version", "/v2/models/counted/versions/1/stats")
+
+
 def two() -> Json:
     """An input of two numbers."""
     return given("INPUT0", "FP32", [2], [1, 2])
@@ -111,6 +121,7 @@ def parameters() -> Iterator[Exchange]:
         "custom null": {"a": None},
         "custom array": {"a": [1]},
         "custom object": {"a": {}},
+        "custom of 64 bits": {"a": 2**63},
         "custom beyond": {"a": 2**64},
         "reserved prefix": {"triton_x": 1},
         "sequence_id": {"sequence_id": 7},

@@ -28,7 +28,7 @@ def reads() -> Iterator[Exchange]:
         yield get(f"version huge{what}", f"/v2/models/plain/versions/{2**70}{what}")
     yield get("versions without one", "/v2/models/versions")
     yield get("stats of all", "/v2/models/stats")
-    yield get("query", "/v2?x=1")
+    yield get("query", "/v2/models/plain?x=1")
     for path in ("/", "/v2/", "/v1", "/v2/models", "/v2/models/", "/v2/models/plain/"):
         yield get(f"path {path}", path)
     yield get("path encoded", "/v2/models/pl%61in")
@@ -50,3 +50,7 @@ def methods() -> Iterator[Exchange]:
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
         yield Exchange(f"{method} /v2", method, "/v2")
         yield Exchange(f"{method} infer", method, "/v2/models/plain/infer", b"{}")
+    yield Exchange("HEAD /v2", "HEAD", "/v2")
+    for path in ("/", "/v2", "/metrics/x"):
+        yield Exchange(f"metrics path {path}", "GET", path, of_metrics=True)
+    yield Exchange("metrics posted", "POST", "/metrics", of_metrics=True)

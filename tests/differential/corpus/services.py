@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from corpus.exchange import GOOD, Exchange, Json, get, given, infer, post
 
+REGION = f"/despina_differential_{os.getpid()}"
+"""Key of an object of shared memory that is there while the servers are."""
+
+REGION_BYTES = 64
+
 
 def shared_memory() -> Iterator[Exchange]:
-    """Regions that are not there, and registrations that cannot be."""
+    """Regions: of nothing, wrong ones, and one that tensors come from and go to."""
     base = "/v2/systemsharedmemory"
     yield get("shm status", f"{base}/status")
     yield get("shm status of nothing", f"{base}/region/nope/status")
@@ -23,22 +29,44 @@ def shared_memory() -> Iterator[Exchange]:
         "size negative": {"key": "/k", "byte_size": -1},
         "not JSON": b"hello",
         "an array": [],
+        "beyond its end": {"key": REGION, "byte_size": REGION_BYTES * 100_000},
+        "right": {"key": REGION, "byte_size": REGION_BYTES},
+        "twice": {"key": REGION, "byte_size": REGION_BYTES},
     }
     for what, document in wrong.items():
         yield post(f"shm register {what}", f"{base}/region/r/register", document)
-    place = {"shared_memory_region": "nope", "shared_memory_byte_size": 12}
-    yield infer(
-        "input from nowhere", "plain", {"inputs": [given("INPUT0", "FP32", [3], parameters=place)]}
-    )
-    yield infer(
-        "output to nowhere",
-        "plain",
-        {**GOOD, "outputs": [{"name": "OUTPUT0", "parameters": place}]},
-    )
-    yield get("cuda status", "/v2/cudasharedmemory/status")
-    yield get("cuda status of nothing", "/v2/cudasharedmemory/region/nope/status")
-    yield post("cuda unregister nothing", "/v2/cudasharedmemory/region/nope/unregister")
-    yield post("cuda unregister all", "/v2/cudasharedmemory/unregister")
+    yield get("shm status of a region", f"{base}/region/r/status")
+    yield get("shm status of all", f"{base}/status")
+    places: dict[str, Json] = {
+        "nowhere": ("nope", 12, 0),
+        "a region": ("r", 12, 0),
+        "an offset": ("r", 12, 16),
+        "too few bytes": ("r", 8, 0),
+        "too many bytes": ("r", 16, 0),
+        "beyond the end": ("r", 12, REGION_BYTES - 8),
+        "an offset beyond": ("r", 12, 2**63),
+        "an offset that wraps": ("r", 12, 2**64 - 4),
+        "a size that is none": ("r", "12", 0),
+    }
+    for what, (region, size, offset) in places.items():
+        place = {"shared_memory_region": region, "shared_memory_byte_size": size}
+        place["shared_memory_offset"] = offset
+        source = {"inputs": [given("INPUT0", "FP32", [3], parameters=place)]}
+        target = {**GOOD, "outputs": [{"name": "OUTPUT0", "parameters": place}]}
+        yield infer(f"input from {what}", "plain", source)
+        yield infer(f"output to {what}", "plain", target)
+    yield post("shm unregister", f"{base}/region/r/unregister")
+    yield get("shm status after all", f"{base}/status")
+
+
+def cuda() -> Iterator[Exchange]:
+    """Shared memory of GPUs, where there is none."""
+    base = "/v2/cudasharedmemory"
+    yield get("cuda status", f"{base}/status")
+    yield get("cuda status of nothing", f"{base}/region/nope/status")
+    yield post("cuda unregister nothing", f"{base}/region/nope/unregister")
+    yield post("cuda unregister all", f"{base}/unregister")
+    yield post("cuda register nothing", f"{base}/region/r/register", {})
 
 
 def traces() -> Iterator[Exchange]:
