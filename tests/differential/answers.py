@@ -6,7 +6,6 @@ import gzip
 import http.client
 import json
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +96,7 @@ def ask(server: Serve | Triton, exchange: Exchange) -> Answer:
         connection.endheaders(exchange.body)
         response = connection.getresponse()
         return read(response.status, dict(response.headers.items()), response.read())
-    except (http.client.HTTPException, ConnectionError) as error:
+    except (http.client.HTTPException, OSError) as error:
         return Answer(0, f"{type(error).__name__}: {error}")
     finally:
         connection.close()
@@ -106,12 +105,11 @@ def ask(server: Serve | Triton, exchange: Exchange) -> Answer:
 def read(status: int, headers: dict[str, str], body: bytes) -> Answer:
     """Takes a body apart."""
     fields = {name.lower(): value for name, value in headers.items()}
-    decode: Callable[[bytes], bytes] | None = {
-        "gzip": gzip.decompress,
-        "deflate": zlib.decompress,
-    }.get(fields.get("content-encoding", ""))
-    if decode:
-        body = decode(body)
+    coding = fields.get("content-encoding")
+    if coding == "gzip":
+        body = gzip.decompress(body)
+    elif coding == "deflate":
+        body = zlib.decompress(body)
     size = int(fields.get("inference-header-content-length", len(body)))
     text, tensors = body[:size].decode(errors="replace"), body[size:]
     if fields.get("content-type", "").startswith("text/event-stream"):

@@ -130,8 +130,9 @@ DIFFERENCES: dict[str, tuple[str, ...]] = {
     ),
     "base64 of a `file:` parameter that is malformed": ("load file no base64",),
     "a backend that is not there": ("load broken",),
+    "a model that has failed and is unloaded": ("ready without it", "index without it"),
 }
-"""Names of exchanges, by what ``docs/migrate-from-triton.md`` calls them in the row that says why."""
+"""Names of exchanges, by the first column of the row in ``docs/migrate-from-triton.md``."""
 
 REASONS = {name: row for row, names in DIFFERENCES.items() for name in names}
 """The row of each exchange that is answered otherwise."""

@@ -45,7 +45,6 @@ class Repositories:
 
     def __init__(self, root: Path) -> None:
         """Writes all models."""
-        self.served: list[str] = []
         self.ours, self.theirs = root / "despina", root / "triton"
         for datatype in DATATYPES:
             if datatype != "BF16":  # which Triton's Python backend does not give as an array
@@ -62,8 +61,8 @@ class Repositories:
         self.mirror("other", [("0", "FP32", [1])])
         self.repeat()
         self.chain()
+        self.served = [each.name for each in self.ours.iterdir()]
         self.both("broken", 'backend: "nobody"\n')
-        self.served.remove("broken")
 
     def mirror(
         self,
@@ -77,7 +76,6 @@ class Repositories:
         extra: str = "",
     ) -> None:
         """A model that gives back what it gets."""
-        self.served.append(name)
         lines = [f"max_batch_size: {max_batch_size}", extra]
         for suffix, datatype, dims in tensors:
             entry = tensor(f"INPUT{suffix}", datatype, dims)
@@ -98,7 +96,6 @@ class Repositories:
 
     def repeat(self) -> None:
         """A decoupled model."""
-        self.served.append("repeat")
         given = [
             tensor(*each)
             for each in (("IN", "INT32", [-1]), ("DELAY", "UINT32", [-1]), ("WAIT", "UINT32", [1]))
@@ -124,7 +121,6 @@ class Repositories:
 
     def both(self, name: str, config: str) -> None:
         """A model whose configuration says all."""
-        self.served.append(name)
         add_model(self.ours, name, config)
         add_model(self.theirs, name, config)
 

@@ -16,13 +16,12 @@ from harness.serve import Serve
 from harness.triton import Triton, triton_environment
 from models import Repositories
 
-EXPLICIT = ("--model-control-mode=explicit", "--load-model=*", "--exit-on-error=false")
 SETTLE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Both:
-    """The servers; each has loaded all models that can be."""
+    """The servers; each has loaded all models but the one that cannot be."""
 
     ours: Serve
     theirs: Triton
@@ -41,12 +40,13 @@ def running(folder: Path) -> Iterator[Both]:
     environment = triton_environment()
     repositories = Repositories(folder / "models")
     (folder / "triton").mkdir()
-    theirs = Triton(repositories.theirs, folder / "triton", *EXPLICIT, environment=environment)
+    flags = ["--model-control-mode=explicit"]
+    flags += [f"--load-model={model}" for model in repositories.served]
+    theirs = Triton(repositories.theirs, folder / "triton", *flags, environment=environment)
     try:
-        flags = (*EXPLICIT, "--allow-client-shm=true")
+        flags.append("--allow-client-shm=true")
         with _region(), Serve(repositories.ours, folder / "despina", *flags) as ours:
-            for model in repositories.served:
-                theirs.wait_loaded(model)
+            theirs.wait_ready()
             yield Both(ours, theirs)
             assert ours.stop() == 0, ours.stderr
     finally:

@@ -8,7 +8,7 @@ from corpus.exchange import Exchange
 from corpus.generation import generate
 from corpus.inference import inference, outputs, parameters, statistics
 from corpus.reads import methods, reads
-from corpus.repository import index, loads, unloads
+from corpus.repository import failures, index, loads, unloads
 from corpus.services import cuda, logging, shared_memory, traces
 
 EXCHANGES: list[Exchange] = [
@@ -31,5 +31,6 @@ EXCHANGES: list[Exchange] = [
     *index(),
     *loads(),
     *unloads(),
+    *failures(),
 ]
 """In the order in which they are to be sent: the last ones change what is served."""

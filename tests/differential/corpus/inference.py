@@ -21,7 +21,7 @@ def inference() -> Iterator[Exchange]:
     yield infer("without a version", "versions", one(1))
     yield post("infer of no version", "/v2/models/versions/versions/2/infer", one(1))
     yield infer("of nobody", "nobody", GOOD)
-    yield infer("of a model that failed", "broken", GOOD)
+    yield infer("of a model not loaded", "broken", GOOD)
     yield infer("a row", "batched", ROW)
     yield infer("rows", "batched", {"inputs": [given("INPUT0", "FP32", [4, 1], [1, 2, 3, 4])]})
     yield infer("too many rows", "batched", {"inputs": [given("INPUT0", "FP32", [5, 0], [])]})

@@ -21,7 +21,7 @@ def reads() -> Iterator[Exchange]:
         yield get(f"version{what}", f"/v2/models/versions/versions/3{what}")
         yield get(f"unknown model{what}", f"/v2/models/nobody{what}")
         yield get(f"unknown version{what}", f"/v2/models/plain/versions/7{what}")
-        yield get(f"model that failed{what}", f"/v2/models/broken{what}")
+        yield get(f"model not loaded{what}", f"/v2/models/broken{what}")
         yield get(f"version no number{what}", f"/v2/models/plain/versions/x{what}")
         yield get(f"version zero{what}", f"/v2/models/plain/versions/0{what}")
         yield get(f"version negative{what}", f"/v2/models/plain/versions/-1{what}")

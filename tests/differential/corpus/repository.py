@@ -25,10 +25,6 @@ def index() -> Iterator[Exchange]:
 def loads() -> Iterator[Exchange]:
     """Loads that cannot be, and one that changes nothing."""
     yield post("load in a repository", f"{BASE}/main/models/other/load")
-    for name in ("nobody", "a%20b", "..", "%2e%2e", "x" * 300):
-        yield post(f"load {name[:20]}", f"{BASE}/models/{name}/load")
-        yield post(f"unload {name[:20]}", f"{BASE}/models/{name}/unload")
-    yield get("ready after odd names", "/v2/health/ready")
     wrong: dict[str, Json] = {
         "not JSON": b"hello",
         "unknown parameter": {"parameters": {"nope": "x"}},
@@ -42,7 +38,6 @@ def loads() -> Iterator[Exchange]:
     for what, document in wrong.items():
         yield post(f"load {what}", f"{BASE}/models/other/load", document)
     yield post("load unchanged", f"{BASE}/models/other/load")
-    yield post("load broken", f"{BASE}/models/broken/load")
 
 
 def unloads() -> Iterator[Exchange]:
@@ -61,9 +56,29 @@ def unloads() -> Iterator[Exchange]:
         f"{BASE}/models/other/unload",
         {"parameters": {"unload_dependents": 1}},
     )
+    yield post("load what that has unloaded", f"{BASE}/models/other/load")
     yield post("unload a member", f"{BASE}/models/batched/unload")
     yield infer(
         "of an ensemble without its member", "chain", {"inputs": [given("IN", "FP32", [1, 1], [1])]}
     )
     yield post("load the member", f"{BASE}/models/batched/load")
-    yield get("ready at the end", "/v2/health/ready")
+    yield get("ready after unloads", "/v2/health/ready")
+
+
+def failures() -> Iterator[Exchange]:
+    """Models that there are not, or that fail; last, as Triton is not ready ever after."""
+    for name in ("nobody", "a%20b", "x" * 300, "%2e%2e"):
+        yield post(f"load {name[:20]}", f"{BASE}/models/{name}/load")
+        yield post(f"unload {name[:20]}", f"{BASE}/models/{name}/unload")
+    yield get("ready after odd names", "/v2/health/ready")
+    yield post("load broken", f"{BASE}/models/broken/load")
+    for what in ("", "/ready", "/config", "/stats"):
+        yield get(f"model that failed{what}", f"/v2/models/broken{what}")
+    yield infer("of a model that failed", "broken", one(1))
+    yield get("ready while a model has failed", "/v2/health/ready")
+    yield post("index with a failure", f"{BASE}/index")
+    yield post("unload broken", f"{BASE}/models/broken/unload")
+    yield get("ready without it", "/v2/health/ready")
+    yield post("index without it", f"{BASE}/index")
+    yield post("load ..", f"{BASE}/models/../load")
+    yield post("unload ..", f"{BASE}/models/../unload")
