@@ -18,6 +18,7 @@ class Exchange:
         name: unlike any other's.
         headers: besides Host and Content-Length; the latter is left out of a chunked request.
         of_metrics: sent to the port of the metrics.
+        comes_late: the answer tells of requests before; Triton counts them once they are answered.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Exchange:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     of_metrics: bool = False
+    comes_late: bool = False
 
 
 def get(name: str, path: str) -> Exchange:

@@ -56,7 +56,7 @@ def unloads() -> Iterator[Exchange]:
         f"{BASE}/models/other/unload",
         {"parameters": {"unload_dependents": 1}},
     )
-    yield post("load what that has unloaded", f"{BASE}/models/other/load")
+    yield post("load other after it", f"{BASE}/models/other/load")
     yield post("unload a member", f"{BASE}/models/batched/unload")
     yield infer(
         "of an ensemble without its member", "chain", {"inputs": [given("IN", "FP32", [1, 1], [1])]}
