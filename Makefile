@@ -8,7 +8,7 @@ DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help demo test build lint stubs asan tsan fuzz wheel first-backend bench clean
+.PHONY: help demo test build lint stubs differential asan tsan fuzz wheel first-backend bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -35,6 +35,11 @@ lint: build/$(TREE)/build.ninja build/.packages-lint  ## ruff, mypy, clang-forma
 
 stubs: build  ## write core/despina/_engine.pyi again after the bindings changed
 	$(BIN)/python scripts/generate_stubs.py core/despina/_engine.pyi
+
+differential: build/$(TREE)/build.ninja  ## the same requests to Despina and to the real Triton, answers compared
+	@echo "== Building the engine (build/$(TREE))"
+	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place
+	scripts/differential.sh $(PYTEST_ARGS)
 
 asan tsan: %: build/%/build.ninja  ## unit tests of the engine under the sanitizers
 	@echo "== Building the engine under $@ (build/$@)"

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "protocol/json_integers.h"
 
 namespace despina::protocol {
 namespace {
@@ -44,22 +45,28 @@ JsonParser::~JsonParser() {
   if (parser_->capacity() <= kKeptCapacity) KeptParser() = std::move(parser_);
 }
 
-Result<JsonObject> JsonParser::Parse(const Slice& text) {
+simdjson::error_code JsonParser::Read(std::string_view text, bool padded, JsonValue& document) {
   // The parser copies even nothing, and copying from a null pointer is undefined.
-  if (text.size() == 0) return ParseError(simdjson::EMPTY);
+  if (text.empty()) return simdjson::EMPTY;
   if (text.size() > parser_->capacity() || parser_->capacity() == 0) {
     // Sizes that grow little by little shall not allocate each time; large ones are not kept.
     const size_t capacity = text.size() <= kKeptCapacity
                                 ? std::bit_ceil(std::max(kFirstCapacity, text.size()))
                                 : text.size();
-    if (const auto error = parser_->allocate(capacity, kMaxJsonDepth)) return ParseError(error);
-    if (const auto error = parser_->doc.allocate(capacity)) return ParseError(error);
+    if (const auto error = parser_->allocate(capacity, kMaxJsonDepth)) return error;
+    if (const auto error = parser_->doc.allocate(capacity)) return error;
   }
-  const auto* const data = reinterpret_cast<const char*>(text.data());
+  return parser_->parse(text.data(), text.size(), !padded).get(document);
+}
+
+Result<JsonObject> JsonParser::Parse(const Slice& text) {
+  const std::string_view all(reinterpret_cast<const char*>(text.data()), text.size());
   JsonValue document;
-  if (const auto error = parser_->parse(data, text.size(), !HasJsonPadding(text)).get(document)) {
-    return ParseError(error);
+  simdjson::error_code error = Read(all, HasJsonPadding(text), document);
+  if (error == simdjson::NUMBER_ERROR) {
+    if (const auto other = WithoutWideIntegers(all)) error = Read(*other, false, document);
   }
+  if (error) return ParseError(error);
   JsonObject object;
   if (document.get(object)) {
     return InvalidArgument("failed to parse the request JSON buffer: it is not an object");

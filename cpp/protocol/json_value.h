@@ -38,6 +38,8 @@ class JsonParser {
   Result<JsonObject> Parse(const Slice& text);
 
  private:
+  simdjson::error_code Read(std::string_view text, bool padded, JsonValue& document);
+
   std::unique_ptr<simdjson::dom::parser> parser_;
 };
 

@@ -28,6 +28,22 @@ TEST(JsonParserTest, ABodyOfNothingIsRefusedBeforeItsNullPointerIsCopied) {
   EXPECT_EQ(object.status().code(), Code::kInvalidArgument);
 }
 
+TEST(JsonParserTest, TakesIntegersBeyond64Bits) {
+  JsonParser parser;
+  const Result<JsonObject> object =
+      parser.Parse(BodyOf(R"({"a":100000000000000000000,"b":"-1","c":-36893488147419103232})"));
+  ASSERT_TRUE(object.ok()) << object.status().message();
+  EXPECT_EQ(object->at_key("a").get_double().value(), 1e20);
+  EXPECT_EQ(object->at_key("c").get_double().value(), -0x1p65);
+  EXPECT_EQ(object->at_key("a").get_uint64().error(), simdjson::INCORRECT_TYPE);
+}
+
+TEST(JsonParserTest, NumbersBeyondADoubleAreRefusedHoweverTheyAreWritten) {
+  for (const std::string& number : {std::string("1e400"), std::string(400, '9')}) {
+    EXPECT_FALSE(JsonParser().Parse(BodyOf("{\"a\":" + number + "}")).ok());
+  }
+}
+
 TEST(JsonParserTest, LeavesADocumentAloneWhileAnotherIsParsed) {
   JsonParser outer;
   const Result<JsonObject> first = outer.Parse(BodyOf(R"({"a":1})"));
