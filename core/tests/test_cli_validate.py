@@ -171,6 +171,35 @@ def test_a_configuration_of_another_name_belongs_to_the_folder_around(write_mode
     assert problem["text"].startswith("'n' is not the name of the folder, 'm'")
 
 
+@pytest.mark.parametrize("path", ["", "m"], ids=["a repository", "a model"])
+def test_the_configurations_of_a_name_are_checked_as_a_server_takes_them(
+    write_model, repository: Path, path: str
+):
+    folder = write_model("m", 'backend: "identity" max_batch_size: 1', versions=())
+    (folder / "configs").mkdir()
+    (folder / "configs" / "large.pbtxt").write_text('backend: "identity" max_batch_size: 32')
+    (folder / "configs" / "wrong.pbtxt").write_text("nonsense")
+    for name, size in (("large", 32), ("absent", 1)):
+        model = models(f"--model-config-name={name}", repository / path)["m"]
+        assert model["config"]["max_batch_size"] == size
+    (problem,) = models("--model-config-name=wrong", repository / path)["m"]["problems"]
+    assert problem["file"] == str(folder / "configs" / "wrong.pbtxt")
+
+
+def test_a_model_may_have_no_other_configuration(write_model, repository: Path):
+    folder = write_model("m", None, versions=())
+    (folder / "configs").mkdir()
+    (folder / "configs" / "large.pbtxt").write_text('backend: "identity" max_batch_size: 32')
+    model = models("--model-config-name=large", folder)["m"]
+    assert model["config"]["max_batch_size"] == 32
+
+
+def test_the_name_of_a_configuration_is_no_path(mixed: Path):
+    result = validate("--model-config-name=../x", mixed)
+    assert "'../x' is not the name of a file in 'configs'" in result.stderr
+    assert result.exit_code == 2
+
+
 def test_what_could_drive_a_terminal_is_escaped(write_model, repository: Path):
     write_model("m", f'{GOOD} default_model_filename: "/\\x1b[31m" parameters {{ key: "\\x1b" }}')
     assert "\x1b" not in validate(repository).stdout
