@@ -97,6 +97,19 @@ def test_an_ensemble_brings_the_models_of_its_steps(write_model, repository: Pat
     assert found["whole"]["notes"] == ["its model 'member' has problems"]
 
 
+def test_a_tensor_that_only_the_backend_can_know_is_a_note(write_model, repository: Path):
+    write_model("e", "max_batch_size: 8" + ENSEMBLE.replace('{ key: "y"', '{ key: "yy"'))
+    write_model("member", GOOD)
+    text = "member' does not list output 'yy', which its backend would have to fill in"
+    result = validate(repository / "e")
+    note = f"{repository}/e: note: step 0: model '{text}; did you mean 'y'?"
+    assert note in result.stdout
+    assert result.exit_code == 0
+    result = validate("--disable-auto-complete-config", repository / "e")
+    assert "model 'member' has no output 'yy'; did you mean 'y'?" in result.stdout
+    assert result.exit_code == 1
+
+
 def test_a_model_without_a_configuration_is_told_by_its_files(write_model, repository: Path):
     (write_model("m", None) / "1" / "model.onnx").touch()
     (found,) = models(repository).values()

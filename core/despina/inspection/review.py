@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from despina.config.ensemble import check_ensemble, check_flow, members
+from despina.config.ensemble import check_ensemble, check_flow, doubtful_names, members
 from despina.config.load import load_json, read_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
@@ -180,7 +180,8 @@ def _with_members(
     except ConfigError as error:
         return replace(review, config=None, problems=error.problems)
     unread = [each for each in members(source.config) if each not in sources]
-    return replace(review, notes=tuple(f"its model '{each}' has problems" for each in unread))
+    notes = [f"its model '{each}' has problems" for each in unread]
+    return replace(review, notes=(*notes, *doubtful_names(source.config, configs)))
 
 
 def _review_file(path: Path, completing: bool) -> Review:
