@@ -189,6 +189,7 @@ def test_a_load_that_cannot_be_changes_nothing(
     assert refused(lambda: client.load_model(**arguments)).startswith(text)
     assert index(client) == {"double": "", "six": "", "triple": ""}
     assert client.is_server_ready()
+    assert client.is_server_live()
 
 
 def test_without_explicit_control_clients_change_nothing(repository: Path, tmp_path: Path) -> None:
