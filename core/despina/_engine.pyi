@@ -116,7 +116,7 @@ class ModelMetrics:
     """
     Makes the metrics of one model.
     """
-    def __init__(self, *, model: str, version: str) -> None:
+    def __init__(self, labels: collections.abc.Sequence[tuple[str, str]]) -> None:
         ...
     def close(self) -> None:
         """
@@ -176,9 +176,9 @@ class NativeBackend:
         """
         Ends it, once its models are closed.
         """
-    def load(self, *, name: str, version: str, path: str, config: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, parameters: collections.abc.Sequence[tuple[str, str]], inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition]) -> NativeModel:
+    def load(self, *, name: str, version: str, path: str, config: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, parameters: collections.abc.Sequence[tuple[str, str]], inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], metrics: ModelMetrics) -> NativeModel:
         """
-        Loads a version of a model.
+        Loads a version of a model; its metrics have the labels of `metrics`.
         """
     @property
     def warnings(self) -> list[str]:
@@ -449,7 +449,7 @@ class Engine:
         """
         Waits for the next request that changes something; None once that is closed.
         """
-    def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], ambiguous: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex] = {}, namespaces: bool = False, ready: bool, live: bool = True, exiting: bool = False) -> None:
+    def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], reload_failures: collections.abc.Sequence[tuple[collections.abc.Sequence[tuple[str, str]], typing.SupportsInt | typing.SupportsIndex]] = [], ambiguous: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex] = {}, namespaces: bool = False, ready: bool, live: bool = True, exiting: bool = False) -> None:
         """
         The state of the server, all at once.
         """

@@ -17,17 +17,18 @@ SCALE = """
 from despina_sdk import Backend, BackendError, Code, Instance, Model, Signature, TensorSpec
 
 class ScaleInstance(Instance):
-    def __init__(self, factor):
-        self.factor = factor
+    def __init__(self, factor, count):
+        self.factor, self.count = factor, count
     def execute(self, batch):
         batch.scatter({"Y": batch.gather("X") * self.factor})
+        self.count.add()
 
 class ScaleModel(Model):
     signature = Signature((TensorSpec("X", "FP32", (4,)),), (TensorSpec("Y", "FP32", (4,)),), 8)
-    def __init__(self, factor):
-        self.factor = factor
+    def __init__(self, factor, count):
+        self.factor, self.count = factor, count
     def instance(self, placement):
-        return ScaleInstance(self.factor)
+        return ScaleInstance(self.factor, self.count)
 
 class Scale(Backend):
     name = "scale"
@@ -35,7 +36,8 @@ class Scale(Backend):
         weights = spec.path / "factor"
         if not weights.exists():
             raise BackendError(Code.NOT_FOUND, f"there is no factor in version {spec.version}")
-        return ScaleModel(float(weights.read_text()))
+        count = spec.metrics.counter("scaled_total", "Batches that were scaled")
+        return ScaleModel(float(weights.read_text()), count)
 """
 """A backend that multiplies by what the file ``factor`` of the version folder says."""
 

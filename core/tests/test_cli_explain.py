@@ -184,6 +184,15 @@ def test_what_cannot_be_explained_is_an_error(
     assert result.exit_code == status
 
 
+def test_the_configuration_of_a_name_is_explained(write_model, repository: Path):
+    folder = write_model("m", 'backend: "identity" max_batch_size: 1')
+    (folder / "configs").mkdir()
+    (folder / "configs" / "large.pbtxt").write_text('backend: "identity" max_batch_size: 32')
+    for path, sizes in ((folder, {"large": 32, "absent": 1}), (repository, {"large": 32})):
+        for name, size in sizes.items():
+            assert explained(f"--model-config-name={name}", path)["max_batch_size"] == size
+
+
 def test_a_model_with_problems_is_not_explained(write_model, diamond: Path):
     write_model("b", "max_batch_size: -1")
     result = explain(diamond, "diamond")

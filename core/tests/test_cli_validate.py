@@ -97,6 +97,19 @@ def test_an_ensemble_brings_the_models_of_its_steps(write_model, repository: Pat
     assert found["whole"]["notes"] == ["its model 'member' has problems"]
 
 
+def test_a_tensor_that_only_the_backend_can_know_is_a_note(write_model, repository: Path):
+    write_model("e", "max_batch_size: 8" + ENSEMBLE.replace('{ key: "y"', '{ key: "yy"'))
+    write_model("member", GOOD)
+    text = "member' does not list output 'yy', which its backend would have to fill in"
+    result = validate(repository / "e")
+    note = f"{repository}/e: note: step 0: model '{text}; did you mean 'y'?"
+    assert note in result.stdout
+    assert result.exit_code == 0
+    result = validate("--disable-auto-complete-config", repository / "e")
+    assert "model 'member' has no output 'yy'; did you mean 'y'?" in result.stdout
+    assert result.exit_code == 1
+
+
 def test_a_model_without_a_configuration_is_told_by_its_files(write_model, repository: Path):
     (write_model("m", None) / "1" / "model.onnx").touch()
     (found,) = models(repository).values()
@@ -169,6 +182,35 @@ def test_a_configuration_of_another_name_belongs_to_the_folder_around(write_mode
     (folder / "configs" / "small.pbtxt").write_text(f'name: "n" {GOOD}')
     (problem,) = models(folder / "configs" / "small.pbtxt")["m"]["problems"]
     assert problem["text"].startswith("'n' is not the name of the folder, 'm'")
+
+
+@pytest.mark.parametrize("path", ["", "m"], ids=["a repository", "a model"])
+def test_the_configurations_of_a_name_are_checked_as_a_server_takes_them(
+    write_model, repository: Path, path: str
+):
+    folder = write_model("m", 'backend: "identity" max_batch_size: 1', versions=())
+    (folder / "configs").mkdir()
+    (folder / "configs" / "large.pbtxt").write_text('backend: "identity" max_batch_size: 32')
+    (folder / "configs" / "wrong.pbtxt").write_text("nonsense")
+    for name, size in (("large", 32), ("absent", 1)):
+        model = models(f"--model-config-name={name}", repository / path)["m"]
+        assert model["config"]["max_batch_size"] == size
+    (problem,) = models("--model-config-name=wrong", repository / path)["m"]["problems"]
+    assert problem["file"] == str(folder / "configs" / "wrong.pbtxt")
+
+
+def test_a_model_may_have_no_other_configuration(write_model, repository: Path):
+    folder = write_model("m", None, versions=())
+    (folder / "configs").mkdir()
+    (folder / "configs" / "large.pbtxt").write_text('backend: "identity" max_batch_size: 32')
+    model = models("--model-config-name=large", folder)["m"]
+    assert model["config"]["max_batch_size"] == 32
+
+
+def test_the_name_of_a_configuration_is_no_path(mixed: Path):
+    result = validate("--model-config-name=../x", mixed)
+    assert "'../x' is not the name of a file in 'configs'" in result.stderr
+    assert result.exit_code == 2
 
 
 def test_what_could_drive_a_terminal_is_escaped(write_model, repository: Path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from despina import Code, DespinaError, Server
+from despina.front_ends import metrics_options
 
 EXPLICIT = {"model_control_mode": "explicit"}
 TENSOR = "data_type: TYPE_FP32 dims: [ 4 ]"
@@ -33,6 +36,13 @@ def ensemble_of(member: str) -> str:
 
 def times(server: Server, model: str) -> float:
     return float(server.infer(model, {"X": np.ones((1, 4), np.float32)})["Y"][0, 0])
+
+
+def metrics_page(server: Server) -> list[str]:
+    settings = replace(server._runtime.settings, metrics_port=0)
+    metrics = server._runtime.engine.serve_metrics(metrics_options(settings))
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
+        return answer.read().decode().splitlines()
 
 
 @pytest.fixture
@@ -119,6 +129,20 @@ def test_rows_and_routes(server: Server, repositories: tuple[Path, Path]):
             "model_namespace": one,
         }
     ]
+
+
+def test_models_that_share_a_name_are_counted_each(server: Server, repositories: tuple[Path, Path]):
+    one, two = map(str, repositories)
+    times(server, "e_two")
+    rows = server.statistics()["model_stats"]
+    assert [row["inference_count"] for row in rows if row["name"] == "m"] == [0, 1]
+    page = metrics_page(server)
+    for repository, count in ((one, 0), (two, 1)):
+        labels = f'namespace="{repository}",model="m",version="1"'
+        assert f"nv_inference_request_success{{{labels}}} {count}" in page
+        labels = f'model="m",namespace="{repository}"'
+        assert f"despina_model_reload_failures_total{{{labels}}} 0" in page
+        assert f'scaled_total{{{labels},version="1"}} {count}' in page
 
 
 def test_a_name_is_loaded_and_unloaded_in_all_repositories(repositories: tuple[Path, Path]):

@@ -136,6 +136,18 @@ def test_polling_keeps_what_serves_when_a_change_fails(polled, pipeline: Path):
     assert {reason for _, reason in rows(polled.server).values()} == {""}
 
 
+def test_what_still_cannot_be_read_fails_once(
+    polled, pipeline: Path, write_scale, caplog: pytest.LogCaptureFixture
+):
+    polled = polled()
+    (pipeline / "triple" / "config.pbtxt").write_text("nonsense")
+    polled.poll()
+    write_scale("new", 7)
+    polled.poll()  # reads it again: it might have waited for the new one
+    assert caplog.text.count("model 'triple' cannot be read: ") == 1
+    assert polled.server._runtime.manager._models["triple"].reload_failures == 1
+
+
 def test_an_ensemble_that_came_before_its_member_is_read_again_with_it(
     polled, pipeline: Path, write_scale, write_model
 ):

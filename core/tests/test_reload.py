@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import numpy as np
 import pytest
 
 from despina import Backend, Code, DespinaError, ModelStatus, Server, TensorSpec
+from despina.front_ends import metrics_options
 from despina_sdk import Batch, Instance, Model, ModelSpec, Placement, Signature
 
 ONES = np.ones((1, 4), np.float32)
@@ -88,6 +92,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
+
+
+def reload_failures(server: Server) -> dict[str, float]:
+    """As the metrics page counts them, by model."""
+    settings = replace(server._runtime.settings, metrics_port=0)
+    metrics = server._runtime.engine.serve_metrics(metrics_options(settings))
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
+        page = answer.read().decode()
+    metrics.close()
+    found = re.findall(r'^despina_model_reload_failures_total{model="(.*)"} (.*)$', page, re.M)
+    return {model: float(count) for model, count in found}
 
 
 def ensemble_of(model: str) -> str:
@@ -166,9 +181,11 @@ def test_a_change_that_fails_leaves_what_served_and_says_so(
         assert gated.ready
     text = "model 'm' version 1: what served before goes on, the change failed: RuntimeError"
     assert caplog.text.count(text) == 2
+    assert reload_failures(gated) == {"m": 2, "e": 0}
     write_model("m", GATED.format(1))
     gated.load("m")
     assert rows(gated)["m/1"] == ("READY", "")
+    assert reload_failures(gated) == {"m": 2, "e": 0}
 
 
 def test_a_change_that_cannot_even_be_read_leaves_what_served(gated: Server, write_model):
@@ -179,9 +196,24 @@ def test_a_change_that_cannot_even_be_read_leaves_what_served(gated: Server, wri
     assert state == "READY"
     assert "has no field 'nonsense'" in reason
     assert times(gated, "e", "IN") == 1
+    assert reload_failures(gated) == {"m": 1, "e": 0}
     write_model("m", GATED.format(1))
     gated.load("m")
     assert rows(gated)["m/1"] == ("READY", "")
+    assert reload_failures(gated) == {"m": 1, "e": 0}
+
+
+def test_what_fails_while_nothing_serves_is_no_failed_change(gated: Server, write_model):
+    Gated.load_gate.set()
+    gated.unload("m")
+    assert reload_failures(gated) == {"e": 0}
+    for config in (GATED.format("bad"), "nonsense"):
+        write_model("m", config)
+        with pytest.raises(DespinaError):
+            gated.load("m")
+    write_model("m", GATED.format(1))
+    gated.load("m")
+    assert reload_failures(gated) == {"m": 0, "e": 0}
 
 
 def test_a_change_that_comes_while_another_loads_is_what_is_served_in_the_end(

@@ -49,6 +49,13 @@ def test_an_ensemble_that_does_not_fit_its_new_member_goes_and_comes_back(
         other_signature(write_scale)
         server.load("double")
         assert server.infer("double", {"X": ONES})["Y"].shape == (1, 4, 1)
+        models = server._runtime.manager._models
+        assert {name: model.reload_failures for name, model in models.items()} == {
+            "double": 0,
+            "outer": 0,  # nothing of it was tried
+            "six": 1,
+            "triple": 0,
+        }
         state, reason = rows(server)["six/1"]
         assert state in ("UNLOADING", "UNAVAILABLE")
         server.unload("triple")  # so that nothing of the ensemble is left

@@ -11,7 +11,7 @@ namespace despina {
 namespace {
 
 constexpr std::array<std::string_view, 2> kReservedPrefixes = {"nv_", "despina_"};
-constexpr std::array<std::string_view, 3> kReservedLabels = {"le", "model", "version"};
+constexpr std::array<std::string_view, 4> kReservedLabels = {"le", "model", "namespace", "version"};
 // What the names of a histogram's lines end with.
 constexpr std::array<std::string_view, 3> kHistogramSuffixes = {"_bucket", "_count", "_sum"};
 
@@ -175,11 +175,6 @@ void MetricRegistry::DropUnheld() {
   }
   std::erase_if(members_, [](const auto& each) { return each.second.series.empty(); });
 }
-
-ModelMetrics::ModelMetrics(MetricRegistry& registry, std::string_view model,
-                           std::string_view version)
-    : registry_(registry),
-      labels_{{"model", std::string(model)}, {"version", std::string(version)}} {}
 
 Result<std::shared_ptr<MetricSeries>> ModelMetrics::Get(const std::string& name,
                                                         const MetricFamily& family,

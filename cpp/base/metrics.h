@@ -93,7 +93,10 @@ class MetricRegistry {
 // The metrics of one model: they carry its labels, and leave the page with it. Any thread.
 class ModelMetrics {
  public:
-  ModelMetrics(MetricRegistry& registry, std::string_view model, std::string_view version);
+  ModelMetrics(MetricRegistry& registry, MetricLabels labels)
+      : registry_(registry), labels_(std::move(labels)) {}
+
+  const MetricLabels& labels() const { return labels_; }
 
   // As MetricRegistry::Get(). RESOURCE_EXHAUSTED past kMaxSeries; FAILED_PRECONDITION after
   // Close(). The series is held until then.

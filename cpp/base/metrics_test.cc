@@ -35,7 +35,7 @@ class MetricsTest : public ::testing::Test {
   }
 
   MetricRegistry registry_;
-  ModelMetrics model_{registry_, "m", "1"};
+  ModelMetrics model_{registry_, {{"model", "m"}, {"version", "1"}}};
 };
 
 TEST_F(MetricsTest, ASeriesHasTheLabelsOfItsModel) {
@@ -82,7 +82,7 @@ TEST_F(MetricsTest, AHistogramCountsUpToAndWithItsBounds) {
 
 TEST_F(MetricsTest, NothingOfItStaysWhenTheModelHasGone) {
   {
-    ModelMetrics other(registry_, "other", "1");
+    ModelMetrics other(registry_, {{"model", "other"}, {"version", "1"}});
     ASSERT_TRUE(other.Get("cups_total", kCups, {}).ok());
     ASSERT_TRUE(other.Get("sizes", kSizes, {}).ok());
     EXPECT_EQ(Names().size(), 2U);
@@ -100,7 +100,7 @@ TEST_F(MetricsTest, AClosedModelMakesNoMore) {
 }
 
 TEST_F(MetricsTest, TwoLoadsOfOneVersionShareASeries) {
-  ModelMetrics again(registry_, "m", "1");
+  ModelMetrics again(registry_, {{"model", "m"}, {"version", "1"}});
   EXPECT_EQ(*model_.Get("cups_total", kCups, {}), *again.Get("cups_total", kCups, {}));
   model_.Close();
   EXPECT_EQ(Names().size(), 1U);
@@ -135,7 +135,7 @@ TEST_F(MetricsTest, NamesThatThePageCannotHaveAreRefused) {
 }
 
 TEST_F(MetricsTest, LabelsThatThePageCannotHaveAreRefused) {
-  for (const char* key : {"", "9", "a:b", "__a", "le", "model", "version", "a b"}) {
+  for (const char* key : {"", "9", "a:b", "__a", "le", "model", "namespace", "version", "a b"}) {
     EXPECT_EQ(Refusal("cups_total", kCups, {{key, "x"}}).code(), Code::kInvalidArgument) << key;
   }
   EXPECT_EQ(Refusal("cups_total", kCups, {{"a", "x"}, {"a", "y"}}).message(),
@@ -181,7 +181,9 @@ TEST_F(MetricsTest, AModelHasSoManySeriesAndNoMore) {
   EXPECT_EQ(Refusal("cups_total", kCups, {{"i", "more"}}).code(), Code::kResourceExhausted);
   EXPECT_EQ(Refusal("others_total", kCups).code(), Code::kResourceExhausted);
   // What is refused leaves nothing: the name is still free for another family.
-  EXPECT_TRUE(ModelMetrics(registry_, "other", "1").Get("others_total", kHeat, {}).ok());
+  EXPECT_TRUE(ModelMetrics(registry_, {{"model", "other"}, {"version", "1"}})
+                  .Get("others_total", kHeat, {})
+                  .ok());
   EXPECT_TRUE(model_.Get("cups_total", kCups, {{"i", "0"}}).ok());
   EXPECT_EQ(Names().size(), ModelMetrics::kMaxSeries);
 }

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/text.h"
 #include "bindings/engine_error.h"
 #include "bindings/kept_object.h"
@@ -91,17 +92,26 @@ class PythonEngine {
   // Name, version, state and reason.
   using Row = std::tuple<std::string, std::optional<int64_t>, std::string, std::string>;
 
+  // Labels of a model, and a number.
+  using Count = std::pair<MetricLabels, uint64_t>;
+
   void Publish(const std::vector<Row>& rows, std::vector<std::shared_ptr<Model>> serving,
-               std::map<std::string, size_t> ambiguous, bool namespaces, bool ready, bool live,
-               bool exiting) {
+               const std::vector<Count>& reload_failures, std::map<std::string, size_t> ambiguous,
+               bool namespaces, bool ready, bool live, bool exiting) {
     const py::gil_scoped_release release;
     std::vector<IndexRow> index;
     index.reserve(rows.size());
     for (const auto& [name, version, state, reason] : rows) {
       index.push_back({.name = name, .version = version, .state = state, .reason = reason});
     }
+    std::vector<ReloadFailures> failures;
+    failures.reserve(reload_failures.size());
+    for (const auto& [labels, count] : reload_failures) {
+      failures.push_back({.labels = labels, .count = count});
+    }
     ThrowUnlessOk(engine_.Publish({.index = std::move(index),
                                    .serving = std::move(serving),
+                                   .reload_failures = std::move(failures),
                                    .ambiguous = std::move(ambiguous),
                                    .namespaces = namespaces,
                                    .live = live,
@@ -152,11 +162,11 @@ class PythonEngine {
     const py::gil_scoped_release release;
     std::vector<protocol::NamedCounts> counts;
     const std::shared_ptr<const Snapshot> snapshot = engine_.snapshot().Get();
-    for (const auto& [model, entry] : snapshot->models) {
-      if (name && model != *name) continue;
-      for (const auto& [number, served] : entry.versions) {
-        if (!version || number == *version) counts.push_back({model, number, served->Counts()});
-      }
+    for (const auto& model : snapshot->serving) {
+      const ModelDefinition& definition = model->definition();
+      if (name && definition.name != *name) continue;
+      if (version && definition.version != *version) continue;
+      counts.push_back({definition.name, definition.version, model->Counts()});
     }
     if (name && counts.empty()) {
       throw EngineError(InvalidArgument(Concat("requested model '", *name, "' is not available")));
@@ -327,6 +337,7 @@ void BindEngine(py::module_& module) {
            "Starts a model's instances, or an ensemble (then without a model, and with the loaded "
            "model of each step).")
       .def("publish", &PythonEngine::Publish, py::kw_only(), py::arg("index"), py::arg("serving"),
+           py::arg("reload_failures") = std::vector<PythonEngine::Count>(),
            py::arg("ambiguous") = std::map<std::string, size_t>(), py::arg("namespaces") = false,
            py::arg("ready"), py::arg("live") = true, py::arg("exiting") = false,
            "The state of the server, all at once.")

@@ -78,10 +78,10 @@ void BindMetrics(py::module_& module) {
   py::class_<Histogram>(module, "Histogram", "Values counted by size.")
       .def("observe", &Histogram::Observe, py::arg("value"), "Counts one value.");
   py::class_<ModelMetrics>(module, "ModelMetrics", "Makes the metrics of one model.")
-      .def(py::init([](const std::string& model, const std::string& version) {
-             return std::make_unique<ModelMetrics>(MetricRegistry::Process(), model, version);
+      .def(py::init([](MetricLabels labels) {
+             return std::make_unique<ModelMetrics>(MetricRegistry::Process(), std::move(labels));
            }),
-           py::kw_only(), py::arg("model"), py::arg("version"))
+           py::arg("labels"))
       .def(
           "counter",
           [](ModelMetrics& metrics, const std::string& name, std::string help, Labels labels) {

@@ -84,7 +84,8 @@ std::unique_ptr<PythonNativeModel> LoadModel(const PythonNativeBackend& backend,
                                              std::string config, int32_t max_batch_size,
                                              host::Options parameters,
                                              std::vector<TensorDefinition> inputs,
-                                             std::vector<TensorDefinition> outputs) {
+                                             std::vector<TensorDefinition> outputs,
+                                             const ModelMetrics& metrics) {
   std::shared_ptr<host::NativeBackend> opened = backend.Get();
   const py::gil_scoped_release release;
   Result<std::shared_ptr<host::NativeModel>> model =
@@ -95,7 +96,8 @@ std::unique_ptr<PythonNativeModel> LoadModel(const PythonNativeBackend& backend,
                                                   .max_batch_size = max_batch_size,
                                                   .parameters = std::move(parameters),
                                                   .inputs = std::move(inputs),
-                                                  .outputs = std::move(outputs)});
+                                                  .outputs = std::move(outputs),
+                                                  .metric_labels = metrics.labels()});
   if (!model.ok()) throw EngineError(model.status());
   return std::make_unique<PythonNativeModel>(*std::move(model));
 }
@@ -142,7 +144,8 @@ void BindNative(py::module_& module) {
           "What may surprise about the library.")
       .def("load", &LoadModel, py::kw_only(), py::arg("name"), py::arg("version"), py::arg("path"),
            py::arg("config"), py::arg("max_batch_size"), py::arg("parameters"), py::arg("inputs"),
-           py::arg("outputs"), "Loads a version of a model.")
+           py::arg("outputs"), py::arg("metrics"),
+           "Loads a version of a model; its metrics have the labels of `metrics`.")
       .def("close", &PythonNativeBackend::Close, "Ends it, once its models are closed.");
 }
 

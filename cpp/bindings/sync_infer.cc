@@ -177,6 +177,10 @@ std::unique_ptr<Request> MakeRequest(Engine& engine, Submitter& submitter,
       request->parameters.push_back(*std::move(parameter));
     }
   }
+  // Without a context: there is no header that could bring one.
+  if (Tracer& tracer = engine.tracer(); tracer.on()) {
+    request->trace = tracer.Sample(arguments.model, {}, {});
+  }
   return request;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <tuple>
 #include <utility>
 
 #include "base/text.h"
@@ -54,7 +55,12 @@ Status Engine::Publish(const Publication& publication) {
   next->exiting = publication.exiting;
   next->tracer = &tracer_;
   next->namespaces = publication.namespaces;
+  next->serving = publication.serving;
+  std::ranges::stable_sort(next->serving, {}, [](const std::shared_ptr<Model>& model) {
+    return std::tie(model->definition().name, model->definition().version);
+  });
   next->index = publication.index;
+  next->reload_failures = publication.reload_failures;
   for (const IndexRow& row : publication.index) {
     if (!row.state.empty()) next->models[row.name];
   }
@@ -62,7 +68,8 @@ Status Engine::Publish(const Publication& publication) {
   for (const std::shared_ptr<Model>& model : publication.serving) {
     if (!Loaded(model)) return NotFound(Named(*model) + " is not loaded");
     const ModelDefinition& definition = model->definition();
-    next->models[definition.name].versions[definition.version] = model;
+    Snapshot::Entry& entry = next->models[definition.name];
+    if (entry.identifiers == 1) entry.versions[definition.version] = model;
   }
   snapshot_.Publish(std::move(next));
   return Ok();
@@ -99,8 +106,13 @@ bool Engine::WaitIdle(Duration timeout) const {
 }
 
 void Engine::Close() {
-  snapshot_.Publish(std::make_shared<const Snapshot>(
-      Snapshot{.models = {}, .index = {}, .live = false, .ready = false, .exiting = true}));
+  snapshot_.Publish(std::make_shared<const Snapshot>(Snapshot{.models = {},
+                                                              .serving = {},
+                                                              .index = {},
+                                                              .reload_failures = {},
+                                                              .live = false,
+                                                              .ready = false,
+                                                              .exiting = true}));
   {
     std::lock_guard lock(mutex_);
     closed_ = true;

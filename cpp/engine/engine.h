@@ -30,9 +30,11 @@ class Engine {
   struct Publication {
     // What is known, also what does not take requests.
     std::vector<IndexRow> index;
-    // Those that take requests: loaded, and one of each version.
+    // Those that take requests: loaded, and one of each version of each model.
     std::vector<std::shared_ptr<Model>> serving;
-    // Where models have namespaces: names that several models have, and how many.
+    std::vector<ReloadFailures> reload_failures{};
+    // Where models have namespaces: names that several models have, and how many. Clients cannot
+    // ask for these.
     std::map<std::string, size_t> ambiguous{};
     bool namespaces = false;
     bool live = true;

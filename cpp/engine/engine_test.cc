@@ -94,6 +94,19 @@ TEST_F(EngineTest, SaysWithNamespacesThatANameIsNotEnough) {
             "to resolve ambiguity.");
 }
 
+TEST_F(EngineTest, KeepsCountingModelsThatShareAName) {
+  const auto one = engine().Load(Version(1), Executing(Identity));
+  const auto other = engine().Load(Version(1), Executing(Identity));
+  ASSERT_TRUE(one.ok() && other.ok());
+  ASSERT_TRUE(
+      engine()
+          .Publish(
+              {.index = {}, .serving = {*one, *other}, .ambiguous = {{"m", 2}}, .namespaces = true})
+          .ok());
+  EXPECT_EQ(server_.submitter.Find("m", 1).status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(server_.submitter.snapshot().serving, (std::vector{*one, *other}));
+}
+
 TEST_F(EngineTest, PublishesTheStateOfTheServer) {
   EXPECT_FALSE(server_.submitter.snapshot().ready);
   ASSERT_TRUE(

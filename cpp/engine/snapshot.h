@@ -12,6 +12,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/published.h"
 #include "base/status.h"
 
@@ -31,6 +32,13 @@ struct IndexRow {
   std::string reason{};
 };
 
+// How often a change of a model could not be loaded while it served.
+struct ReloadFailures {
+  // Of the model, as the metrics page has them.
+  MetricLabels labels{};
+  uint64_t count = 0;
+};
+
 // Never changed once it is published.
 struct Snapshot {
   struct Entry {
@@ -45,8 +53,12 @@ struct Snapshot {
   };
 
   std::unordered_map<std::string, Entry, Hash, std::equal_to<>> models;
+  // All that take requests, by name and version; also those that share a name, which only
+  // ensembles reach.
+  std::vector<std::shared_ptr<Model>> serving;
   // By name and version.
   std::vector<IndexRow> index;
+  std::vector<ReloadFailures> reload_failures;
   // What /v2/health answers.
   bool live = true;
   bool ready = false;

@@ -113,7 +113,7 @@ class NativeModel::Spec {
         parameters_(ToAbi(spec_.parameters)),
         inputs_(ToAbi(spec_.inputs)),
         outputs_(ToAbi(spec_.outputs)),
-        metrics_(MetricRegistry::Process(), spec_.name, spec_.version),
+        metrics_(MetricRegistry::Process(), spec_.metric_labels),
         view_{.struct_size = sizeof(despina_model_spec),
               .max_batch_size = spec_.max_batch_size,
               .name = host::ToAbi(spec_.name),

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/metrics.h"
 #include "base/status.h"
 #include "engine/definition.h"
 #include "engine/executor.h"
@@ -30,6 +31,8 @@ struct NativeModelSpec {
   Options parameters;
   std::vector<TensorDefinition> inputs;
   std::vector<TensorDefinition> outputs;
+  // Of all of its metrics.
+  MetricLabels metric_labels;
 };
 
 // What a model says of itself; shapes without the batch axis.

@@ -35,6 +35,7 @@ NativeModelSpec Spec(int32_t max_batch_size = 8) {
   NativeModelSpec spec;
   spec.name = "m";
   spec.version = "1";
+  spec.metric_labels = {{"model", "m"}, {"version", "1"}};
   spec.max_batch_size = max_batch_size;
   return spec;
 }

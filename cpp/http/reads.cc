@@ -1,6 +1,5 @@
 #include "http/reads.h"
 
-#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -21,31 +20,27 @@ Answer EmptyAnswer(int status) {
   return answer;
 }
 
-void Collect(const Snapshot::Entry& entry, std::optional<int64_t> version,
-             std::vector<protocol::NamedCounts>& counts) {
-  for (const auto& [number, model] : entry.versions) {
-    if (version && *version != number) continue;
-    counts.push_back({model->definition().name, number, model->Counts()});
-  }
+protocol::NamedCounts CountsOf(const Model& model) {
+  return {model.definition().name, model.definition().version, model.Counts()};
 }
 
-// By name and version.
 std::vector<protocol::NamedCounts> AllCounts(const Snapshot& snapshot) {
-  std::vector<const decltype(snapshot.models)::value_type*> entries;
-  entries.reserve(snapshot.models.size());
-  for (const auto& each : snapshot.models) entries.push_back(&each);
-  std::ranges::sort(entries, {}, [](const auto* each) { return std::string_view(each->first); });
   std::vector<protocol::NamedCounts> counts;
-  for (const auto* each : entries) Collect(each->second, std::nullopt, counts);
+  counts.reserve(snapshot.serving.size());
+  for (const auto& model : snapshot.serving) counts.push_back(CountsOf(*model));
   return counts;
 }
 
 Answer ModelStatistics(const RouteMatch& match, const Snapshot& snapshot) {
   std::vector<protocol::NamedCounts> counts;
   const auto entry = snapshot.models.find(match.model);
-  if (entry != snapshot.models.end()) Collect(entry->second, match.version, counts);
+  const bool served = entry != snapshot.models.end() && !entry->second.versions.empty();
+  if (served) {
+    for (const auto& [number, model] : entry->second.versions) {
+      if (!match.version || *match.version == number) counts.push_back(CountsOf(*model));
+    }
+  }
   if (counts.empty()) {
-    const bool served = entry != snapshot.models.end() && !entry->second.versions.empty();
     return ErrorAnswer(
         400, served
                  ? Concat("requested model version is not available for model '", match.model, "'")

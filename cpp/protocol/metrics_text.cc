@@ -3,9 +3,12 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <memory>
+#include <span>
 #include <utility>
 
 #include "base/text.h"
+#include "engine/model.h"
 #include "protocol/exposition.h"
 
 namespace despina::protocol {
@@ -148,6 +151,14 @@ void AppendSummaries(std::string& out, std::span<const Row> rows,
   }
 }
 
+void AppendReloadFailures(std::string& out, std::span<const ReloadFailures> models) {
+  constexpr std::string_view kName = "despina_model_reload_failures_total";
+  AppendHead(out, kName, "Changes of a model that could not be loaded while it served", "counter");
+  for (const ReloadFailures& model : models) {
+    AppendSample(out, kName, LabelText(model.labels), model.count);
+  }
+}
+
 void AppendGauge(std::string& out, std::string_view name, std::string_view help, auto value) {
   AppendHead(out, name, help, "gauge");
   AppendSample(out, name, {}, value);
@@ -177,10 +188,9 @@ void AppendServer(std::string& out, const ServerFigures& server) {
 
 }  // namespace
 
-std::string MetricsText(std::span<const std::shared_ptr<Model>> models,
-                        const MetricsOptions& options, const ServerFigures& server,
-                        MetricRegistry& custom) {
-  const std::vector<Row> rows = Read(models);
+std::string MetricsText(const Snapshot& snapshot, const MetricsOptions& options,
+                        const ServerFigures& server, MetricRegistry& custom) {
+  const std::vector<Row> rows = Read(snapshot.serving);
   std::string out;
   AppendCounters(out, rows);
   AppendFailures(out, rows);
@@ -188,6 +198,7 @@ std::string MetricsText(std::span<const std::shared_ptr<Model>> models,
   AppendGauges(out, rows);
   AppendFirstResponses(out, rows);
   AppendSummaries(out, rows, options.quantiles);
+  AppendReloadFailures(out, snapshot.reload_failures);
   AppendServer(out, server);
   AppendRegistry(out, custom);
   return out;

@@ -2,16 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/host_load.h"
 #include "base/metrics.h"
-#include "engine/model.h"
+#include "engine/snapshot.h"
 #include "memory/allocator.h"
 
 namespace despina::protocol {
@@ -33,8 +31,7 @@ struct ServerFigures {
 };
 
 // Names and labels are those of the protocol's reference server. Then what backends count.
-std::string MetricsText(std::span<const std::shared_ptr<Model>> models,
-                        const MetricsOptions& options, const ServerFigures& server,
-                        MetricRegistry& custom);
+std::string MetricsText(const Snapshot& snapshot, const MetricsOptions& options,
+                        const ServerFigures& server, MetricRegistry& custom);
 
 }  // namespace despina::protocol

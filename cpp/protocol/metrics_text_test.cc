@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "engine/model.h"
 
 namespace despina::protocol {
 namespace {
@@ -45,7 +46,19 @@ class CountedModel final : public Model {
 std::string Page(const std::vector<std::shared_ptr<Model>>& models,
                  const MetricsOptions& options = {}, const ServerFigures& server = {}) {
   MetricRegistry none;
-  return MetricsText(models, options, server, none);
+  Snapshot snapshot;
+  snapshot.serving = models;
+  return MetricsText(snapshot, options, server, none);
+}
+
+TEST(MetricsTextTest, TellsHowOftenModelsCouldNotBeChanged) {
+  Snapshot snapshot;
+  snapshot.reload_failures = {{.labels = {{"model", "m"}, {"namespace", "a\"b"}}, .count = 3}};
+  MetricRegistry none;
+  const std::string text = MetricsText(snapshot, {}, {}, none);
+  EXPECT_TRUE(HasLine(text, "# TYPE despina_model_reload_failures_total counter"));
+  EXPECT_TRUE(
+      HasLine(text, R"(despina_model_reload_failures_total{model="m",namespace="a\"b"} 3)"));
 }
 
 TEST(MetricsTextTest, GivesEveryFamilyOfAModel) {
@@ -191,7 +204,7 @@ TEST(MetricsTextTest, GivesTheMemoryOfThePoolAndTheLoadOfTheMachine) {
 
 TEST(MetricsTextTest, GivesWhatBackendsCount) {
   MetricRegistry registry;
-  ModelMetrics model(registry, "m\"1", "2");
+  ModelMetrics model(registry, {{"model", "m\"1"}, {"version", "2"}});
   const auto get = [&](const char* name, MetricKind kind, std::vector<double> bounds,
                        MetricLabels labels) {
     const MetricFamily family{.kind = kind, .help = "a\nb\\", .bounds = std::move(bounds)};

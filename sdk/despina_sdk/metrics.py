@@ -48,7 +48,8 @@ class Histogram(Protocol):
 class Metrics(Protocol):
     """Makes the metrics of one model: ``ModelSpec.metrics``.
 
-    Every series also has the labels ``model`` and ``version``, and leaves the page with its model.
+    Every series also has the labels ``model`` and ``version`` (and ``namespace``, where models have
+    one), and leaves the page with its model.
     A series that is there already is given again, so that the instances of a model share it.
 
     All methods raise ``BackendError``: INVALID_ARGUMENT for a name or label that the page cannot
@@ -128,7 +129,7 @@ def _problem(name: str, bounds: tuple[float, ...], labels: Mapping[str, str]) ->
     for key in labels:
         if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", key):
             return f"'{key}' is no name of a label"
-        if key in ("le", "model", "version"):
+        if key in ("le", "model", "namespace", "version"):
             return f"label '{key}' is the server's own"
     ascending = all(one < other for one, other in pairwise((-inf, *bounds, inf)))
     return "" if ascending else "bounds are finite and ascend"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -126,6 +127,29 @@ def test_a_model_is_changed_and_stays_when_the_change_fails(
     assert client.is_server_ready()
 
 
+def test_the_metrics_tell_of_changes_that_failed(
+    server: Serve, client: triton.InferenceServerClient, repository: Path
+) -> None:
+    def failures() -> str:
+        page = server.get("/metrics", metrics=True)[1].decode()
+        return "".join(re.findall(r"^despina_model_reload_failures_total{.*", page, re.MULTILINE))
+
+    name = 'despina_model_reload_failures_total{model="double"}'
+    assert not failures()
+    client.load_model("double")
+    assert failures() == f"{name} 0"
+    (repository / "double" / "1" / "factor").write_text("many")
+    refused(lambda: client.load_model("double"))
+    assert failures() == f"{name} 1"
+    (repository / "double" / "1" / "factor").write_text("20.0")
+    client.load_model("double")
+    assert times(client, "double") == 20
+    assert failures() == f"{name} 1"
+    (repository / "double" / "config.pbtxt").write_text("nonsense")
+    refused(lambda: client.load_model("double"))
+    assert failures() == f"{name} 2"
+
+
 def test_a_configuration_and_files_may_be_given(client: triton.InferenceServerClient) -> None:
     config = {"backend": "fixture_scale", "max_batch_size": 4}
     client.load_model("double", config=json.dumps(config))
@@ -165,6 +189,7 @@ def test_a_load_that_cannot_be_changes_nothing(
     assert refused(lambda: client.load_model(**arguments)).startswith(text)
     assert index(client) == {"double": "", "six": "", "triple": ""}
     assert client.is_server_ready()
+    assert client.is_server_live()
 
 
 def test_without_explicit_control_clients_change_nothing(repository: Path, tmp_path: Path) -> None:
@@ -255,6 +280,12 @@ def test_models_of_several_repositories_may_have_one_name(repository: Path, tmp_
         text = refused(lambda: times(client, "double"))
         assert text.startswith("400: There are 2 identifiers of model 'double' in global map")
         assert refused(lambda: times(client, "x")).startswith("400: ")
+        statistics = client.get_inference_statistics()["model_stats"]
+        assert [row["inference_count"] for row in statistics if row["name"] == "double"] == [1, 1]
+        page = server.get("/metrics", metrics=True)[1].decode()
+        for folder in (repository, second):
+            labels = f'namespace="{folder}",model="double",version="1"'
+            assert f"nv_inference_request_success{{{labels}}} 1\n" in page
         assert server.stop() == 0
     with pytest.raises(despina.DespinaError, match="more than one repository"):
         despina.Server([repository, second])

@@ -69,18 +69,22 @@ class Traffic:
             model = chance.choice(MODELS)
             rows = 1 if model == "one" else chance.randint(1, 8)
             # All requests of a batch fail with the one that raises.
-            behaviour = chance.choice(["double", "double", "sleep:0.002", "raise"])
+            behaviour = chance.choice(["double", "double", "sleep:0.002", "raise", "refused"])
             with Connection(self.server.port) as connection:
                 connection.send(_request(model, rows, behaviour))
                 gone = chance.random() < 0.2
                 status = 0 if gone else connection.read().status
+            if behaviour == "refused":  # and so never submitted
+                assert status in (0, 400)
+                continue
             with self._lock:
                 self.sent[model] += 1
                 self.rows[model] += rows if status == 200 else 0
 
 
 def _request(model: str, rows: int, behaviour: str) -> bytes:
-    x = {"name": "X", "datatype": "FP32", "shape": [rows, 1], "data": [1] * rows}
+    name = "Z" if behaviour == "refused" else "X"
+    x = {"name": name, "datatype": "FP32", "shape": [rows, 1], "data": [1] * rows}
     if model == "one":
         x["shape"] = [1]
     return json_infer(model, {"inputs": [x], "parameters": {"behaviour": behaviour}})
@@ -121,10 +125,13 @@ def test_each_request_and_each_row_is_counted_once(server: Serve) -> None:
         assert success == stats["success"]["count"] == stats["queue"]["count"]
         assert failures == stats["fail"]["count"]
         assert cancelled <= failures
-        # An ensemble's step that was refused never got to its member; a client that went away may
-        # have gone before its request had arrived, and then it is none.
-        if model != "many":
-            assert success + failures <= traffic.sent[model]
+        # Also of those whose clients went away: they had sent all of it.
+        submitted = success + failures
+        if model == "many":  # the ensemble has sent some to it as well
+            assert traffic.sent["many"] <= submitted
+            assert submitted <= traffic.sent["many"] + traffic.sent["around"]
+        else:
+            assert submitted == traffic.sent[model]
         assert row["inference_count"] >= traffic.rows[model]
         batches = {
             each["batch_size"]: each["compute_infer"]["count"] for each in row["batch_stats"]

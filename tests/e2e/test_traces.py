@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import pytest
 from harness.raw_http import Connection, json_infer, request
 from harness.repository import add_model, ensemble, fixture, step, tensor
 from harness.serve import Serve
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+import despina
 
 FRONT = ["HTTP_RECV_START", "HTTP_RECV_END"]
 QUEUED = ["REQUEST_START", "QUEUE_START"]
@@ -129,6 +132,26 @@ def test_answers_in_parts_are_traced_too(repository: Path, tmp_path: Path) -> No
     assert sorted(found) == ["events", "generate", "generate_stream"]
     for name, trace in found.items():
         assert sorted(trace.activities) == sorted(RUN), name
+
+
+def test_requests_of_the_same_process_are_traced_too(repository: Path, tmp_path: Path) -> None:
+    file = tmp_path / "traces.json"
+    config = ["rate=2", "level=TIMESTAMPS", f"triton,file={file}"]
+    x = {"X": np.ones((1, 2), np.float32)}
+    with despina.Server(repository, trace_config=config) as server:
+        for name in ("left out", "plain", "left out", "steps"):
+            server.infer("twice" if name == "steps" else "one", x, request_id=name)
+        list(server.stream("one", x, request_id="left out"))
+        list(server.stream("one", x, request_id="streamed"))
+        with pytest.raises(despina.DespinaError, match="unexpected inference input"):
+            server.infer("one", {"Z": x["X"]}, request_id="refused")
+    traces = read(file)
+    found = by_request(traces)
+    assert found.keys() == {"plain", "steps", "streamed"}
+    whole = [*QUEUED, *COMPUTE, "INFER_RESPONSE_COMPLETE", "REQUEST_END"]
+    assert found["plain"].activities == found["streamed"].activities == whole
+    steps = [each for each in traces.values() if "parent_id" in each.about]
+    assert len(steps) == 2
 
 
 def test_tensors_are_written_where_that_is_asked_for(repository: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Never
 
 import click
 
+from despina.cli.options import config_name_option
 from despina.errors import ConfigError, DespinaError
 from despina.inspection.explain import Batches, Explanation, Flow, StepExplanation, explain
 from despina.text import escaped
@@ -19,8 +20,9 @@ from despina.text import escaped
 @click.command(name="explain")
 @click.argument("path", type=click.Path(exists=True))
 @click.argument("model", default="")
+@config_name_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def explain_command(path: str, model: str, as_json: bool) -> None:
+def explain_command(path: str, model: str, config_name: str, as_json: bool) -> None:
     """Say what decides a model's batches, and how an ensemble works.
 
     PATH is the folder of a model, or a model repository and MODEL its name there. Of an ensemble,
@@ -28,7 +30,7 @@ def explain_command(path: str, model: str, as_json: bool) -> None:
     decides the batches of their models, and where tensors are copied. Nothing is loaded.
     """
     try:
-        explanation = explain(Path(path), model)
+        explanation = explain(Path(path), model, config_name)
     except ConfigError as error:
         _fail([*map(str, error.problems), "error: a configuration with problems is not explained"])
     except DespinaError as error:

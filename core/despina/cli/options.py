@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from despina.errors import DespinaError
+from despina.repository.layout import is_config_name
 from despina.settings.model import (
     environment_name,
     flag_name,
@@ -43,6 +44,26 @@ def setting_options(command: Command) -> Command:
     for each in reversed(setting_fields()):
         command = _option(each)(command)
     return command
+
+
+def config_name_option(command: Command) -> Command:
+    """Adds ``config_name``, for commands that look at repositories as a server does."""
+    (declared,) = (each for each in setting_fields() if each.name == "model_config_name")
+
+    def check(context: click.Context, parameter: click.Parameter, value: str) -> str:
+        if not is_config_name(value):
+            text = f"{value!r} is not the name of a file in 'configs'"
+            raise click.BadParameter(text, context, parameter)
+        return value
+
+    return click.option(
+        f"--{flag_name(declared.name)}",
+        "config_name",
+        default=declared.default,
+        callback=check,
+        metavar=declared.metadata["metavar"],
+        help=declared.metadata["help"].replace("`", ""),
+    )(command)
 
 
 def _option(each: Field[Any]) -> Callable[[Command], Command]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from despina.cli.options import config_name_option
 from despina.config.to_json import config_to_dict
 from despina.errors import DespinaError
 from despina.inspection.review import Review, review
@@ -30,8 +31,11 @@ NOT_CHECKED = (
     help="Take no configuration for complete that leaves something to the backend, as a server"
     " with this flag.",
 )
+@config_name_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the configurations.")
-def validate(paths: Sequence[str], disable_auto_complete_config: bool, as_json: bool) -> None:
+def validate(
+    paths: Sequence[str], disable_auto_complete_config: bool, config_name: str, as_json: bool
+) -> None:
     """Check configurations without loading models.
 
     PATH is a file (config.pbtxt, or .json for the JSON form), the folder of a model, or a model
@@ -43,7 +47,9 @@ def validate(paths: Sequence[str], disable_auto_complete_config: bool, as_json: 
     reviews: dict[Path, Review] = {}
     try:
         for path in paths:
-            found = review(Path(path), completing=not disable_auto_complete_config)
+            found = review(
+                Path(path), completing=not disable_auto_complete_config, config_name=config_name
+            )
             reviews |= {each.path.resolve(): each for each in found}
     except DespinaError as error:
         click.echo(f"error: {escaped(error.message)}", err=True)

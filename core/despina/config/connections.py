@@ -45,6 +45,16 @@ def check_tensors(
     return list(_check_tensors(ensemble, models, incomplete))
 
 
+def doubts(ensemble: Definition, models: Models) -> Iterator[str]:
+    """Tensors of models that list others: only their backends can tell whether there are more."""
+    for index, step in enumerate(ensemble.steps):
+        model = models.get((step.model, step.version))
+        if model is not None and model.inputs and model.outputs:
+            for kind, tensor, hint in _unlisted(step, model):
+                text = f"step {index}: {_named(step)} does not list {kind} '{tensor}'"
+                yield f"{text}, which its backend would have to fill in{hint}"
+
+
 def _check_tensors(
     ensemble: Definition, models: Models, incomplete: Collection[str]
 ) -> Iterator[Problem]:
@@ -91,16 +101,23 @@ def _check_step(
     if 0 < model.max_batch_size < ensemble.max_batch_size:
         rows = f"{_named(step)} of step {index} takes {model.max_batch_size} rows at most"
         yield Problem("max_batch_size", f"is {ensemble.max_batch_size}, and {rows}")
+    if step.model not in incomplete:
+        for kind, tensor, hint in _unlisted(step, model):
+            text = f"{_named(step)} has no {kind} '{tensor}'{hint}"
+            yield Problem(f"{where}.{kind}_map['{tensor}']", text)
+    yield from _check_inputs(f"{where}.input_map", step, model)
+
+
+def _unlisted(step: Step, model: Definition) -> Iterator[tuple[str, str, str]]:
+    """What a step asks for and its model does not list: kind, name, and the nearest name."""
     for kind, mapped, tensors in (
         ("input", step.inputs, model.inputs),
         ("output", step.outputs, model.outputs),
     ):
         known = [tensor.name for tensor in tensors]
         for tensor, _ in mapped:
-            if tensor not in known and step.model not in incomplete:
-                text = f"{_named(step)} has no {kind} '{tensor}'{did_you_mean(tensor, known)}"
-                yield Problem(f"{where}.{kind}_map['{tensor}']", text)
-    yield from _check_inputs(f"{where}.input_map", step, model)
+            if tensor not in known:
+                yield kind, tensor, did_you_mean(tensor, known)
 
 
 def _check_inputs(field: str, step: Step, model: Definition) -> Iterator[Problem]:

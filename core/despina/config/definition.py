@@ -67,7 +67,7 @@ class Definition:
         latency_summaries: whether quantiles of the times of its requests are measured.
         first_response_bounds: of a histogram of times to the first response, in milliseconds;
             none: it is not measured.
-        metric_tags: labels of its metrics, as they are on the page.
+        metric_tags: labels of its metrics, as they are on the page, besides model and version.
     """
 
     name: str

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import NamedTuple
 
-from despina.config.connections import check_tensors
-from despina.config.definition import outline
+from despina.config.connections import check_tensors, doubts
+from despina.config.definition import Definition, outline
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.problem import MAX_PROBLEMS, Problem
 from despina.text import did_you_mean
@@ -79,15 +79,35 @@ def check_connections(
         configs: by name, of the members that could be read.
         completing: as ``check_ensemble`` has it.
     """
+    ensemble, models = _outlines(config, configs)
+    may_complete = (step.model for step in ensemble.steps if _completes(step.model, configs))
+    return check_tensors(ensemble, models, frozenset(may_complete) if completing else ())
+
+
+def doubtful_names(config: ModelConfig, configs: Mapping[str, ModelConfig]) -> list[str]:
+    """Names of tensors in steps that are wrong unless backends fill them in.
+
+    Args:
+        config, configs: as ``check_connections`` has them, and it finds nothing wrong.
+    """
+    return list(doubts(*_outlines(config, configs)))
+
+
+def _outlines(
+    config: ModelConfig, configs: Mapping[str, ModelConfig]
+) -> tuple[Definition, dict[tuple[str, int], Definition]]:
+    """An ensemble, and the models of its steps as far as they could be read."""
     ensemble = outline(config, 1)
-    found = {each: configs[each] for each in members(config) if each in configs}
-    models = {
-        (step.model, step.version): outline(found[step.model], step.version)
+    return ensemble, {
+        (step.model, step.version): outline(configs[step.model], step.version)
         for step in ensemble.steps
-        if step.model in found
+        if step.model in configs
     }
-    own = (each for each, one in found.items() if not one.HasField("ensemble_scheduling"))
-    return check_tensors(ensemble, models, frozenset(own) if completing else ())
+
+
+def _completes(model: str, configs: Mapping[str, ModelConfig]) -> bool:
+    """Whether a backend may fill in what its configuration leaves out."""
+    return model in configs and not configs[model].HasField("ensemble_scheduling")
 
 
 class _Producer(NamedTuple):

@@ -34,6 +34,16 @@ def metric_tags(config: ModelConfig) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((f"_{key}", value) for key, value in config.metric_tags.items()))
 
 
+def model_labels(name: str, namespace: str) -> tuple[tuple[str, str], ...]:
+    """Labels that tell a model from all others."""
+    return (("model", name), *namespace_label(namespace))
+
+
+def namespace_label(namespace: str) -> tuple[tuple[str, str], ...]:
+    """The label of a model's repository; none where models have no namespaces."""
+    return (("namespace", namespace),) if namespace else ()
+
+
 def metric_problems(config: ModelConfig) -> Iterator[Problem]:
     """What is wrong with the tags and the controls of metrics."""
     for key in sorted(config.metric_tags):

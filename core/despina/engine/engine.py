@@ -13,6 +13,9 @@ from despina.engine.native import NativeModel, translated
 from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
 
+Labels = Sequence[tuple[str, str]]
+"""Of a series on the metrics page: names and values."""
+
 LoadedModel = _engine.LoadedModel
 """A version that the engine runs."""
 
@@ -188,6 +191,7 @@ class Engine:
         *,
         index: Sequence[tuple[str, int | None, str, str]],
         serving: Sequence[LoadedModel],
+        reload_failures: Sequence[tuple[Labels, int]],
         ambiguous: Mapping[str, int],
         namespaces: bool,
         ready: bool,
@@ -201,7 +205,9 @@ class Engine:
                 no version for a model that could not be read, no state for one that nobody has
                 asked to load.
             serving: what ``load`` gave, of the versions that take requests.
-            ambiguous: names that several models have, and how many.
+            reload_failures: labels of models, and how often a change of each could not be loaded
+                while it served.
+            ambiguous: names that several models have, and how many. Only ensembles reach these.
             namespaces: whether models of several repositories may have one name.
             ready, live, exiting: of the server.
         """
@@ -209,6 +215,7 @@ class Engine:
             self._engine.publish(
                 index=index,
                 serving=serving,
+                reload_failures=reload_failures,
                 ambiguous=ambiguous,
                 namespaces=namespaces,
                 ready=ready,
@@ -216,9 +223,9 @@ class Engine:
                 exiting=exiting,
             )
 
-    def metrics(self, name: str, version: int) -> _engine.ModelMetrics:
+    def metrics(self, labels: Labels) -> _engine.ModelMetrics:
         """Makes a version's own metrics, until it is closed."""
-        return _engine.ModelMetrics(model=name, version=str(version))
+        return _engine.ModelMetrics(labels)
 
     def unload(self, model: LoadedModel, timeout: float | None = None) -> bool:
         """Waits for the requests of a version that is not published any more, and stops it.

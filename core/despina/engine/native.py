@@ -96,6 +96,7 @@ class LibraryBackend(Backend):
         Raises:
             DespinaError: what the backend says.
         """
+        assert isinstance(spec.metrics, _engine.ModelMetrics)  # a server asks, and no test kit
         with translated():
             return NativeModel(
                 self._handle.load(
@@ -107,6 +108,7 @@ class LibraryBackend(Backend):
                     parameters=list(spec.parameters.items()),
                     inputs=[_definition(tensor) for tensor in spec.inputs],
                     outputs=[_definition(tensor) for tensor in spec.outputs],
+                    metrics=spec.metrics,
                 )
             )
 

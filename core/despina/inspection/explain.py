@@ -101,19 +101,21 @@ class Explanation:
     notes: tuple[str, ...]
 
 
-def explain(path: Path, name: str = "") -> Explanation:
+def explain(path: Path, name: str = "", config_name: str = "") -> Explanation:
     """Explains one model.
 
     Args:
         path: the folder of a model or its configuration; or a repository.
         name: of the model, if ``path`` is a repository of several.
+        config_name: that of the configuration to take where a model has several.
 
     Raises:
         ConfigError: the model, or one that it needs, has problems; all are told.
         DespinaError: NOT_FOUND: there is no such model. INVALID_ARGUMENT: it is not said which.
     """
-    repository, name = _locate(path, name)
-    reviews = {each.name: each for each in review_models(repository, [name])}
+    repository, name = _locate(path, name, config_name)
+    found_there = review_models(repository, [name], config_name=config_name)
+    reviews = {each.name: each for each in found_there}
     if problems := [problem for each in reviews.values() for problem in each.problems]:
         raise ConfigError(problems)
     found, config = reviews[name], reviews[name].config
@@ -135,14 +137,14 @@ def explain(path: Path, name: str = "") -> Explanation:
     )
 
 
-def _locate(path: Path, name: str) -> tuple[Path, str]:
+def _locate(path: Path, name: str, config_name: str) -> tuple[Path, str]:
     """The repository and the name of the model that is meant."""
     if path.name == CONFIG_FILE:
         path = path.parent
     if not path.is_dir():
         text = f"'{path}' is neither the folder of a model nor a repository"
         raise DespinaError(Code.INVALID_ARGUMENT, text)
-    if not is_model(path):
+    if not is_model(path, config_name):
         return path, name or _only_model(path)
     path = named(path)
     if name not in ("", path.name):

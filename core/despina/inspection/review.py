@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from despina.config.ensemble import check_ensemble, check_flow, members
+from despina.config.ensemble import check_ensemble, check_flow, doubtful_names, members
 from despina.config.load import load_json, read_config
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
@@ -19,7 +19,7 @@ from despina.errors import ConfigError, DespinaError, Diagnostic
 from despina.plugins.hooks import Hooks
 from despina.plugins.installed import backend_names, libraries
 from despina.repository.catalog import Catalog, Source
-from despina.repository.layout import CONFIG_FILE
+from despina.repository.layout import CONFIG_FILE, ModelFolder
 from despina.repository.versions import version_number
 from despina.text import did_you_mean
 from despina_sdk import Code
@@ -46,12 +46,13 @@ class Review:
     notes: tuple[str, ...] = ()
 
 
-def review(path: Path, *, completing: bool = True) -> list[Review]:
+def review(path: Path, *, completing: bool = True, config_name: str = "") -> list[Review]:
     """Looks at a configuration, at a model with the members that it has, or at a repository.
 
     Args:
         path: a file, in the text form or ``.json``; the folder of a model; or a repository.
         completing: whether backends may fill in what configurations leave out.
+        config_name: that of the configuration to take where a model has several.
 
     Raises:
         DespinaError: NOT_FOUND: a folder has no model. UNAVAILABLE: it cannot be read.
@@ -60,10 +61,11 @@ def review(path: Path, *, completing: bool = True) -> list[Review]:
         path = path.parent
     if not path.is_dir():
         return [_review_file(path, completing)]
-    if is_model(path):
+    names: list[str] = []
+    if is_model(path, config_name):
         path = named(path)
-        return review_models(path.parent, [path.name], completing=completing)
-    return review_models(path, completing=completing)
+        path, names = path.parent, [path.name]
+    return review_models(path, names, completing=completing, config_name=config_name)
 
 
 def named(folder: Path) -> Path:
@@ -71,9 +73,9 @@ def named(folder: Path) -> Path:
     return folder.resolve() if folder.name in ("", "..") else folder
 
 
-def is_model(folder: Path) -> bool:
+def is_model(folder: Path, config_name: str = "") -> bool:
     """Whether a folder is a model's: it has a configuration, or versions."""
-    if os.path.lexists(folder / CONFIG_FILE):
+    if os.path.lexists(ModelFolder(folder.name, folder).config_file(config_name)):
         return True
     try:
         return any(each.is_dir() and version_number(each.name) for each in folder.iterdir())
@@ -82,7 +84,11 @@ def is_model(folder: Path) -> bool:
 
 
 def review_models(
-    repository: Path, names: Sequence[str] = (), *, completing: bool = True
+    repository: Path,
+    names: Sequence[str] = (),
+    *,
+    completing: bool = True,
+    config_name: str = "",
 ) -> list[Review]:
     """Looks at models of a repository, all unless some are named, and at members of ensembles.
 
@@ -90,7 +96,9 @@ def review_models(
         DespinaError: NOT_FOUND: there is no model, or none of a name. UNAVAILABLE: the repository
             cannot be read.
     """
-    catalog = Catalog([repository], auto_complete=completing, detect=_Detect())
+    catalog = Catalog(
+        [repository], auto_complete=completing, detect=_Detect(), config_name=config_name
+    )
     catalog.refresh()
     known = catalog.names()
     if not known:
@@ -172,7 +180,8 @@ def _with_members(
     except ConfigError as error:
         return replace(review, config=None, problems=error.problems)
     unread = [each for each in members(source.config) if each not in sources]
-    return replace(review, notes=tuple(f"its model '{each}' has problems" for each in unread))
+    notes = [f"its model '{each}' has problems" for each in unread]
+    return replace(review, notes=(*notes, *doubtful_names(source.config, configs)))
 
 
 def _review_file(path: Path, completing: bool) -> Review:

@@ -13,11 +13,12 @@ from despina.config.connections import check_tensors
 from despina.config.definition import Definition, define
 from despina.config.model_config_pb2 import ModelConfig
 from despina.config.normalise import normalise
+from despina.config.observe import model_labels, namespace_label
 from despina.config.problem import Problem, refuse
 from despina.config.tensors import tensor_specs
 from despina.config.to_json import config_to_dict
 from despina.config.validate import validate
-from despina.engine import LoadedModel
+from despina.engine import Labels, LoadedModel
 from despina.errors import DespinaError, reason
 from despina.lifecycle.readiness import Readiness, Watch
 from despina.plugins.hooks import Hooks
@@ -53,6 +54,7 @@ class ModelEngine(Protocol):
         *,
         index: Sequence[tuple[str, int | None, str, str]],
         serving: Sequence[LoadedModel],
+        reload_failures: Sequence[tuple[Labels, int]],
         ambiguous: Mapping[str, int],
         namespaces: bool,
         ready: bool,
@@ -61,7 +63,7 @@ class ModelEngine(Protocol):
     ) -> None:
         """The state of the server from now on."""
 
-    def metrics(self, name: str, version: int) -> ModelMetrics:
+    def metrics(self, labels: Labels) -> ModelMetrics:
         """Makes a version's own metrics."""
 
     def unload(self, model: LoadedModel, timeout: float | None = None) -> bool:
@@ -132,7 +134,8 @@ class Loader:
         if source.is_ensemble:
             loaded = self._load_ensemble(source, version, members)
         else:
-            metrics = self._engine.metrics(source.name, version)
+            labels = model_labels(source.name, source.namespace)
+            metrics = self._engine.metrics((*labels, ("version", str(version))))
             try:
                 loaded = self._load(source, version, metrics)
             except BaseException:
@@ -163,7 +166,8 @@ class Loader:
         try:
             self._complete(config, model, source)
             definition = define(config, version, source.folder, source.origin)
-            running = self._engine.load(self._measured(definition), model, backend.capabilities)
+            measured = self._measured(definition, source)
+            running = self._engine.load(measured, model, backend.capabilities)
             watch = self._watch(definition, running, model)
         except BaseException:
             _close(model, source.name)
@@ -186,17 +190,17 @@ class Loader:
         }
         refuse(source.origin, check_tensors(definition, models))
         running = [member.running for member in members]
-        return Loaded(
-            definition, self._engine.load(self._measured(definition), None, members=running)
-        )
+        measured = self._measured(definition, source)
+        return Loaded(definition, self._engine.load(measured, None, members=running))
 
-    def _measured(self, definition: Definition) -> Definition:
-        """The definition with what the settings say is measured of it."""
+    def _measured(self, definition: Definition, source: Source) -> Definition:
+        """The definition with what is measured of it, and how that is labelled."""
         bounds = definition.first_response_bounds
         return replace(
             definition,
             latency_summaries=self._metrics_config.summary_latencies,
             first_response_bounds=bounds if self._metrics_config.histogram_latencies else (),
+            metric_tags=(*definition.metric_tags, *namespace_label(source.namespace)),
         )
 
     def _spec(

@@ -237,6 +237,9 @@ class Manager:
             folders = there[each].folders
             if folders and seen(*folders).content != self._complete[each]:
                 plan.leave_out(each)  # it changes again: for the next look
+        for each in plan.failures.keys() - changes.changed.keys():
+            if each in self._models and self._models[each].problem == plan.failures[each]:
+                plan.leave_out(each)  # nothing new
         self._want(waiter, ids, plan)
         known = [each for each in changes.gone if each in self._models]
         unwant(self._models, known)

@@ -21,6 +21,7 @@ class Generation:
         wanted: the content that it was made of.
         attempt: with the members that it was made with.
         source: of the content.
+        beside: whether the model served when its load began.
         phase: of the table.
         loaded: once it is.
     """
@@ -30,6 +31,7 @@ class Generation:
     wanted: Wanted
     attempt: Attempt
     source: Source
+    beside: bool = False
     phase: Phase = Phase.LOADING
     loaded: Loaded | None = None
 
@@ -113,6 +115,7 @@ class Model:
         problem: why what was last asked for could not even be read.
         versions: by number.
         gone: whether it is to be forgotten once nothing of it is left.
+        reload_failures: how often a change of it could not be read or loaded while it served.
     """
 
     id: str
@@ -122,6 +125,7 @@ class Model:
     problem: str = ""
     versions: dict[int, Version] = field(default_factory=dict)
     gone: bool = False
+    reload_failures: int = 0
 
     @property
     def serving(self) -> list[Generation]:

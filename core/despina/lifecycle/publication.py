@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import chain
 
+from despina.config.observe import model_labels
 from despina.lifecycle.loader import ModelEngine
 from despina.lifecycle.models import Model, Models, Version
 from despina.lifecycle.state import ModelStatus, State, shown
@@ -63,10 +64,14 @@ class Publication:
             index=self._index(rows),
             serving=[
                 generation.loaded.running
-                for model in self._models.values()
-                if model.name not in ambiguous
+                for model in self._in_order()
                 for generation in model.serving
                 if generation.loaded
+            ],
+            reload_failures=[
+                (model_labels(model.name, model.namespace), model.reload_failures)
+                for model in self._in_order()
+                if model.want
             ],
             ambiguous=ambiguous,
             namespaces=self._namespaces,
@@ -88,6 +93,10 @@ class Publication:
         if new:
             order = sorted(self._rows, key=lambda each: _order(self._models[each]))
             self._rows = {each: self._rows[each] for each in order}
+
+    def _in_order(self) -> Iterator[Model]:
+        """All models, by name."""
+        return (self._models[each] for each in self._rows)
 
     def _index(self, rows: Rows) -> list[tuple[str, int | None, str, str]]:
         index = [(row.name, row.version or None, row.state, row.reason) for row in rows]

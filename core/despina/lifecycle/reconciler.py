@@ -122,14 +122,16 @@ class Reconciler:
         )
 
     def _begin_load(self, key: Key, version: Version, load: Load) -> None:
-        want = self._models[key.model].want
+        model = self._models[key.model]
+        want, beside = model.want, model.serves
         if load.again is None:
             assert want
             wanted, source = want.of(key.version), want.source
         else:
             before = next(each for each in version.generations if each.number == load.again)
             wanted, source = before.wanted, before.source
-        generation = Generation(next(self._numbers), key, wanted, load.attempt, source)
+        number = next(self._numbers)
+        generation = Generation(number, key, wanted, load.attempt, source, beside)
         version.generations.append(generation)
         members = [self._loaded(number) for number in load.attempt.members]
 
@@ -172,6 +174,8 @@ class Reconciler:
 
     def _load_failed(self, generation: Generation, why: str) -> None:
         self._end(generation)
+        if generation.beside:
+            self._models[generation.key.model].reload_failures += 1
         self._version(generation).fail(generation.attempt, why)
         self.advance()
 

@@ -43,9 +43,9 @@ def want(models: Models, plan: Plan, asked: Collection[str]) -> None:
     for model_id, why in plan.failures.items():
         place = plan.places.get(model_id, Place(model_id, model_id, "", ()))
         model = models.setdefault(model_id, Model(model_id, place.name, place.namespace))
-        if why != model.problem:
-            logger.error("model '%s' cannot be read: %s", model_id, why)
+        logger.error("model '%s' cannot be read: %s", model_id, why)
         model.problem = why
+        model.reload_failures += model.serves
     models.touched.update(plan.sources, plan.failures)
 
 

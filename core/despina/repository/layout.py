@@ -61,6 +61,11 @@ class ModelFolder:
         return named if config_name and os.path.lexists(named) else self.path / CONFIG_FILE
 
 
+def is_config_name(name: str) -> bool:
+    """Whether it can be that of one configuration among several of a model; or says none."""
+    return "/" not in name and name.isprintable()
+
+
 def check_repositories(repositories: Sequence[Path]) -> None:
     """Refuses what cannot be a repository.
 

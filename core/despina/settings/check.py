@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from despina.errors import DespinaError
-from despina.repository.layout import check_repositories
+from despina.repository.layout import check_repositories, is_config_name
 from despina.settings.metrics import metrics_config
 from despina.settings.model import Settings, flag_name
 from despina.settings.sources import backend_options
@@ -26,7 +26,7 @@ def check_settings(settings: Settings) -> None:
     if "*" in settings.load_model and len(settings.load_model) > 1:
         raise _invalid("--load-model=* leaves nothing to name besides")
     name = settings.model_config_name
-    if "/" in name or not name.isprintable():
+    if not is_config_name(name):
         raise _invalid(f"--model-config-name={name!r}: not the name of a file in 'configs'")
 
 

@@ -1,6 +1,7 @@
 // A model without an engine, for tests of the front end.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <memory>
@@ -163,7 +164,11 @@ inline std::shared_ptr<const Snapshot> SnapshotOf(
   snapshot->ready = ready;
   for (const auto& model : models) {
     snapshot->models[model->definition().name].versions[1] = model;
+    snapshot->serving.push_back(model);
   }
+  std::ranges::sort(snapshot->serving, {}, [](const auto& model) -> const std::string& {
+    return model->definition().name;
+  });
   return snapshot;
 }
 
