@@ -147,7 +147,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "shape with a fraction": (input0(shape=[1.0, 2]), "'shape'"),
     "a negative dimension": (input0(shape=[1, -2]), "non-unsigned-integer"),
     "a dimension of 2^63": (input0(shape=[1, 2**63]), "too large"),
-    "a dimension of 2^64": (input0(shape=[1, 2**64]), "number"),
+    "a dimension of 2^64": (input0(shape=[1, 2**64]), "non-unsigned-integer"),
     "2^62 times 4 elements": (input0(shape=[2**62, 4]), "more elements"),
     "2^62 rows": (input0(shape=[2**62, 1], data=[]), "true shape"),
     "0 times 2^62": (input0(shape=[0, 2**62], data=[]), ""),
@@ -274,7 +274,7 @@ BINARY: dict[str, tuple[dict[str, Any], bytes, str]] = {
     "size a fraction": (binary(8.5), b"12345678", "'binary_data_size'"),
     "size text": (binary("8"), b"12345678", "'binary_data_size'"),
     "size 2^64-1": (binary(2**64 - 1), b"12345678", "additional bytes"),
-    "size 2^64": (binary(2**64), b"12345678", "parsing a number"),
+    "size 2^64": (binary(2**64), b"12345678", "'binary_data_size'"),
     "size null": (binary(None), b"12345678", "'binary_data_size'"),
     "a shape of 2^61 elements": (binary(8, (1, 2**61)), b"12345678", f"Expected {2**63}, got 8"),
 }
