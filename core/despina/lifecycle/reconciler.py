@@ -52,6 +52,8 @@ class Reconciler:
         self._publish, self._retries = publish, load_retries
         self._numbers = count(1)
         self._retired: list[Generation] = []
+        # Loaded since the last time that what has ended was looked at; None: no such time is to come.
+        self._loaded_since: list[Generation] | None = None
         self._stopping = False
 
     @property
@@ -166,14 +168,12 @@ class Reconciler:
         generation.loaded = loaded
         generation.move(Phase.READY)
         self._models.touched.add(generation.key.model)
-        self.advance()
-        if self._version(generation).decision.serve == generation.number:
-            logger.info("model '%s' version %d is ready", *generation.key)
+        self._advance_soon(generation)
 
     def _load_failed(self, generation: Generation, why: str) -> None:
         self._end(generation)
         self._version(generation).fail(generation.attempt, why)
-        self.advance()
+        self._advance_soon()
 
     def _begin_unload(self, generation: Generation) -> None:
         generation.move(Phase.UNLOADING)
@@ -195,7 +195,22 @@ class Reconciler:
         self._end(generation)
         self._version(generation).ended = how
         logger.info("model '%s' version %d: %s", *generation.key, how)
-        self.advance()
+        self._advance_soon()
+
+    def _advance_soon(self, *loaded: Generation) -> None:
+        """Once for all that has ended by then: each time looks at all versions of its models."""
+        if self._loaded_since is None:
+            self._loaded_since = []
+            self._post(self._advance_now)
+        self._loaded_since.extend(loaded)
+
+    def _advance_now(self) -> None:
+        loaded, self._loaded_since = self._loaded_since, None
+        if self._models.touched:
+            self.advance()
+        for generation in loaded or ():
+            if self._version(generation).decision.serve == generation.number:
+                logger.info("model '%s' version %d is ready", *generation.key)
 
     def _end(self, generation: Generation) -> None:
         generation.move(Phase.ENDED)
