@@ -49,17 +49,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(
     request: pytest.FixtureRequest, models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serve]:
-    """With the ``FLAGS`` of the module. It must end well: nothing may have broken it."""
-    flags: tuple[str, ...] = getattr(request.module, "FLAGS", ())
-    with Serve(models, tmp_path_factory.mktemp("server"), *flags) as running:
+    """With the ``FLAGS`` of the module, in which ``{folder}`` is its own. It must end well: nothing may have broken it."""
+    folder = tmp_path_factory.mktemp("server")
+    flags = [flag.format(folder=folder) for flag in getattr(request.module, "FLAGS", ())]
+    with Serve(models, folder, *flags) as running:
         yield running
         assert running.ready()
         assert running.stop() == 0, running.stderr
 
 
 @pytest.fixture(scope="module")
-def rest(server: Serve) -> Rest:
-    """Of the server, once it has answered something."""
+def rest(request: pytest.FixtureRequest, server: Serve) -> Rest:
+    """Of the server, once it has answered something, and after ``warm_up`` of the module."""
+    getattr(request.module, "warm_up", lambda server: None)(server)
     for _ in range(3):
         with Connection(server.port) as connection:
             assert is_good(connection.exchange(good()))

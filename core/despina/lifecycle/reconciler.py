@@ -14,6 +14,7 @@ from despina.lifecycle.loader import Loaded, Loader
 from despina.lifecycle.models import Generation, Models, Version
 from despina.lifecycle.policy import Decision, Key, Load, decide, releasable
 from despina.lifecycle.state import UNLOADED, Phase
+from despina.repository.catalog import Source
 from despina_sdk import Code
 
 logger = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ class Reconciler:
             try:
                 loaded = self._load(generation, members)
             except BaseException as error:  # SystemExit too: a model cannot end the server so
-                why = reason(error)
+                why = _without_private_folder(reason(error), source)
                 if not isinstance(error, DespinaError):
                     logger.exception("loading model '%s' version %d failed", *generation.key)
                 self._post(lambda: self._load_failed(generation, why))
@@ -237,6 +238,11 @@ class Reconciler:
         found = next(each for each in self._models.generations() if each.number == number)
         assert found.loaded
         return found.loaded
+
+
+def _without_private_folder(text: str, source: Source) -> str:
+    """What is said of files that a client has brought, with their names as the client gave them."""
+    return text.replace(f"{source.folder}/", "") if source.private else text
 
 
 def _log_reason(key: Key, old: Decision, new: Decision) -> None:
