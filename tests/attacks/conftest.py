@@ -49,7 +49,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(
     request: pytest.FixtureRequest, models: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serve]:
-    """With the ``FLAGS`` of the module, in which ``{folder}`` is its own. It must end well: nothing may have broken it."""
+    """With the ``FLAGS`` of the module, in which ``{folder}`` is its own.
+
+    It must end well: nothing may have broken it.
+    """
     folder = tmp_path_factory.mktemp("server")
     flags = [flag.format(folder=folder) for flag in getattr(request.module, "FLAGS", ())]
     with Serve(models, folder, *flags) as running:

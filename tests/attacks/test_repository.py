@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -26,10 +27,8 @@ SCALE = {"backend": "fixture_scale"}
 def ask(server: Serve, path: str, body: bytes = b"") -> Answer:
     """Also where the server answers before it has read all of the body."""
     with Connection(server.port, timeout=60) as connection:
-        try:
+        with contextlib.suppress(OSError):
             connection.send(request(path, body))
-        except OSError:
-            pass
         return connection.read()
 
 

@@ -162,8 +162,7 @@ def page(server: Serve) -> list[str]:
 
 def load(server: Serve, name: str, config: dict[str, Any]) -> int:
     given = {"config": json.dumps(config), "file:1/factor": "Mg=="}
-    status = server.post(f"/v2/repository/models/{name}/load", {"parameters": given})[0]
-    return status
+    return server.post(f"/v2/repository/models/{name}/load", {"parameters": given})[0]
 
 
 def test_no_name_or_tag_forges_a_metric(server: Serve) -> None:

@@ -53,7 +53,7 @@ class Reconciler:
         self._publish, self._retries = publish, load_retries
         self._numbers = count(1)
         self._retired: list[Generation] = []
-        # Loaded since the last time that what has ended was looked at; None: no such time is to come.
+        # What was loaded since ``_advance_now`` was posted; None: it was not.
         self._loaded_since: list[Generation] | None = None
         self._stopping = False
 
