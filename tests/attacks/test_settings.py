@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,12 @@ def trace(server: Serve, request: bytes, count: int = 1, **settings: str) -> Ans
 
 
 def warm_up(server: Serve) -> None:
-    """Opens the file of the traces."""
+    """Has the file of the traces opened, which stays open."""
     assert is_good(trace(server, good()))
+    file, deadline = Path(server.json(TRACING)["trace_file"]), time.monotonic() + 10
+    while not file.exists():
+        assert time.monotonic() < deadline, "nothing was traced"
+        time.sleep(0.01)
 
 
 FILES: list[tuple[str, dict[str, Any]]] = [
