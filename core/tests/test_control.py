@@ -95,6 +95,9 @@ def test_a_model_that_there_is_not_is_not_found(client: Client):
         (b'{"parameters":{},"parameters":{}}', "'parameters' is there more than once"),
         (b'{"parameters":[]}', "Unable to parse 'parameters': it is not an object"),
         (b"\xff", "failed to parse the request JSON buffer: "),
+        (b'{"a":"\xed\xa0\x80"}', "failed to parse the request JSON buffer: "),
+        ('{"parameters":{}}'.encode("utf-16-le"), "failed to parse the request JSON buffer: "),
+        (b'{"a":1e999}', "failed to parse the request JSON buffer: "),
         (b'{"parameters":{"foo":1}}', "unrecognized load parameter 'foo'"),
     ],
 )

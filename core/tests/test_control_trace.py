@@ -110,6 +110,8 @@ WRONG: list[tuple[dict[str, Any], Code, str]] = [
         "trace file location can not be updated through network protocol",
     ),
     ({"trace_rate": "x"}, Code.INVALID_ARGUMENT, "Unable to parse 'trace_rate', got: x"),
+    ({"trace_rate": "1_0"}, Code.INVALID_ARGUMENT, "Unable to parse 'trace_rate', got: 1_0"),
+    ({"trace_rate": "\u0663"}, Code.INVALID_ARGUMENT, "Unable to parse 'trace_rate', got: \u0663"),
     (
         {"trace_rate": "-1"},
         Code.INVALID_ARGUMENT,

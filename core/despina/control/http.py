@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -104,7 +105,13 @@ def json_object(text: bytes, what: str = "the request JSON buffer") -> dict[str,
     if not text:
         return {}
     try:
-        value = json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        # Of bytes json would take other encodings too, and halves of characters.
+        value = json.loads(
+            text.decode(),
+            object_pairs_hook=_members,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
     except (ValueError, RecursionError) as error:
         why = f"failed to parse {what}: {reason(error)}"
         raise DespinaError(Code.INVALID_ARGUMENT, why) from error
@@ -125,6 +132,13 @@ def member(value: Mapping[str, Any], name: str, kind: type, default: Any) -> Any
         wanted = {dict: "an object", bool: "a boolean", str: "a string"}[kind]
         raise DespinaError(Code.INVALID_ARGUMENT, f"Unable to parse '{name}': it is not {wanted}")
     return found
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if math.isinf(value):
+        raise ValueError("a number is too large")
+    return value
 
 
 def _refuse_constant(word: str) -> None:

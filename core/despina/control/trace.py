@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from despina.errors import DespinaError
 from despina.settings.trace import MAX_RATE, TraceConfig, levels
+from despina.text import shortened
 from despina_sdk import Code
 
 _FIELDS = ("trace_level", "trace_rate", "trace_count", "log_frequency")
@@ -180,10 +182,10 @@ def _value(key: str, given: Any) -> Any:
         return levels(given) or (("OFF",) if given else ())
     if not isinstance(given, str):
         raise _invalid("attempt to access JSON non-string as string")
-    try:
-        number = int(given)
-    except ValueError:
-        raise _invalid(f"Unable to parse '{key}', got: {given}") from None
+    # int() would take 1_000 and digits of other scripts too.
+    if not re.fullmatch("-?[0-9]{1,20}", given):
+        raise _invalid(f"Unable to parse '{key}', got: {shortened(given)}")
+    number = int(given)
     if key == "trace_count":
         if number < -1:
             raise _invalid(f"Unable to parse '{key}'. Expecting value >= -1, got:{given}")

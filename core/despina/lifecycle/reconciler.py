@@ -14,6 +14,7 @@ from despina.lifecycle.loader import Loaded, Loader
 from despina.lifecycle.models import Generation, Models, Version
 from despina.lifecycle.policy import Decision, Key, Load, decide, releasable
 from despina.lifecycle.state import UNLOADED, Phase
+from despina.repository.catalog import Source
 from despina_sdk import Code
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Reconciler:
         self._publish, self._retries = publish, load_retries
         self._numbers = count(1)
         self._retired: list[Generation] = []
+        # What was loaded since ``_advance_now`` was posted; None: it was not.
+        self._loaded_since: list[Generation] | None = None
         self._stopping = False
 
     @property
@@ -139,7 +142,7 @@ class Reconciler:
             try:
                 loaded = self._load(generation, members)
             except BaseException as error:  # SystemExit too: a model cannot end the server so
-                why = reason(error)
+                why = _without_private_folder(reason(error), source)
                 if not isinstance(error, DespinaError):
                     logger.exception("loading model '%s' version %d failed", *generation.key)
                 self._post(lambda: self._load_failed(generation, why))
@@ -168,16 +171,14 @@ class Reconciler:
         generation.loaded = loaded
         generation.move(Phase.READY)
         self._models.touched.add(generation.key.model)
-        self.advance()
-        if self._version(generation).decision.serve == generation.number:
-            logger.info("model '%s' version %d is ready", *generation.key)
+        self._advance_soon(generation)
 
     def _load_failed(self, generation: Generation, why: str) -> None:
         self._end(generation)
         if generation.beside:
             self._models[generation.key.model].reload_failures += 1
         self._version(generation).fail(generation.attempt, why)
-        self.advance()
+        self._advance_soon()
 
     def _begin_unload(self, generation: Generation) -> None:
         generation.move(Phase.UNLOADING)
@@ -199,7 +200,22 @@ class Reconciler:
         self._end(generation)
         self._version(generation).ended = how
         logger.info("model '%s' version %d: %s", *generation.key, how)
-        self.advance()
+        self._advance_soon()
+
+    def _advance_soon(self, *loaded: Generation) -> None:
+        """Once for all that has ended by then: each time looks at all versions of its models."""
+        if self._loaded_since is None:
+            self._loaded_since = []
+            self._post(self._advance_now)
+        self._loaded_since.extend(loaded)
+
+    def _advance_now(self) -> None:
+        loaded, self._loaded_since = self._loaded_since, None
+        if self._models.touched:
+            self.advance()
+        for generation in loaded or ():
+            if self._version(generation).decision.serve == generation.number:
+                logger.info("model '%s' version %d is ready", *generation.key)
 
     def _end(self, generation: Generation) -> None:
         generation.move(Phase.ENDED)
@@ -226,6 +242,11 @@ class Reconciler:
         found = next(each for each in self._models.generations() if each.number == number)
         assert found.loaded
         return found.loaded
+
+
+def _without_private_folder(text: str, source: Source) -> str:
+    """What is said of files that a client has brought, with their names as the client gave them."""
+    return text.replace(f"{source.folder}/", "") if source.private else text
 
 
 def _log_reason(key: Key, old: Decision, new: Decision) -> None:
