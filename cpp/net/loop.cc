@@ -37,7 +37,7 @@ void Loop::Run() {
     TellWatches();
     RunPosted();
     RunTimers();
-    RunEndsOfTurn();
+    if (!HasLatecomers()) RunEndsOfTurn();
   }
 }
 
@@ -70,11 +70,22 @@ bool Loop::Wait() {
     }
     asleep_ = timeout != 0;
   }
+  Poll(timeout);
+  return true;
+}
+
+void Loop::Poll(int timeout) {
   const int count =
       ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), timeout);
   next_event_ = 0;
   event_count_ = count > 0 ? static_cast<size_t>(count) : 0;
-  return true;
+}
+
+bool Loop::HasLatecomers() {
+  if (ends_.empty() || next_event_ < event_count_) return false;
+  if (std::exchange(looked_again_, true)) return false;
+  Poll(0);
+  return event_count_ > 0;
 }
 
 int Loop::TimeoutMilliseconds() const {
@@ -87,7 +98,6 @@ int Loop::TimeoutMilliseconds() const {
 }
 
 void Loop::TellWatches() {
-  read_in_turn_ = 0;
   while (next_event_ < event_count_ && read_in_turn_ < kReadPerTurn) {
     const epoll_event& event = events_[next_event_++];
     if (event.data.ptr != nullptr) static_cast<Watch*>(event.data.ptr)->Tell(event.events);
@@ -127,6 +137,8 @@ void Loop::RunEndsOfTurn() {
     each->handler_();
   }
   running_ends_.clear();
+  read_in_turn_ = 0;
+  looked_again_ = false;
 }
 
 Watch::Watch(Loop& loop, Descriptor descriptor) : loop_(loop), descriptor_(std::move(descriptor)) {

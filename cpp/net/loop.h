@@ -51,7 +51,12 @@ class Loop {
 
   // Waits until there is something to do; false when the loop has ended.
   bool Wait();
+  // The events that are ready; waits so many milliseconds for the first, -1: for ever.
+  void Poll(int timeout);
   int TimeoutMilliseconds() const;
+  // Whether the turn goes on with events that became ready during it. Its end wakes other threads,
+  // which costs more than looking once again, and fewer turns have fewer ends.
+  bool HasLatecomers();
   void TellWatches();
   void RunPosted();
   void RunTimers();
@@ -76,6 +81,7 @@ class Loop {
   size_t next_event_ = 0;
   size_t event_count_ = 0;
   size_t read_in_turn_ = 0;
+  bool looked_again_ = false;
   // Of watches, in either direction.
   size_t waits_ = 0;
   bool finishing_ = false;

@@ -116,6 +116,48 @@ TEST(LoopTest, ATurnThatHasReadMuchEndsBeforeTheOtherEvents) {
   EXPECT_EQ(OrderOfReads(size_t{1} << 20), "r|r|r|");
 }
 
+// Makes the next one ready.
+class Relay final : public Watcher {
+ public:
+  Relay(Loop& loop, Descriptor descriptor, int next, std::string& order, EndOfTurn& end)
+      : watch(loop, std::move(descriptor)), next_(next), order_(order), end_(end) {}
+  void OnReadable() override {
+    order_ += 'r';
+    if (next_ >= 0) {
+      EXPECT_EQ(::send(next_, "x", 1, 0), 1);
+    }
+    end_.Schedule();
+  }
+  void OnWritable() override {}
+
+  Watch watch;
+
+ private:
+  const int next_;
+  std::string& order_;
+  EndOfTurn& end_;
+};
+
+TEST(LoopTest, ATurnTakesAlongWhatBecameReadyDuringItButOnlyOnce) {
+  Loop loop;
+  std::string order;
+  EndOfTurn end(loop, [&] { order += '|'; });
+  std::vector<Descriptor> theirs;
+  std::vector<std::shared_ptr<Relay>> relays;
+  int next = -1;
+  for (int i = 0; i < 4; ++i) {
+    auto [here, there] = Pair();
+    relays.push_back(std::make_shared<Relay>(loop, std::move(here), next, order, end));
+    relays.back()->watch.WaitReadable(relays.back());
+    next = there.get();
+    theirs.push_back(std::move(there));
+  }
+  ASSERT_EQ(::send(next, "x", 1, 0), 1);
+  loop.Finish();
+  loop.Run();
+  EXPECT_EQ(order, "rr|rr|");
+}
+
 TEST(LoopTest, TellsAWatcherOncePerWait) {
   Loop loop;
   auto [here, there] = Pair();
