@@ -80,7 +80,7 @@ def measured(batch: int, seconds: str, summaries: bool) -> Profile:
             "--tool=callgrind",
             f"--callgrind-out-file={out}",
             str(BENCH),
-            f"--benchmark_filter=SubmitExecuteComplete/batch:{batch}/one_core:1/"
+            f"--benchmark_filter=SubmitExecuteComplete/batch:{batch}/threads:1/"
             f"summaries:{int(summaries)}/",
             f"--benchmark_min_time={seconds}",
         ]

@@ -57,7 +57,9 @@ BatchSource::GivenBack BatchSource::Push(RequestChain chain) {
       request->state.queued = !request->cancelled();
       (request->state.queued ? queue_ : cancelled).Append(std::move(request));
     }
-    wake = sleepers_ > 0 && !queue_.empty();
+    // Who looks takes a batch, and wakes another over the rest.
+    if (someone_looks_) arrived_.store(!queue_.empty(), std::memory_order_relaxed);
+    wake = sleepers_ > 0 && !queue_.empty() && !someone_looks_;
   }
   // Without the lock: who wakes up needs it at once, and would go back to sleep over it.
   if (wake) changed_.notify_one();
@@ -94,6 +96,18 @@ void BatchSource::Sleep(std::unique_lock<std::mutex>& lock, std::optional<TimePo
   --sleepers_;
 }
 
+bool BatchSource::LooksAgain(std::unique_lock<std::mutex>& lock) {
+  if (someone_looks_ || !patience_.Worthwhile()) return false;
+  someone_looks_ = true;
+  arrived_.store(false, std::memory_order_relaxed);
+  lock.unlock();
+  Patience::Look(arrived_);
+  lock.lock();
+  someone_looks_ = false;
+  patience_.Learn(!queue_.empty());
+  return !queue_.empty() || closed_;
+}
+
 std::optional<RequestChain> BatchSource::Take(const std::function<void()>& idle) {
   std::unique_lock lock(mutex_);
   while (true) {
@@ -110,6 +124,7 @@ std::optional<RequestChain> BatchSource::Take(const std::function<void()>& idle)
       continue;
     }
     if (closed_) return std::nullopt;
+    if (LooksAgain(lock)) continue;
     lock.unlock();
     idle();
     lock.lock();

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/clock.h"
+#include "base/patience.h"
 #include "engine/batch_policy.h"
 #include "engine/definition.h"
 #include "engine/request.h"
@@ -52,6 +53,8 @@ class BatchSource {
   void Number(Request& request);
   // With mutex_ held. Nothing: the queue is held back until `until`.
   std::optional<RequestChain> TryTake(TimePoint& until);
+  // Waits awake for a moment, where that pays: whether there is something to do now. One at a time.
+  bool LooksAgain(std::unique_lock<std::mutex>& lock);
   void Sleep(std::unique_lock<std::mutex>& lock, std::optional<TimePoint> until);
 
   const bool dynamic_;
@@ -61,6 +64,8 @@ class BatchSource {
 
   // Calls of Push() that have not returned.
   std::atomic<size_t> pushing_{0};
+  // Tells the one who looks.
+  std::atomic<bool> arrived_{false};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_ from here on.
@@ -71,6 +76,8 @@ class BatchSource {
   std::vector<std::optional<Shape>> last_shapes_;
   size_t sleepers_ = 0;
   bool someone_holds_ = false;
+  bool someone_looks_ = false;
+  Patience patience_;
   bool closed_ = false;
 };
 

@@ -3,6 +3,8 @@
 #include <benchmark/benchmark.h>
 #include <sched.h>
 
+#include <array>
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -23,32 +25,38 @@ constexpr size_t kOutstanding = 16;
 class Answers final : public Completion {
  public:
   void OnComplete(std::unique_ptr<Request> request, Turn&) noexcept override {
-    bool wake = false;
-    {
-      const std::lock_guard lock(mutex_);
-      wake = waiting_ && answered_.empty();
-      answered_.Append(std::move(request));
-      count_.store(answered_.size(), std::memory_order_release);
-    }
-    if (wake) changed_.notify_one();
+    const std::lock_guard lock(mutex_);
+    answered_.Append(std::move(request));
+    if (answered_.size() == wanted_) changed_.notify_one();
+    size_.store(answered_.size(), std::memory_order_release);
   }
-  // Waits until something was answered.
-  RequestChain Take() {
-    if (getenv("POLL")) while (count_.load(std::memory_order_acquire) == 0) __builtin_ia32_pause();
+  // Sleeps until so many were answered, and takes them.
+  RequestChain Sleep(size_t wanted) {
     std::unique_lock lock(mutex_);
-    waiting_ = true;
-    changed_.wait(lock, [this] { return !answered_.empty(); });
-    waiting_ = false;
-    count_ = 0;
-    return std::exchange(answered_, {});
+    wanted_ = wanted;
+    changed_.wait(lock, [this] { return answered_.size() >= wanted_; });
+    return Take();
+  }
+  // Waits awake until something was answered, and takes that.
+  RequestChain Poll() {
+    while (size_.load(std::memory_order_acquire) == 0) {
+    }
+    const std::lock_guard lock(mutex_);
+    return Take();
   }
 
  private:
+  RequestChain Take() {
+    size_.store(0, std::memory_order_relaxed);
+    return std::exchange(answered_, {});
+  }
+
+  std::atomic<size_t> size_ = 0;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::atomic<size_t> count_ = 0;
+  // Guarded by mutex_.
   RequestChain answered_;
-  bool waiting_ = false;
+  size_t wanted_ = 0;
 };
 
 ModelDefinition Definition(int64_t max_batch_size, bool summaries) {
@@ -77,11 +85,22 @@ class Placed {
   cpu_set_t before_{};
 };
 
-// 16 requests at a time, in batches of so many rows; 0: one by one, without a batch axis. Both
-// threads share a core, or do not: in a virtual machine waking the other core is what costs most.
-// With summaries, quantiles of the requests' times are measured.
+// Of the two threads.
+enum Threads : int64_t {
+  // Neither sleeps while there is work: what the engine itself costs.
+  kAwake,
+  // 16 requests at a time, and sleep until all are answered; both threads on one core, or on any.
+  // In
+  // a virtual machine waking the other core is what costs most.
+  kAsleepOnOneCore,
+  kAsleep,
+};
+constexpr std::array kLabels{"awake", "asleep on one core", "asleep on any core"};
+
+// The time of a request, 16 of them outstanding, in batches of so many rows; 0: one by one, without
+// a batch axis. With summaries, quantiles of the requests' times are measured.
 void SubmitExecuteComplete(benchmark::State& state) {
-  const Placed placed(state.range(1) == 1);
+  const Placed placed(state.range(1) == kAsleepOnOneCore);
   const auto library = LoadLibrary(Concat(DESPINA_TEST_BACKENDS, "libprobe.so"), "probe");
   auto backend = NativeBackend::Create(**library, {});
   NativeModelSpec spec;
@@ -96,30 +115,29 @@ void SubmitExecuteComplete(benchmark::State& state) {
   Answers answers;
   const Tensor input = state.range(0) > 0 ? testing::Floats({1, 16}, std::vector<float>(16))
                                           : testing::Floats({16}, std::vector<float>(16));
-  const auto submit = [&](size_t count) {
-    for (size_t i = 0; i < count; ++i) {
-      auto request = server.Make("m", input);
-      request->completion = &answers;
-      server.Add(std::move(request));
-    }
-    server.submitter.Flush();
-  };
-  submit(kOutstanding);
-  int64_t answered = 0;
+  size_t outstanding = 0;
+  int64_t due = 0;
   while (state.KeepRunningBatch(kOutstanding)) {
-    for (size_t done = 0; done < kOutstanding;) {
-      size_t free = answers.Take().size();
-      done += free;
-      answered += static_cast<int64_t>(free);
-      submit(free);
+    for (due += kOutstanding; due > 0;) {
+      for (; outstanding < kOutstanding; ++outstanding) {
+        auto request = server.Make("m", input);
+        request->completion = &answers;
+        server.Add(std::move(request));
+      }
+      server.submitter.Flush();
+      const RequestChain done =
+          state.range(1) == kAwake ? answers.Poll() : answers.Sleep(kOutstanding);
+      outstanding -= done.size();
+      due -= static_cast<int64_t>(done.size());
     }
   }
-  for (size_t left = kOutstanding; left > 0;) left -= answers.Take().size();
-  state.SetItemsProcessed(answered);
+  answers.Sleep(outstanding);
+  state.SetItemsProcessed(state.iterations());
+  state.SetLabel(kLabels.at(static_cast<size_t>(state.range(1))));
 }
 BENCHMARK(SubmitExecuteComplete)
-    ->ArgNames({"batch", "one_core", "summaries"})
-    ->ArgsProduct({{0, 8}, {1, 0}, {0, 1}})
+    ->ArgNames({"batch", "threads", "summaries"})
+    ->ArgsProduct({{0, 8}, {kAwake, kAsleepOnOneCore, kAsleep}, {0, 1}})
     ->MeasureProcessCPUTime()
     ->UseRealTime();
 
