@@ -80,6 +80,8 @@ def measure(server: Running, payload: Payload, connections: int, seconds: float)
     cpu = server.cpu_seconds() - before
     if figures["errors"]:
         raise RuntimeError(f"{server.name}: {figures['errors']} errors")
+    if not figures["requests"]:
+        raise RuntimeError(f"{server.name}: no answer within {seconds:g} s; try more --seconds")
     figures["requests_per_second"] = figures["requests"] / figures["seconds"]
     figures["cpu_us"] = cpu * 1e6 / figures["requests"]
     return figures
