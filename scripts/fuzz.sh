@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all fuzzers of a build tree one after the other, FUZZ_SECONDS each (15), or those named:
+# Runs all fuzzers of a build tree, one for each core at a time, FUZZ_SECONDS each (15), or those named:
 # `scripts/fuzz.sh build/fuzz host_outputs`. What they find is left in BUILD_TREE/findings/; what
 # they learn in BUILD_TREE/corpora/, where the next run goes on.
 set -uo pipefail
@@ -18,32 +18,38 @@ if [[ $# -eq 0 ]]; then
   set -- "$@" config
 fi
 
-failed=()
-for name in "$@"; do
-  layer=${name%%_*}
-  program=("$tree/cpp/$layer/${name}_fuzz")
+# One after its end says what it did, and its status.
+fuzz() {
+  local name=$1 layer=${1%%_*} folder status=0 seeds=()
+  local program=("$tree/cpp/$layer/${name}_fuzz")
   # Committed beside the source, or made by the build.
-  folders=("cpp/$layer/corpora/${name#*_}" "$tree/cpp/$layer/seeds/${name#*_}")
+  local folders=("cpp/$layer/corpora/${name#*_}" "$tree/cpp/$layer/seeds/${name#*_}")
   if [[ $name == config ]]; then
     program=(python tests/config/config_fuzz.py)
     folders=(tests/fixtures/broken_configurations tests/fixtures/triton_configurations)
   fi
-  seeds=()
   for folder in "${folders[@]}"; do
     [[ ! -d $folder ]] || seeds+=("$folder")
   done
-  learned=$tree/corpora/$name
-  log=$tree/$name.log
+  local learned=$tree/corpora/$name log=$tree/$name.log
   mkdir -p "$learned"
-  echo "-- $name, $seconds s"
   "${program[@]}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
     -max_len=65536 -artifact_prefix="$findings/$name-" -print_final_stats=1 \
-    "$learned" "${seeds[@]}" >"$log" 2>&1 || { failed+=("$name"); tail -n 40 "$log"; }
-  grep -E '^stat::(number_of_executed_units|new_units_added)' "$log"
-done
+    "$learned" "${seeds[@]}" >"$log" 2>&1 || status=1
+  local said
+  said=$(
+    echo "-- $name, $seconds s"
+    [[ $status -eq 0 ]] || tail -n 40 "$log"
+    grep -E '^stat::(number_of_executed_units|new_units_added)' "$log"
+  )
+  echo "$said"
+  return "$status"
+}
+export -f fuzz
+export tree seconds findings
 
-if [[ ${#failed[@]} -gt 0 ]]; then
-  echo "Findings by ${failed[*]}; the inputs are in $findings:"
+if ! printf '%s\n' "$@" | xargs -I{} -P "$(nproc)" bash -c 'fuzz "$1"' fuzz {}; then
+  echo "Findings; the inputs are in $findings:"
   ls "$findings"
   exit 1
 fi
