@@ -7,6 +7,7 @@ import click
 from despina import __version__
 from despina.cli.explain import explain_command
 from despina.cli.models import models
+from despina.cli.new import new
 from despina.cli.plugins import plugins
 from despina.cli.serve import serve
 from despina.cli.validate import validate
@@ -26,3 +27,4 @@ main.add_command(models)
 main.add_command(plugins)
 main.add_command(validate)
 main.add_command(explain_command)
+main.add_command(new)
