@@ -25,6 +25,9 @@ def check_settings(settings: Settings) -> None:
         raise _invalid("--load-model needs --model-control-mode=explicit")
     if "*" in settings.load_model and len(settings.load_model) > 1:
         raise _invalid("--load-model=* leaves nothing to name besides")
+    if settings.dev and settings.model_control_mode != "none":
+        mode = f"--model-control-mode={settings.model_control_mode}"
+        raise _invalid(f"--dev follows the files of all models itself: leave out {mode}")
     name = settings.model_config_name
     if not is_config_name(name):
         raise _invalid(f"--model-config-name={name!r}: not the name of a file in 'configs'")
