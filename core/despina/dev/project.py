@@ -60,18 +60,15 @@ def read_project(folder: Path) -> Project:
     """Reads what a plugin offers.
 
     Raises:
-        DespinaError: NOT_FOUND: there is no such folder or file. INVALID_ARGUMENT: it says nothing
-            of backends, or cannot be read; with the line where TOML has one.
+        DespinaError: INVALID_ARGUMENT: it says nothing of backends, or cannot be read; with the
+            line where TOML has one.
     """
     file = folder / FILE
-    if not file.is_file():
-        what = (
-            f"there is no {FILE} in '{folder}'" if folder.is_dir() else f"'{folder}' is no folder"
-        )
-        raise DespinaError(Code.NOT_FOUND, f"--dev: {what}")
     try:
         table = tomllib.loads(file.read_text("utf-8"))
-    except (OSError, ValueError) as error:  # of TOML, or of UTF-8
+    except OSError as error:
+        raise _invalid(file, str(error.strerror)) from error
+    except ValueError as error:  # of TOML, or of UTF-8
         raise _invalid(file, str(error)) from error
     project = _table(file, table, "project")
     points = _table(file, _table(file, project, "entry-points"), BACKENDS)
