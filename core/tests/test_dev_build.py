@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -74,8 +73,9 @@ def test_a_build_that_is_not_wanted_any_more_is_stopped_with_all_it_has_started(
 
     with pytest.raises(BuildStopped):
         build.run(begun)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(file.read_text()), 0)
+    command = Path(f"/proc/{file.read_text().strip()}/cmdline")
+    # Whoever inherits an ended process may not have taken notice yet.
+    assert not command.exists() or command.read_bytes() == b""
 
 
 def test_without_cmake_it_says_what_is_missing(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from despina_sdk import cmake
 
@@ -20,7 +22,7 @@ BUILD_FOLDER = Path("build", "dev")
 LOG = "build.log"
 SHOWN_LINES = 30
 WAIT_SECONDS = 0.05
-"""How soon a build is stopped that is to be."""
+"""Between two looks whether a build has ended, or is to."""
 
 KILL_SECONDS = 5.0
 """For compilers to end by themselves."""
@@ -82,16 +84,7 @@ class Build:
         path = os.pathsep.join([str(_scripts()), os.environ.get("PATH", os.defpath)])
         environment = {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"}
         with (self._folder / LOG).open("wb") as log:
-            # A session of its own: what the terminal sends to this process is not for compilers.
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=environment,
-                start_new_session=True,
-            )
-            status = _wait(process, stop)
+            status = _wait_for(command, log, environment, stop)
         if status:
             text = (self._folder / LOG).read_text("utf-8", "replace")
             raise BuildError(trimmed(text, self._source))
@@ -122,26 +115,43 @@ def trimmed(output: str, source: Path) -> list[str]:
     return kept
 
 
-def _wait(process: subprocess.Popen[bytes], stop: Callable[[], bool]) -> int:
-    try:
+def _wait_for(
+    command: Sequence[str], log: IO[bytes], environment: Mapping[str, str], stop: Callable[[], bool]
+) -> int:
+    """Runs a command; its exit status."""
+    # All that the command starts holds the other end: when nothing does any more, all has ended.
+    held, end = os.pipe()
+    with open(held, "rb", buffering=0) as held_by_any:
+        try:
+            # A session of its own: what the terminal sends to this process is not for compilers.
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                pass_fds=[end],
+                start_new_session=True,
+            )
+        finally:
+            os.close(end)
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.wait(WAIT_SECONDS)
             if stop():
+                _end(process, held_by_any)
                 raise BuildStopped
-    finally:
-        if process.poll() is None:
-            _end(process)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a build: Ninja ends its compilers when it is told to end."""
+def _end(process: subprocess.Popen[bytes], held_by_any: IO[bytes]) -> None:
+    """Ends a build and waits for that: Ninja, told to end, ends its compilers."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(KILL_SECONDS)
-            return
+        ended, _, _ = select.select([held_by_any], [], [], KILL_SECONDS)
+        if ended:
+            break
+    process.wait()
 
 
 def _cmake() -> str:
