@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from despina.control.http import (
@@ -20,6 +21,7 @@ from despina.control.http import (
 )
 from despina.control.logging import Logging
 from despina.control.repository import Repository
+from despina.dev.session import Session
 from despina.engine import Engine, HttpServer
 from despina.errors import DespinaError
 from despina.front_ends import http_options, metrics_options
@@ -54,12 +56,14 @@ class Runtime:
         self,
         settings: Settings,
         models: Mapping[str, tuple[type[Backend], Mapping[str, Any]]] | None = None,
+        say: Callable[[str], None] = logger.info,
     ) -> None:
         """Makes all parts; nothing is loaded yet.
 
         Args:
             settings: of the server.
             models: that the program hands over: backend class and configuration, by name.
+            say: tells the author of the plugin of ``--dev`` what happens; any thread.
 
         Raises:
             DespinaError: a repository or a setting that cannot be.
@@ -70,6 +74,7 @@ class Runtime:
         models = models or {}
         classes = {backend.name: backend for backend, _ in models.values()}
         self.registry = Registry(options, classes, settings.backend_directory)
+        self.dev = self._make_session(say) if settings.dev else None
         if unknown := check_options(options, self.registry):
             logger.warning("--backend-config for backends that nobody offers: %s", quoted(unknown))
         self.hooks = Hooks()
@@ -107,6 +112,8 @@ class Runtime:
 
     def load_initial(self) -> Future[list[ModelStatus]]:
         """Begins to load what the settings say is to be served from the start."""
+        if self.dev is not None:
+            return self.dev.start(self.manager, self._make_catalog({}), self._make_listing())
         names = self._names_at_start
         match self.settings.model_control_mode:
             case "poll":
@@ -124,18 +131,26 @@ class Runtime:
             in_process=in_process,
             auto_complete=not self.settings.disable_auto_complete_config,
             detect=self.hooks.detect_backend,
+            backend_revision=self.registry.revision,
             namespaces=self.settings.model_namespacing,
             config_name=self.settings.model_config_name,
         )
         catalog.refresh()
         return catalog
 
+    def _make_session(self, say: Callable[[str], None]) -> Session:
+        settings = self.settings
+        return Session(Path(settings.dev), settings.model_repository, self.registry, say)
+
+    def _make_listing(self) -> Listing:
+        settings = self.settings
+        return Listing(settings.model_repository, namespaces=settings.model_namespacing)
+
     def _make_poller(self) -> Poller:
         settings = self.settings
-        listing = Listing(settings.model_repository, namespaces=settings.model_namespacing)
         settle = settings.repository_settle_secs
         return Poller(
-            Watch(listing, settle_seconds=settle, clock=time.monotonic),
+            Watch(self._make_listing(), settle_seconds=settle, clock=time.monotonic),
             self.manager.sync,
             poll_seconds=settings.repository_poll_secs,
             settle_seconds=settle,
@@ -209,6 +224,8 @@ class Runtime:
         deadline = time.monotonic() + timeout
         if self.poller is not None:
             self.poller.stop()
+        if self.dev is not None:
+            self.dev.stop()
         self.manager.drain()
         self.engine.close_control()
         for front_end in self.front_ends:
@@ -220,6 +237,8 @@ class Runtime:
             return False
         if self.control is not None:
             self.control.join()
+        if self.dev is not None and not self.dev.join(_left(deadline)):
+            return False
         self.readiness.stop()
         if self._traces:
             self._traces.stop(_left(deadline))

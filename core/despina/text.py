@@ -36,3 +36,8 @@ def printed(text: str) -> str:
 def quoted(names: Iterable[str]) -> str:
     """``'a', 'b'``, or ``none``."""
     return ", ".join(f"'{name}'" for name in names) or "none"
+
+
+def duration(seconds: float) -> str:
+    """``12 ms``, ``1.2 s``."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"

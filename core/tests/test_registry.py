@@ -1,10 +1,17 @@
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from despina.errors import DespinaError
-from despina.plugins.registry import BackendState, Registry, check_options, foreign_library
+from despina.plugins.registry import (
+    BackendRow,
+    BackendState,
+    Registry,
+    check_options,
+    foreign_library,
+)
 from despina_sdk import Code
 
 GOOD = """
@@ -117,6 +124,37 @@ def test_a_backend_that_nobody_offers_is_not_found(install_plugin):
     assert raised.value.code is Code.NOT_FOUND
     with pytest.raises(DespinaError, match=r"backend 'xyz' \(installed: .*'good'"):
         registry.backend("xyz")
+
+
+def test_what_is_offered_later_takes_the_place_of_what_was_there(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    registry = Registry()
+    before = registry.backend("good")
+    namespace: dict[str, object] = {"__name__": "sources"}
+    exec(GOOD, namespace)
+    offered = replace(row(registry, "good"), distribution="sources", state=BackendState.AVAILABLE)
+    registry.offer(offered, namespace["Good"], "second")
+    assert type(registry.backend("good")) is namespace["Good"]
+    assert row(registry, "good").distribution == "sources"
+    assert sys.modules["plugin_good"].made == [before]
+    registry.close()
+    assert sys.modules["plugin_good"].made == namespace["made"] == []
+
+
+def test_what_is_offered_may_be_why_there_is_nothing():
+    registry = Registry()
+    offered = BackendRow("good", "sources", "", "", BackendState.FAILED, "no line is finished")
+    registry.offer(offered, None, "")
+    with pytest.raises(DespinaError, match="backend 'good': no line is finished"):
+        registry.backend("good")
+
+
+def test_a_backend_has_another_revision_whenever_it_is_another(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    registry = Registry()
+    assert registry.revision("good") == registry.revision("nothing") == ""
+    registry.offer(row(registry, "good"), None, "second")
+    assert registry.revision("good") == "second"
 
 
 def test_a_class_of_the_program_comes_first(install_plugin):

@@ -4,7 +4,7 @@ import pytest
 
 from despina.errors import DespinaError
 from despina.settings import Origin, Settings, resolve
-from despina.settings.check import check_served
+from despina.settings.check import check_served, check_settings
 from despina.settings.model import environment_name, setting_fields
 from despina.settings.reference import render
 from despina.settings.sources import backend_options
@@ -193,3 +193,28 @@ def test_a_server_with_tls_needs_certificate_and_key(tmp_path: Path):
             model_repository=(tmp_path,), https_use_ssl_mutual=True, https_root_cert="r", **files
         )
     )
+
+
+def test_a_plugin_that_is_being_written_brings_its_models_and_may_fail(tmp_path: Path):
+    settings, origins = resolve({"dev": "plug"}, {})
+    assert settings.model_repository == (Path("plug/model_repository"),)
+    assert not settings.exit_on_error
+    assert origins["model_repository"] is origins["exit_on_error"] is Origin.DEV
+    settings, origins = resolve({"dev": "plug", "model_repository": ("a",)}, {})
+    assert settings.model_repository == (Path("a"),)
+    assert origins["model_repository"] is Origin.FLAG
+    assert resolve({"dev": "plug", "exit_on_error": "true"}, {})[0].exit_on_error
+    assert resolve({}, {"DESPINA_DEV": "plug"})[0].dev == "plug"
+
+
+@pytest.mark.parametrize("mode", ["poll", "explicit"])
+def test_a_plugin_that_is_being_written_leaves_no_choice_of_models(mode: str):
+    with pytest.raises(DespinaError, match=f"leave out --model-control-mode={mode}"):
+        check_settings(resolve({"dev": ".", "model_control_mode": mode}, {})[0])
+
+
+def test_the_folder_of_a_plugin_that_is_being_written_is_one(tmp_path: Path):
+    with pytest.raises(DespinaError, match="--dev: '.*/nothing' is no folder"):
+        check_settings(resolve({"dev": str(tmp_path / "nothing")}, {})[0])
+    with pytest.raises(DespinaError, match="--dev: there is no pyproject.toml in "):
+        check_settings(resolve({"dev": str(tmp_path)}, {})[0])

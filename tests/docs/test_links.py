@@ -14,6 +14,7 @@ PAGES = (
     "benchmarks/README.md",
     "docs/migrate-from-triton.md",
     "docs/operate.md",
+    "docs/serve-dev.md",
 )
 
 

@@ -60,7 +60,7 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
     signals.on_hangup(_reopen_log_file)
     for flag, value in old_flags(settings).items():
         logger.warning("%s is deprecated: use --trace-config %s", flag, value)
-    runtime, out = Runtime(settings), console()
+    runtime, out = Runtime(settings, say=click.echo), console()
     with _finished(runtime):
         for line in runtime.listen(__version__):
             click.echo(line)

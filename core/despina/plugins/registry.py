@@ -25,6 +25,10 @@ from despina_sdk.native import NativeBackend
 logger = logging.getLogger(__name__)
 
 
+Offered = type[Backend] | NativeBackend | Path
+"""What a backend is made of: a class, or a library."""
+
+
 class BackendState(StrEnum):
     """What is known of a backend."""
 
@@ -58,9 +62,11 @@ class _Entry:
         self,
         row: BackendRow,
         point: EntryPoint | None,
-        offered: type[Backend] | NativeBackend | Path | None,
+        offered: Offered | None,
+        revision: str = "",
     ) -> None:
         self.row, self.point, self.offered = row, point, offered
+        self.revision = revision
         self.backend: Backend | None = None
         self.lock = threading.RLock()
 
@@ -85,11 +91,31 @@ class Registry:
         self._libraries: dict[tuple[str, Path, int, int], _Entry] = {}
         self._libraries_lock = threading.Lock()
         self._options = options or {}
+        # Never changed in place: others may be going through it.
         self._entries = _discover()
+        self._replaced: list[_Entry] = []
         for name, backend_class in (in_process or {}).items():
             where = getattr(backend_class, "__module__", "")
             row = BackendRow(name, "in process", "", where, BackendState.AVAILABLE)
             self._entries[name] = _Entry(row, None, backend_class)
+
+    def offer(self, row: BackendRow, offered: Offered | None, revision: str) -> None:
+        """Offers a backend from now on, in place of another of its name. One thread at a time.
+
+        What it replaces stays until the end: models may have been loaded with it.
+
+        Args:
+            row: AVAILABLE, or FAILED with the reason.
+            offered: what an entry point would name; it is checked when it is first needed.
+            revision: another text for each backend of that name.
+        """
+        if row.name in self._entries:
+            self._replaced.append(self._entries[row.name])
+        self._entries = {**self._entries, row.name: _Entry(row, None, offered, revision)}
+
+    def revision(self, name: str) -> str:
+        """Another text whenever another backend is offered; nothing for one that never changes."""
+        return self._entries[name].revision if name in self._entries else ""
 
     def rows(self) -> list[BackendRow]:
         """What is known by now, by name. Imports nothing."""
@@ -150,7 +176,8 @@ class Registry:
 
     def close(self) -> None:
         """Closes the backends that were made, once; their errors go to the log."""
-        for entry in (*self._entries.values(), *self._libraries.values()):
+        entries = *self._entries.values(), *self._replaced, *self._libraries.values()
+        for entry in entries:
             with entry.lock:
                 backend, entry.backend = entry.backend, None
                 if backend is not None:
@@ -260,9 +287,7 @@ def _library_entry(name: str, path: Path) -> _Entry:
     return _Entry(row, None, path)
 
 
-def _made(
-    name: str, offered: type[Backend] | NativeBackend | Path, options: dict[str, str]
-) -> Backend:
+def _made(name: str, offered: Offered, options: dict[str, str]) -> Backend:
     if isinstance(offered, Path):
         return LibraryBackend(name, offered, frozenset(), options)
     if isinstance(offered, NativeBackend):

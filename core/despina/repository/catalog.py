@@ -25,6 +25,7 @@ from despina.text import did_you_mean
 from despina_sdk import Code
 
 Detect = Callable[[Path], str | None]
+RevisionOf = Callable[[str], str]
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Catalog:
         *,
         auto_complete: bool = True,
         detect: Detect = lambda folder: None,
+        backend_revision: RevisionOf = lambda backend: "",
         namespaces: bool = False,
         config_name: str = "",
     ) -> None:
@@ -88,12 +90,15 @@ class Catalog:
             in_process: configurations, in their JSON form, of models that a program hands over.
             auto_complete: whether backends may fill in what a configuration leaves out.
             detect: asks plugins for the backend of a version folder.
+            backend_revision: another text whenever a backend, by its name, is another: its models
+                have changed then.
             namespaces: whether models of several repositories may have one name.
             config_name: that of the configuration to take where a model has several.
         """
         self._listing = Listing(repositories, namespaces=namespaces)
         self._in_process = in_process or {}
         self.auto_complete, self._detect, self._config_name = auto_complete, detect, config_name
+        self._backend_revision = backend_revision
         self._places: dict[str, Place] = {}
         self._ids: dict[str, list[str]] = {}
         self._private = PrivateFolders()
@@ -206,7 +211,9 @@ class Catalog:
         says = ModelConfig()
         says.CopyFrom(config)
         says.ClearField("version_policy")  # other versions leave those that stay as they are
-        found = revisions(folder.path, versions, says.SerializeToString(deterministic=True))
+        content = says.SerializeToString(deterministic=True)
+        content += self._backend_revision(config.backend).encode()
+        found = revisions(folder.path, versions, content)
         return Source(config, folder.path, origin, found, place.id, place.namespace, asked)
 
     def _read_overridden(self, place: Place, path: Path, override: Override) -> Source:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from despina.errors import DespinaError
 from despina.repository.layout import check_repositories, is_config_name
 from despina.settings.metrics import metrics_config
@@ -17,6 +19,8 @@ def check_settings(settings: Settings) -> None:
     Raises:
         DespinaError: INVALID_ARGUMENT or NOT_FOUND, with the flag or the folder.
     """
+    if settings.dev:
+        _check_dev(settings)
     check_repositories(settings.model_repository)
     backend_options(settings)
     metrics_config(settings.metrics_config)
@@ -45,6 +49,17 @@ def check_served(settings: Settings) -> None:
     if both and same_address and 0 != settings.http_port == settings.metrics_port:
         raise _invalid(f"--http-port and --metrics-port are both {settings.http_port}")
     _check_tls(settings)
+
+
+def _check_dev(settings: Settings) -> None:
+    if settings.model_control_mode != "none":
+        mode = f"--model-control-mode={settings.model_control_mode}"
+        raise _invalid(f"--dev follows the files of all models itself: leave out {mode}")
+    folder = Path(settings.dev)
+    if not folder.is_dir():
+        raise _invalid(f"--dev: '{folder}' is no folder")
+    if not (folder / "pyproject.toml").is_file():
+        raise _invalid(f"--dev: there is no pyproject.toml in '{folder}'")
 
 
 def _check_tls(settings: Settings) -> None:

@@ -301,6 +301,16 @@ class Settings:
         group=BACKENDS,
         metavar="DIR",
     )
+    dev: str = setting(
+        "",
+        "Folder of a plugin that is being written, with its `pyproject.toml`: its backends are"
+        " served from there, installed or not. What is saved is built if need be, and loaded beside"
+        " what serves; so are files of models. The models are those of `PATH/model_repository`"
+        " unless --model-repository names others, and mistakes do not end the server unless"
+        " --exit-on-error says so.",
+        group=BACKENDS,
+        metavar="PATH",
+    )
 
     pinned_memory_pool_byte_size: int = setting(
         256 << 20, "Bytes of free memory that are kept for later requests.", group=MEMORY, minimum=0

@@ -40,6 +40,7 @@ class Origin(StrEnum):
     ENVIRONMENT = "environment"
     FILE = "file"
     DEFAULT = "default"
+    DEV = "--dev"
 
 
 def resolve(
@@ -80,7 +81,17 @@ def resolve(
             origins[name] = Origin.FILE
         else:
             origins[name] = Origin.DEFAULT
+    for name, value in _dev_defaults(values.get("dev", "")).items():
+        if name not in values:
+            values[name], origins[name] = value, Origin.DEV
     return Settings(**values), origins
+
+
+def _dev_defaults(folder: str) -> dict[str, Any]:
+    """What is otherwise while a plugin is being written."""
+    if not folder:
+        return {}
+    return {"model_repository": (Path(folder, "model_repository"),), "exit_on_error": False}
 
 
 def _read(file: Path) -> dict[str, Any]:
