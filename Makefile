@@ -54,7 +54,7 @@ fuzz: build/fuzz/build.ninja  ## what comes from outside, under libFuzzer (FUZZ_
 
 docs: .venv/.docs  ## the documentation site, into build/site; links are checked
 	@echo "== Documentation"
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "It is in build/site: open build/site/index.html"
 
 wheel: .venv/.ready  ## wheels of all distributions into dist/, checked in an empty environment

@@ -58,9 +58,11 @@ class Checkout:
             if not found["target"]:
                 return found[0]
             target = _target(path, found["target"])
-            page = self._pages.get(target) or target.removeprefix("docs/")
-            if not target or page == target:
-                return found["text"].strip("![]")
+            page = self._pages.get(target, target.removeprefix("docs/"))
+            if not target and _path(path, found["target"]).exists():
+                return found["text"].strip("![]")  # a folder without a page
+            if not target:
+                return found[0]  # dead, as the build will say
             relative = posixpath.relpath(page, posixpath.dirname(uri) or ".")
             anchor = found["anchor"] if found["anchor"] and target.endswith(".md") else ""
             return f"{found['text']}({relative}{anchor})"
@@ -68,15 +70,20 @@ class Checkout:
         return LINK.sub(lead, markdown)
 
 
+def _path(path: str, target: str) -> Path:
+    """What a page in the checkout links to."""
+    return ROOT / posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+
+
 def _target(path: str, target: str) -> str:
     """The file that a page in the checkout links to; "" where there is nothing to read."""
-    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    if joined.startswith("docs/"):
-        return joined
-    file = ROOT / joined
+    file = _path(path, target)
+    name = file.relative_to(ROOT).as_posix() if file.is_relative_to(ROOT) else ""
+    if name.startswith("docs/"):
+        return name
     if file.is_dir():
-        file, joined = file / "README.md", f"{joined}/README.md"
-    return joined if file.is_file() else ""
+        file, name = file / "README.md", f"{name}/README.md"
+    return name if file.is_file() else ""
 
 
 def _listing(file: Path, content: str) -> str:

@@ -25,6 +25,7 @@ PAGES = {
     "sdk/despina_sdk/include/despina/abi.h": "reference/abi.md",
     "sdk/despina_sdk/include/despina/backend.hpp": "reference/cpp.md",
     "sdk/despina_sdk/backend.py": "reference/sdk.md",
+    "sdk/despina_sdk/testing/__init__.py": "reference/testing.md",
     "core/despina/server.py": "reference/server.md",
 }
 
