@@ -72,9 +72,10 @@ def title(declaration: Declaration) -> str:
     """What a declaration is called."""
     text = declaration.text
     if text.startswith("enum"):
-        return commonprefix(re.findall(r"\w+(?= =)", text)) + "*"
+        prefix: str = commonprefix(re.findall(r"\w+(?= =)", text))
+        return prefix + "*"
     found = (re.match(pattern, text, re.DOTALL) for pattern in TITLES)
-    return str(next(each[1] for each in found if each))
+    return next(each[1] for each in found if each)
 
 
 def _marked(text: str) -> str:

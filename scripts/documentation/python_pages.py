@@ -4,6 +4,7 @@ from __future__ import annotations
 
 BACKEND = ("Backend", "Model", "Instance", "Batch", "Request", "DetachedRequest")
 VALUES = ("ModelSpec", "Placement", "Signature", "Capability")
+TENSORS = ("TensorSpec", "NUMPY_DTYPES", "Array", "ArrayLike")
 
 
 def sdk_page() -> str:
@@ -13,12 +14,13 @@ def sdk_page() -> str:
         "What a backend in Python is written against.",
         "despina_sdk.functional.batch_function",
         *(f"despina_sdk.backend.{name}" for name in (*BACKEND, *VALUES)),
-        "despina_sdk.tensors.TensorSpec",
+        *(f"despina_sdk.tensors.{name}" for name in TENSORS),
         "despina_sdk.errors.BackendError",
         "despina_sdk.errors.Code",
         "despina_sdk.metrics.Metrics",
         "despina_sdk.metrics.LocalMetrics",
         "despina_sdk.native.NativeBackend",
+        "despina_sdk.hooks",
     )
 
 
@@ -30,6 +32,8 @@ def testing_page() -> str:
         "despina_sdk.testing.fakes.run_batch",
         "despina_sdk.testing.fakes.FakeRequest",
         "despina_sdk.testing.fakes.FakeBatch",
+        "despina_sdk.testing.answers.RefusedError",
+        "despina_sdk.testing.answers.Reason",
         "despina_sdk.testing.conformance.BackendConformance",
         "despina_sdk.testing.native_conformance.NativeBackendConformance",
         "despina_sdk.testing.plugin.LiveServer",
@@ -43,7 +47,10 @@ def server_page() -> str:
         "The server in process: despina.Server",
         "A server inside a Python program, without front ends: `from despina import Server`.",
         "despina.server.Server",
+        "despina.lifecycle.state.ModelStatus",
         "despina.errors.DespinaError",
+        "despina.errors.ConfigError",
+        "despina.errors.Diagnostic",
     )
 
 
