@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import pytest
-from python_pages import sdk_page, server_page, testing_page
+import python_pages
 
 import despina
 import despina_sdk
@@ -15,10 +15,10 @@ import despina_sdk.testing
 @pytest.mark.parametrize(
     ("package", "text"),
     [
-        (despina_sdk, sdk_page()),
-        (despina_sdk.testing, testing_page()),
+        (despina_sdk, python_pages.sdk_page()),
+        (despina_sdk.testing, python_pages.testing_page()),
         # What it has of the SDK is on the SDK's page.
-        (despina, server_page() + sdk_page()),
+        (despina, python_pages.server_page() + python_pages.sdk_page()),
     ],
     ids=["despina_sdk", "despina_sdk.testing", "despina"],
 )
