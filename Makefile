@@ -8,7 +8,7 @@ DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/py
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help demo test build lint stubs differential asan tsan fuzz wheel first-backend bench clean
+.PHONY: help demo test build lint stubs differential asan tsan fuzz docs wheel first-backend bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -52,6 +52,11 @@ fuzz: build/fuzz/build.ninja  ## what comes from outside, under libFuzzer (FUZZ_
 	$(BIN)/cmake --build --preset fuzz
 	scripts/fuzz.sh build/fuzz
 
+docs: .venv/.docs  ## the documentation site, into build/site; links are checked
+	@echo "== Documentation"
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "It is in build/site: open build/site/index.html"
+
 wheel: .venv/.ready  ## wheels of all distributions into dist/, checked in an empty environment
 	scripts/build_wheels.sh $(DISTRIBUTIONS)
 	@echo "== Tests of the wheels"
@@ -81,4 +86,8 @@ build/%/build.ninja: | .venv/.ready
 
 .venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) scripts/setup_python.sh | build/.packages-build
 	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS)
+	@touch $@
+
+.venv/.docs: requirements/docs.txt | .venv/.ready
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@

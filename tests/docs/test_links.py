@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "benchmarks/README.md",
-    "docs/migrate-from-triton.md",
-    "docs/operate.md",
-    "docs/serve-dev.md",
+    *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
 )
 
 

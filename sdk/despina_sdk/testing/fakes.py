@@ -394,7 +394,7 @@ def run_batch(
         signature: what the outputs are checked against.
 
     Raises:
-        The first error with which a request was failed, or what left ``execute``.
+        Exception: the first error with which a request was failed, or what left ``execute``.
         AssertionError: a request was left unanswered.
     """
     requests = [FakeRequest(each, batching=batching, signature=signature) for each in inputs]
