@@ -29,21 +29,9 @@ PAGES = {
     "core/despina/server.py": "reference/server.md",
 }
 
-# In the navigation already, and still being written.
-EXPECTED = {"first-backend-python.md", "first-backend-cpp.md", "serve-dev.md", "bench.md"}
-
 ELSEWHERE = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?(https?:[^"' >]+)""")
 
 checkout = Checkout(PAGES)
-
-
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leaves pages out of the navigation that are not there yet."""
-    missing = {name for name in EXPECTED if not Path(config.docs_dir, name).exists()}
-    for entry in config.nav or []:
-        for pages in entry.values() if isinstance(entry, dict) else ():
-            pages[:] = [page for page in pages if page not in missing]
-    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
