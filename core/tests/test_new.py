@@ -169,6 +169,8 @@ def test_nothing_of_ours_comes_from_an_index(desk: Path, lang: str):
         ("json", "means something else"),
         ("numpy", "means something else"),
         ("install", "means something else"),
+        ("tests", "means something else"),
+        ("model_repository", "means something else"),
         ("identity", "there is a backend 'identity' already, of despina-identity"),
     ],
 )

@@ -21,8 +21,9 @@ KINDS = ("model", "preprocess", "postprocess")
 FOLDERS = {"python": "python", "cpp": "native"}
 TOOLS = {"python": "pytest hatchling editables", "cpp": "pytest scikit-build-core cmake ninja"}
 NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
-# Targets that CMake has in every project.
-TARGETS = {"all", "clean", "help", "install", "package", "test"}
+# Targets that CMake has in every project, and what lies in a plugin's folder already.
+TAKEN = {"all", "clean", "depend", "edit_cache", "help", "install", "package", "rebuild_cache"}
+TAKEN |= {"build", "dist", "model_repository", "src", "test", "tests", "wheels"}
 
 
 @click.command()
@@ -78,7 +79,7 @@ def checked(name: str) -> str:
         raise click.UsageError(
             f"there is a backend '{backend}' already{f', of {of.name}' if of else ''}"
         )
-    if keyword.iskeyword(backend) or backend in TARGETS or importlib.util.find_spec(backend):
+    if keyword.iskeyword(backend) or backend in TAKEN or importlib.util.find_spec(backend):
         raise click.UsageError(
             f"'{backend}' cannot be the name of the backend's package: it means something else"
         )
