@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
+__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -493,6 +493,10 @@ class Engine:
         """
         Waits so many seconds until no request is inside any model.
         """
+def abi_of_library(path: str) -> str:
+    """
+    Version of the C interface that a library was compiled with; loads it.
+    """
 def enable_log(level: typing.SupportsInt | typing.SupportsIndex, enabled: bool) -> None:
     """
     Whether lines of this level are written.
@@ -513,3 +517,4 @@ def set_log_format(format: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     0: the default, 1: with ISO 8601 times, 2: JSON lines.
     """
+ABI: str = '0.1 (4b14827e)'

@@ -1,6 +1,5 @@
 """The command line, as far as it needs no running server."""
 
-import json
 import os
 import resource
 import sys
@@ -70,24 +69,6 @@ def test_a_mistake_is_named_and_ends_with_a_status(arguments, status: int, error
 def test_what_could_drive_a_terminal_is_escaped():
     result = invoke("serve", "--model-repository=/no\x1b[31m")
     assert "/no\\x1b[31m' does not exist" in result.output
-
-
-def test_plugins_lists_backends_and_why_they_do_not_work(install_plugin):
-    install_plugin("plugin-bad", "1 / 0", backends={"broken": "Broken"}, plugins={"odd": "missing"})
-    output = invoke("plugins").output
-    row = next(line for line in output.splitlines() if "broken" in line)
-    assert "plugin-bad" in row
-    assert "failed" in row
-    assert "ZeroDivisionError" in row
-
-
-def test_plugins_are_listed_as_json(install_plugin):
-    install_plugin("plugin-bad", "1 / 0", backends={"broken": "Broken"}, plugins={"odd": ""})
-    listed = json.loads(invoke("plugins", "--json").output)
-    broken = next(row for row in listed["backends"] if row["name"] == "broken")
-    assert broken["state"] == "failed"
-    odd = next(row for row in listed["plugins"] if row["name"] == "odd")
-    assert "ZeroDivisionError" in odd["reason"]
 
 
 @pytest.mark.parametrize(

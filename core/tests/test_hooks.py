@@ -41,7 +41,7 @@ def test_a_plugin_hears_of_what_it_asked_for(install_plugin):
     hooks.model_state("m", 1, "UNKNOWN", "LOADING", "")
     hooks.shutdown()
     assert plugin_observer.calls == [("configure", "s"), ("m", "LOADING"), "shutdown"]
-    (row,) = [row for row in hooks.rows if row.name == "observer"]
+    (row,) = [row for row in hooks.offers if row.name == "observer"]
     assert (row.distribution, row.version, row.reason) == ("plugin-observer", "1.0", "")
 
 
@@ -119,6 +119,6 @@ def test_a_plugin_that_raises_does_not_deafen_the_others(install_plugin, caplog)
 def test_a_broken_plugin_is_a_row_with_its_reason(install_plugin, source: str, reason: str):
     install_plugin("plugin-observer", OBSERVER, plugins={"observer": ""})
     install_plugin("plugin-bad", source, plugins={"bad": ""})
-    rows = {row.name: row.reason for row in Hooks().rows}
+    rows = {row.name: row.reason for row in Hooks().offers}
     assert reason in rows["bad"]
     assert rows["observer"] == ""

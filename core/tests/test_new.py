@@ -119,7 +119,7 @@ def test_nothing_of_the_templates_name_is_left(desk: Path, lang: str, kind: str)
     assert {"pyproject.toml", "README.md", "request.json", ".gitignore"} <= {f.name for f in files}
     for path in files:
         for text in (str(path.relative_to(plugin)), path.read_text()):
-            assert "my_backend" not in text and "my-backend" not in text, path
+            assert "my_backend" not in text.replace("-", "_"), path
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

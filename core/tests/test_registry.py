@@ -5,13 +5,8 @@ from pathlib import Path
 import pytest
 
 from despina.errors import DespinaError
-from despina.plugins.registry import (
-    BackendRow,
-    BackendState,
-    Registry,
-    check_options,
-    foreign_library,
-)
+from despina.plugins.offer import Offer, OfferState
+from despina.plugins.registry import Registry, check_options, foreign_library
 from despina_sdk import Code
 
 GOOD = """
@@ -31,16 +26,16 @@ class Good(Backend):
 """
 
 
-def row(registry: Registry, name: str):
-    return next(each for each in registry.rows() if each.name == name)
+def offer(registry: Registry, name: str):
+    return next(each for each in registry.offers() if each.name == name)
 
 
 def test_looking_around_imports_nothing(install_plugin):
     site = install_plugin("plugin-good", GOOD, backends={"good": "Good"})
-    found = row(Registry(), "good")
+    found = offer(Registry(), "good")
     assert (found.distribution, found.version) == ("plugin-good", "1.0")
-    assert found.path == str(site / "plugin_good.py")
-    assert (found.state, found.reason) == (BackendState.AVAILABLE, "")
+    assert found.file == str(site / "plugin_good.py")
+    assert (found.state, found.reason) == (OfferState.FOUND, "")
     assert "plugin_good" not in sys.modules
 
 
@@ -50,7 +45,7 @@ def test_a_backend_is_made_once_with_its_options(install_plugin):
     backend = registry.backend("good")
     assert backend.options == {"key": "value"}
     assert registry.backend("good") is backend
-    assert row(registry, "good").state is BackendState.READY
+    assert offer(registry, "good").state is OfferState.LOADED
 
 
 def test_closing_closes_the_backends_that_were_made(install_plugin):
@@ -66,21 +61,21 @@ def test_closing_closes_the_backends_that_were_made(install_plugin):
         registry.backend("good")
 
 
-def test_two_distributions_with_one_name_are_ambiguous(install_plugin):
+def test_two_distributions_with_one_name_shadow_each_other(install_plugin):
     install_plugin("plugin-a", GOOD, version="0.1", backends={"good": "Good"})
     install_plugin("plugin-b", GOOD, version="0.3", backends={"good": "Good"})
     registry = Registry()
-    found = row(registry, "good")
-    assert found.state is BackendState.AMBIGUOUS
-    assert found.distribution == "plugin-a, plugin-b"
+    found = [each for each in registry.offers() if each.name == "good"]
+    assert {each.distribution for each in found} == {"plugin-a", "plugin-b"}
+    assert {each.state for each in found} == {OfferState.SHADOWED}
     with pytest.raises(DespinaError, match="offered by plugin-a 0.1, plugin-b 0.3; uninstall"):
         registry.backend("good")
 
 
-def test_one_distribution_that_is_seen_twice_is_not_ambiguous(install_plugin, monkeypatch):
+def test_one_distribution_that_is_seen_twice_is_not_shadowed(install_plugin, monkeypatch):
     site = install_plugin("plugin-good", GOOD, backends={"good": "Good"})
     monkeypatch.syspath_prepend(str(site.parent / "." / site.name))
-    assert row(Registry(), "good").state is BackendState.AVAILABLE
+    assert offer(Registry(), "good").state is OfferState.FOUND
 
 
 @pytest.mark.parametrize(
@@ -97,23 +92,38 @@ def test_one_distribution_that_is_seen_twice_is_not_ambiguous(install_plugin, mo
         (GOOD.replace("def load", "def unload"), "cannot be made: TypeError"),
     ],
 )
-def test_a_broken_backend_is_a_row_with_its_reason(install_plugin, source: str, reason: str):
+def test_a_broken_backend_is_refused_with_its_reason(install_plugin, source: str, reason: str):
     install_plugin("plugin-bad", source, backends={"good": "Good"})
     registry = Registry()
-    found = next(each for each in registry.probe() if each.name == "good")
-    assert found.state is BackendState.FAILED
-    assert reason in found.reason
-    with pytest.raises(DespinaError) as raised:
-        registry.backend("good")
-    assert raised.value.code is Code.FAILED_PRECONDITION
-    assert raised.value.message == f"backend 'good': {found.reason}"
+    for _ in range(2):
+        with pytest.raises(DespinaError) as raised:
+            registry.backend("good")
+        found = offer(registry, "good")
+        assert found.state is OfferState.REFUSED
+        assert reason in found.reason
+        assert raised.value.code is Code.FAILED_PRECONDITION
+        assert raised.value.message == f"backend 'good': {found.reason}"
 
 
-def test_a_broken_backend_does_not_hide_the_others(install_plugin):
-    install_plugin("plugin-bad", "1 / 0", backends={"bad": "Bad"})
+def test_the_exception_of_a_broken_backend_is_the_cause_once_and_not_kept(install_plugin):
+    install_plugin("plugin-bad", "1 / 0", backends={"good": "Good"})
+    registry = Registry()
+    for cause in (ZeroDivisionError, type(None)):
+        with pytest.raises(DespinaError) as raised:
+            registry.backend("good")
+        assert type(raised.value.__cause__) is cause
+
+
+def test_libraries_in_the_operators_folder_are_found_unless_a_distribution_comes_first(
+    install_plugin, tmp_path: Path
+):
     install_plugin("plugin-good", GOOD, backends={"good": "Good"})
-    states = {each.name: each.state for each in Registry().probe()}
-    assert (states["bad"], states["good"]) == (BackendState.FAILED, BackendState.READY)
+    for name in ("good", "other"):
+        (tmp_path / "backends" / name).mkdir(parents=True)
+        (tmp_path / "backends" / name / f"lib{name}.so").touch()
+    offers = Registry(directory=str(tmp_path / "backends")).offers()
+    states = {each.name: each.state for each in offers if each.distribution == "library"}
+    assert states == {"good": OfferState.SHADOWED, "other": OfferState.FOUND}
 
 
 def test_a_backend_that_nobody_offers_is_not_found(install_plugin):
@@ -132,10 +142,10 @@ def test_what_is_offered_later_takes_the_place_of_what_was_there(install_plugin)
     before = registry.backend("good")
     namespace: dict[str, object] = {"__name__": "sources"}
     exec(GOOD, namespace)
-    offered = replace(row(registry, "good"), distribution="sources", state=BackendState.AVAILABLE)
+    offered = replace(offer(registry, "good"), distribution="sources", state=OfferState.FOUND)
     registry.offer(offered, namespace["Good"], "second")
     assert type(registry.backend("good")) is namespace["Good"]
-    assert row(registry, "good").distribution == "sources"
+    assert offer(registry, "good").distribution == "sources"
     assert sys.modules["plugin_good"].made == [before]
     registry.close()
     assert sys.modules["plugin_good"].made == namespace["made"] == []
@@ -143,7 +153,7 @@ def test_what_is_offered_later_takes_the_place_of_what_was_there(install_plugin)
 
 def test_what_is_offered_may_be_why_there_is_nothing():
     registry = Registry()
-    offered = BackendRow("good", "sources", "", "", BackendState.FAILED, "no line is finished")
+    offered = Offer("good", "sources", "", "", OfferState.REFUSED, "no line is finished")
     registry.offer(offered, None, "")
     with pytest.raises(DespinaError, match="backend 'good': no line is finished"):
         registry.backend("good")
@@ -153,7 +163,7 @@ def test_a_backend_has_another_revision_whenever_it_is_another(install_plugin):
     install_plugin("plugin-good", GOOD, backends={"good": "Good"})
     registry = Registry()
     assert registry.revision("good") == registry.revision("nothing") == ""
-    registry.offer(row(registry, "good"), None, "second")
+    registry.offer(offer(registry, "good"), None, "second")
     assert registry.revision("good") == "second"
 
 
@@ -163,7 +173,7 @@ def test_a_class_of_the_program_comes_first(install_plugin):
     exec(GOOD, namespace)
     registry = Registry(in_process={"good": namespace["Good"]})
     assert type(registry.backend("good")) is namespace["Good"]
-    assert row(registry, "good").distribution == "in process"
+    assert offer(registry, "good").distribution == "in process"
     assert "plugin_good" not in sys.modules
 
 

@@ -153,7 +153,7 @@ def test_a_server_starts_answers_and_ends_with_status_0(serve: Serve, sleeper: P
     assert get(f"{url}/v2/models/sleeper/infer", sleep_request(0))[0] == 200
     status, out, err = process.end(signal.SIGTERM)
     assert status == 0, err
-    assert re.search(r"\| sleep +\| plugin-sleep +\| 1.0 +\| .*plugin_sleep.py \| ready", out)
+    assert re.search(r"\| sleep +\| plugin-sleep +\| 1.0 +\| - +\| .*_sleep.py \| loaded", out)
     assert re.search(r"\| sleeper \| 1 +\| READY", out)
     assert re.search(r"\| http-port +\| 0 +\| flag", out)
     assert re.search(r"Started Metrics Service at 127\.0\.0\.1:[1-9]", out)

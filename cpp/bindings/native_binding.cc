@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 #include "bindings/engine_error.h"
+#include "host/handshake.h"
+#include "host/host_api.h"
 #include "host/library.h"
 #include "host/native_model.h"
 
@@ -102,6 +104,13 @@ std::unique_ptr<PythonNativeModel> LoadModel(const PythonNativeBackend& backend,
   return std::make_unique<PythonNativeModel>(*std::move(model));
 }
 
+std::string AbiOf(const std::string& path) {
+  const py::gil_scoped_release release;
+  Result<std::string> version = host::AbiOfLibrary(path);
+  if (!version.ok()) throw EngineError(version.status());
+  return *std::move(version);
+}
+
 void CheckReady(const PythonNativeModel& model) {
   const std::shared_ptr<host::NativeModel> held = model.Get();
   const py::gil_scoped_release release;
@@ -116,6 +125,10 @@ std::unique_ptr<ExecutorFactory> NativeFactoryOf(const py::object& model) {
 }
 
 void BindNative(py::module_& module) {
+  const despina_host_api& host = host::HostApi();
+  module.attr("ABI") = host::AbiVersion(host.abi_major, host.abi_minor, host.abi_hash);
+  module.def("abi_of_library", &AbiOf, py::arg("path"),
+             "Version of the C interface that a library was compiled with; loads it.");
   py::class_<PythonNativeModel>(module, "NativeModel", "A version of a native backend's model.")
       .def_property_readonly(
           "max_batch_size",

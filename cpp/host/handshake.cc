@@ -9,22 +9,15 @@
 namespace despina::host {
 namespace {
 
-std::string Version(uint16_t major, uint16_t minor, uint64_t hash) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text = Concat(major, '.', minor, " (");
-  for (int shift = 60; shift >= 32; shift -= 4) text += kDigits[(hash >> shift) & 15];
-  return text + ')';
-}
-
 Status CheckVersion(const despina_host_api& host, const despina_backend_api& backend) {
   if (backend.abi_hash == host.abi_hash && backend.abi_major == host.abi_major) return Ok();
   const bool newer = backend.abi_major > host.abi_major ||
                      (backend.abi_major == host.abi_major && backend.abi_minor > host.abi_minor);
   return {Code::kFailedPrecondition,
           Concat("it was compiled with version ",
-                 Version(backend.abi_major, backend.abi_minor, backend.abi_hash),
+                 AbiVersion(backend.abi_major, backend.abi_minor, backend.abi_hash),
                  " of the backend interface, this server has ",
-                 Version(host.abi_major, host.abi_minor, host.abi_hash), ": ",
+                 AbiVersion(host.abi_major, host.abi_minor, host.abi_hash), ": ",
                  newer ? "upgrade the distribution 'despina'"
                        : "compile it again with the 'despina-sdk' that belongs to this server")};
 }
@@ -44,8 +37,15 @@ std::string_view Missing(const despina_backend_api& table) {
 
 }  // namespace
 
-Result<despina_backend_api> ShakeHands(despina_backend_entry_function entry,
-                                       const despina_host_api& host, std::string_view name) {
+std::string AbiVersion(uint16_t major, uint16_t minor, uint64_t hash) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text = Concat(major, '.', minor, " (");
+  for (int shift = 60; shift >= 32; shift -= 4) text += kDigits[(hash >> shift) & 15];
+  return text + ')';
+}
+
+Result<despina_backend_api> AskForTable(despina_backend_entry_function entry,
+                                        const despina_host_api& host) {
   despina_backend_api table{};
   table.struct_size = sizeof table;
   despina_error error{};
@@ -64,6 +64,14 @@ Result<despina_backend_api> ShakeHands(despina_backend_entry_function entry,
                                   offsetof(despina_backend_api, name), " to ", sizeof table,
                                   " are possible"));
   }
+  return table;
+}
+
+Result<despina_backend_api> ShakeHands(despina_backend_entry_function entry,
+                                       const despina_host_api& host, std::string_view name) {
+  Result<despina_backend_api> answer = AskForTable(entry, host);
+  if (!answer.ok()) return answer;
+  const despina_backend_api& table = *answer;
   if (Status status = CheckVersion(host, table); !status.ok()) return status;
   if (const std::string_view missing = Missing(table); !missing.empty()) {
     return InvalidArgument(Concat("its table has no '", missing, "'"));
@@ -77,7 +85,7 @@ Result<despina_backend_api> ShakeHands(despina_backend_entry_function entry,
     return InvalidArgument(Concat("it declares capabilities ", table.capabilities,
                                   ", of which this server knows ", kKnown));
   }
-  return table;
+  return answer;
 }
 
 }  // namespace despina::host

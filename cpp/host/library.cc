@@ -113,15 +113,29 @@ class Libraries {
     if (Status status = CheckFile(file->bytes(), library->warnings); !status.ok()) return status;
     Result<void*> handle = Open(path, identity);
     if (!handle.ok()) return handle.status();
-    Result<despina_backend_api> api = ShakeHands(
-        reinterpret_cast<despina_backend_entry_function>(::dlsym(*handle, DESPINA_BACKEND_ENTRY)),
-        HostApi(), backend);
+    Result<despina_backend_api> api = ShakeHands(EntryOf(*handle), HostApi(), backend);
     if (!api.ok()) return api.status();
     library->api = *api;
     return loaded_.emplace(identity, std::move(library)).first->second.get();
   }
 
+  Result<std::string> Abi(const std::string& path) {
+    std::lock_guard lock(mutex_);
+    const Result<MappedFile> file = MappedFile::Open(path);
+    if (!file.ok()) return file.status();
+    std::vector<std::string> warnings;
+    if (Status status = CheckFile(file->bytes(), warnings); !status.ok()) return status;
+    const Result<void*> handle = Open(path, IdentityOf(file->status()));
+    if (!handle.ok()) return handle.status();
+    const Result<despina_backend_api> table = AskForTable(EntryOf(*handle), HostApi());
+    if (!table.ok()) return table.status();
+    return AbiVersion(table->abi_major, table->abi_minor, table->abi_hash);
+  }
+
  private:
+  static despina_backend_entry_function EntryOf(void* handle) {
+    return reinterpret_cast<despina_backend_entry_function>(::dlsym(handle, DESPINA_BACKEND_ENTRY));
+  }
   static Result<const Library*> Named(const Library& library, std::string_view backend) {
     const std::string_view name(library.api.name.data, library.api.name.size);
     if (name == backend) return &library;
@@ -162,6 +176,12 @@ class Libraries {
   std::map<Identity, void*> handles_;
 };
 
+// Never destroyed: what is loaded stays, and may be in use until the process has ended.
+Libraries& AllLibraries() {
+  static Libraries& libraries = *std::make_unique<Libraries>().release();
+  return libraries;
+}
+
 }  // namespace
 
 Status CheckFile(std::span<const std::byte> file, std::vector<std::string>& warnings) {
@@ -170,11 +190,15 @@ Status CheckFile(std::span<const std::byte> file, std::vector<std::string>& warn
 }
 
 Result<const Library*> LoadLibrary(const std::string& path, std::string_view backend) {
-  // Never destroyed: what is loaded stays, and may be in use until the process has ended.
-  static Libraries& libraries = *std::make_unique<Libraries>().release();
-  Result<const Library*> library = libraries.Load(path, backend);
+  Result<const Library*> library = AllLibraries().Load(path, backend);
   if (library.ok()) return library;
   return library.status().WithPrefix(Concat("library '", path, "': "));
+}
+
+Result<std::string> AbiOfLibrary(const std::string& path) {
+  Result<std::string> version = AllLibraries().Abi(path);
+  if (version.ok()) return version;
+  return version.status().WithPrefix(Concat("library '", path, "': "));
 }
 
 }  // namespace despina::host

@@ -29,4 +29,8 @@ Status CheckFile(std::span<const std::byte> file, std::vector<std::string>& warn
 // library's own constructors. Every refusal begins with "library '<path>': ".
 Result<const Library*> LoadLibrary(const std::string& path, std::string_view backend);
 
+// The version of the interface that a library was compiled with, also of one that this server
+// refuses for it. Loads the library, as above.
+Result<std::string> AbiOfLibrary(const std::string& path);
+
 }  // namespace despina::host

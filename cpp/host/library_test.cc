@@ -108,6 +108,18 @@ TEST_F(LibraryTest, RefusesAnotherVersionOfTheInterfaceAndSaysWhatToUpgrade) {
       << newer.message();
 }
 
+TEST_F(LibraryTest, TellsTheVersionAlsoOfALibraryThatItRefusesForIt) {
+  const auto abi = [](std::string_view name) { return AbiOfLibrary(Backend(name)); };
+  const auto same = abi("forged");
+  ASSERT_TRUE(same.ok()) << same.status().message();
+  EXPECT_TRUE(same->starts_with("0.1 (")) << *same;
+  const auto newer = abi("newer");
+  ASSERT_TRUE(newer.ok()) << newer.status().message();
+  EXPECT_EQ(*newer, Concat("1", same->substr(1)));
+  EXPECT_EQ(abi("small").status().code(), Code::kInvalidArgument);
+  EXPECT_EQ(abi("no_symbol").status().message(), Refusal(Backend("no_symbol")).message());
+}
+
 TEST_F(LibraryTest, RefusesATableThatIsNotComplete) {
   ExpectRefused(Backend("incomplete"), Code::kInvalidArgument, "its table has no 'execute'");
   ExpectRefused(

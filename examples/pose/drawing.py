@@ -24,7 +24,8 @@ def draw_skeleton(picture: Path, keypoints: NDArray[np.float32], target: Path) -
 
     Args:
         picture: an image file that Pillow reads.
-        keypoints: [K, 3], x and y in pixels of the upright picture, and score.
+        keypoints: [K, 3], x and y in pixels of the upright picture, and score; or [N, K, 3] of
+            several persons.
         target: the file to write; its suffix names the format.
 
     Raises:
@@ -35,9 +36,10 @@ def draw_skeleton(picture: Path, keypoints: NDArray[np.float32], target: Path) -
     original_width = image.width
     image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
     scale = image.width / original_width
-    image.alpha_composite(
-        _skeleton(image.size, keypoints * np.array([scale, scale, 1], np.float32))
-    )
+    for person in keypoints.reshape(-1, *keypoints.shape[-2:]):
+        image.alpha_composite(
+            _skeleton(image.size, person * np.array([scale, scale, 1], np.float32))
+        )
     image.convert("RGB").save(target)
 
 

@@ -27,7 +27,7 @@ def text(checkout: Path) -> str:
 
 def test_the_commands_succeed(text: str, models: Path, tmp_path: Path) -> None:
     lines = [line.partition("#")[0].split() for line in listings(text)[0].text.splitlines()]
-    names = {"DIR": str(models), "MODEL": "my_model"}
+    names = {"DIR": str(models), "MODEL": "my_model", "NAME": "identity"}
     commands = [[names.get(word, word) for word in line] for line in lines]
     assert all(command[0] == ".venv/bin/despina" for command in commands)
     serve, *others = (command[1:] for command in commands)

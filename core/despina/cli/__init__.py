@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from despina import __version__
+from despina.cli.doctor import doctor
 from despina.cli.explain import explain_command
 from despina.cli.models import models
 from despina.cli.new import new
@@ -25,6 +26,7 @@ def main() -> None:
 main.add_command(serve)
 main.add_command(models)
 main.add_command(plugins)
+main.add_command(doctor)
 main.add_command(validate)
 main.add_command(explain_command)
 main.add_command(new)

@@ -66,6 +66,20 @@ def config_name_option(command: Command) -> Command:
     )(command)
 
 
+def backend_directory_option(command: Command) -> Command:
+    """Adds ``directory``, for commands that look for backends as a server does."""
+    (declared,) = (each for each in setting_fields() if each.name == "backend_directory")
+    variable = environment_name(declared.name)
+    return click.option(
+        f"--{flag_name(declared.name)}",
+        "directory",
+        default=declared.default,
+        metavar=declared.metadata["metavar"],
+        envvar=variable,
+        help=f"{declared.metadata['help'].replace('`', '')} ({variable})",
+    )(command)
+
+
 def _option(each: Field[Any]) -> Callable[[Command], Command]:
     metadata, name = each.metadata, each.name
     flags = [f"--{flag_name(name)}", name]

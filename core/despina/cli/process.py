@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from despina import __version__
 from despina.cli.signals import Signals
-from despina.cli.tables import backend_table, console, model_table, table
+from despina.cli.tables import console, model_table, offer_table, table
 from despina.engine import open_log_file, reopen_log_file
 from despina.errors import DespinaError
 from despina.lifecycle.manager import Manager
@@ -71,7 +71,7 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         if loading.done():
             loading.result()
         rows = runtime.manager.statuses()
-        out.print(backend_table(runtime.registry.rows()))
+        out.print(offer_table("Backend", runtime.registry.offers()))
         out.print(model_table(rows))
         out.print(table(("Option", "Value", "From"), _option_rows(settings, origins)))
         failed = "" if signals.received else escaped(failures(rows))

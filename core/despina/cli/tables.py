@@ -15,7 +15,7 @@ from despina.text import escaped
 
 if TYPE_CHECKING:  # commands that only print load no engine
     from despina.lifecycle.state import ModelStatus
-    from despina.plugins.registry import BackendRow
+    from despina.plugins.offer import Offer
 
 WIDE = 500
 """Columns of an output that is no terminal: every row stays on one line."""
@@ -34,11 +34,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     return shown
 
 
-def backend_table(rows: Iterable[BackendRow]) -> Table:
-    """Who offers which backend, and whether it works."""
+def offer_table(what: str, offers: Iterable[Offer]) -> Table:
+    """Who offers which backend or plugin, and whether it works."""
     return table(
-        ("Backend", "Distribution", "Version", "Path", "State", "Reason"),
-        ((r.name, r.distribution, r.version, r.path, r.state.value, r.reason) for r in rows),
+        (what, "Distribution", "Version", "ABI", "File", "State", "Reason"),
+        (
+            (o.name, o.distribution, o.version or "-", o.abi or "-", o.file, o.state, o.reason)
+            for o in offers
+        ),
     )
 
 

@@ -14,7 +14,8 @@ from despina.dev.modules import SourceModules
 from despina.dev.project import read_project
 from despina.dev.sources import Kind
 from despina.errors import DespinaError, reason
-from despina.plugins.registry import BackendRow, BackendState, Registry
+from despina.plugins.offer import Offer, OfferState
+from despina.plugins.registry import Registry
 from despina.text import duration
 from despina_sdk.native import NativeBackend
 
@@ -120,24 +121,24 @@ class SourcePlugin:
         if self._offered.get(name) == revision:
             return False
         self._offered[name] = revision
-        self._registry.offer(self._row(name, why), None if why else offered, revision)
+        self._registry.offer(self._described(name, why), None if why else offered, revision)
         return True
 
     def _tell_shadowed(self) -> None:
-        for row in self._registry.rows():
-            if row.name in self.project.points:
-                by = f"{row.distribution} {row.version}"
+        for offer in self._registry.offers():
+            if offer.name in self.project.points:
+                by = offer.provider
                 text = "backend '%s' is that of the sources in '%s', not the installed one (%s)"
-                logger.info(text, row.name, self.project.folder, by)
+                logger.info(text, offer.name, self.project.folder, by)
 
     def _fail(self, why: str) -> None:
         for name in self.project.points:
-            self._registry.offer(self._row(name, why), None, "")
+            self._registry.offer(self._described(name, why), None, "")
 
-    def _row(self, name: str, why: str = "") -> BackendRow:
+    def _described(self, name: str, why: str = "") -> Offer:
         project = self.project
-        state = BackendState.FAILED if why else BackendState.AVAILABLE
-        return BackendRow(name, project.name, project.version, str(project.folder), state, why)
+        state = OfferState.REFUSED if why else OfferState.FOUND
+        return Offer(name, project.name, project.version, str(project.folder), state, why)
 
     def _tell_kept(self) -> None:
         if self._named:

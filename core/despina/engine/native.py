@@ -25,6 +25,17 @@ from despina_sdk import (
 
 logger = logging.getLogger(__name__)
 
+ABI: str = _engine.ABI
+"""The version of the C interface that this engine speaks."""
+
+
+def abi_of_library(path: Path) -> str:
+    """The version that a library was compiled with; empty if it cannot be asked."""
+    try:
+        return _engine.abi_of_library(str(path))
+    except _engine.EngineError:
+        return ""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
@@ -87,7 +98,8 @@ class LibraryBackend(Backend):
             self._handle = _engine.NativeBackend(
                 path=str(path), name=name, options=list(options.items())
             )
-        for warning in self._handle.warnings:
+        self.warnings = tuple(self._handle.warnings)
+        for warning in self.warnings:
             logger.warning("backend '%s': library '%s': %s", name, path, warning)
 
     def load(self, spec: ModelSpec) -> Model:

@@ -7,8 +7,8 @@ without it. Hooks are called one plugin at a time, so that an error names the pl
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -16,33 +16,23 @@ from typing import Any
 import pluggy
 
 from despina.errors import DespinaError, reason
+from despina.plugins.installed import PLUGINS, offers_of
+from despina.plugins.offer import Offer, OfferState
 from despina_sdk import Code, ModelSpec
 from despina_sdk import hooks as hookspecs
 
-GROUP = "despina.plugins"
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PluginRow:
-    """One plugin; ``reason`` says why it is not in use, and is empty when it is."""
-
-    name: str
-    distribution: str
-    version: str
-    reason: str = ""
 
 
 class Hooks:
     """All plugins. Any thread once it is made."""
 
-    def __init__(self) -> None:
-        """Imports the installed plugins and registers their hooks."""
+    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
+        """Imports plugins, by default all that are installed, and registers their hooks."""
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
-        self.rows = [self._add(point) for point in points]
+        points = entry_points(group=PLUGINS) if points is None else points
+        self.offers = [self._add(point) for point in sorted(points, key=lambda each: each.name)]
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Tells plugins the final settings.
@@ -122,15 +112,14 @@ class Hooks:
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return caller.get_hookimpls()
 
-    def _add(self, point: EntryPoint) -> PluginRow:
-        dist = point.dist
-        name, version = (dist.name, dist.version) if dist else ("unknown", "")
+    def _add(self, point: EntryPoint) -> Offer:
         try:
-            plugin = point.load()
+            problem = self.register(point.load(), point.name)
         except (Exception, SystemExit) as error:
             logger.warning("plugin '%s' cannot be imported", point.name, exc_info=error)
-            return PluginRow(point.name, name, version, f"import failed: {reason(error)}")
-        return PluginRow(point.name, name, version, self.register(plugin, point.name))
+            problem = f"import failed: {reason(error)}"
+        state = OfferState.REFUSED if problem else OfferState.LOADED
+        return replace(*offers_of([point]), state=state, reason=problem)
 
     def register(self, plugin: object, name: str) -> str:
         """Adds one plugin; why it cannot be used, or nothing."""

@@ -6,18 +6,24 @@ in which that can fail is a row with its reason.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
-from importlib.metadata import EntryPoint, entry_points
+from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from despina.engine.native import LibraryBackend
+from despina.engine.native import LibraryBackend, abi_of_library
 from despina.errors import DespinaError, reason
-from despina.plugins.installed import BACKENDS, libraries
+from despina.plugins.installed import (
+    BACKENDS,
+    LIBRARY,
+    entry_points_by_name,
+    libraries,
+    offers_in_directory,
+    offers_of,
+)
+from despina.plugins.offer import Offer, OfferState
 from despina.text import did_you_mean, quoted
 from despina_sdk import Backend, Code
 from despina_sdk.native import NativeBackend
@@ -29,43 +35,17 @@ Offered = type[Backend] | NativeBackend | Path
 """What a backend is made of: a class, or a library."""
 
 
-class BackendState(StrEnum):
-    """What is known of a backend."""
-
-    AVAILABLE = "available"
-    READY = "ready"
-    FAILED = "failed"
-    AMBIGUOUS = "ambiguous"
-
-
-@dataclass(frozen=True)
-class BackendRow:
-    """One backend: who offers it, where it is, and whether it works.
-
-    Attributes:
-        state: ``available`` until it has been imported.
-        reason: why it does not work.
-    """
-
-    name: str
-    distribution: str
-    version: str
-    path: str
-    state: BackendState
-    reason: str = ""
-
-
 class _Entry:
     """A backend that somebody offers; its object is made and closed under ``lock``."""
 
     def __init__(
         self,
-        row: BackendRow,
+        offer: Offer,
         point: EntryPoint | None,
         offered: Offered | None,
         revision: str = "",
     ) -> None:
-        self.row, self.point, self.offered = row, point, offered
+        self.offer, self.point, self.offered = offer, point, offered
         self.revision = revision
         self.backend: Backend | None = None
         self.lock = threading.RLock()
@@ -92,50 +72,50 @@ class Registry:
         self._libraries_lock = threading.Lock()
         self._options = options or {}
         # Never changed in place: others may be going through it.
-        self._entries = _discover()
+        self._entries: dict[str, _Entry] = {}
         self._replaced: list[_Entry] = []
+        self._shadowed: list[Offer] = []
+        for name, points in entry_points_by_name(BACKENDS).items():
+            first, *others = offers_of(points)
+            self._entries[name] = _Entry(first, points[0], None)
+            self._shadowed += others
         for name, backend_class in (in_process or {}).items():
             where = getattr(backend_class, "__module__", "")
-            row = BackendRow(name, "in process", "", where, BackendState.AVAILABLE)
-            self._entries[name] = _Entry(row, None, backend_class)
+            self._entries[name] = _Entry(Offer(name, "in process", "", where), None, backend_class)
 
-    def offer(self, row: BackendRow, offered: Offered | None, revision: str) -> None:
+    def offer(self, offer: Offer, offered: Offered | None, revision: str) -> None:
         """Offers a backend from now on, in place of another of its name. One thread at a time.
 
         What it replaces stays until the end: models may have been loaded with it.
 
         Args:
-            row: AVAILABLE, or FAILED with the reason.
+            offer: FOUND, or REFUSED with the reason.
             offered: what an entry point would name; it is checked when it is first needed.
             revision: another text for each backend of that name.
         """
-        if row.name in self._entries:
-            self._replaced.append(self._entries[row.name])
-        self._entries = {**self._entries, row.name: _Entry(row, None, offered, revision)}
+        if offer.name in self._entries:
+            self._replaced.append(self._entries[offer.name])
+        self._entries = {**self._entries, offer.name: _Entry(offer, None, offered, revision)}
 
     def revision(self, name: str) -> str:
         """Another text whenever another backend is offered; nothing for one that never changes."""
         return self._entries[name].revision if name in self._entries else ""
 
-    def rows(self) -> list[BackendRow]:
+    def offers(self) -> list[Offer]:
         """What is known by now, by name. Imports nothing."""
         entries = [*self._entries.values(), *self._libraries.values()]
-        return sorted((entry.row for entry in entries), key=lambda row: row.name)
-
-    def probe(self) -> list[BackendRow]:
-        """Imports every backend and makes its object; what is known then."""
-        for name in self._entries:
-            try:
-                self.backend(name)
-            except DespinaError:
-                continue  # the row has the reason
-        return self.rows()
+        offers = [*(entry.offer for entry in entries), *self._shadowed]
+        opened = {offer.file for offer in offers}
+        found = offers_in_directory(self._directory, self._entries)
+        offers += [offer for offer in found if offer.file not in opened]
+        return sorted(offers, key=lambda offer: offer.name)
 
     def backend(self, name: str) -> Backend:
         """The backend of that name, made at the first call.
 
         Raises:
-            DespinaError: NOT_FOUND: nobody offers it. FAILED_PRECONDITION: it does not work.
+            DespinaError: NOT_FOUND: nobody offers it. FAILED_PRECONDITION: it does not work; the
+                first call's has the cause.
         """
         return self._backend_of(self._entry(name))
 
@@ -149,13 +129,19 @@ class Registry:
             DespinaError: FAILED_PRECONDITION: there is one, and it does not work.
         """
         path = self._find_library(name, folders)
-        if path is None:
-            return None
+        return self.backend_in(path, name) if path else None
+
+    def backend_in(self, path: Path, name: str) -> Backend:
+        """The backend of that library.
+
+        Raises:
+            DespinaError: FAILED_PRECONDITION: it does not work.
+        """
         status = path.stat()
+        entry = _Entry(Offer(name, LIBRARY, "", str(path)), None, path)
         with self._libraries_lock:
-            entry = self._libraries.setdefault(
-                (name, path, status.st_ino, status.st_mtime_ns), _library_entry(name, path)
-            )
+            key = (name, path, status.st_ino, status.st_mtime_ns)
+            entry = self._libraries.setdefault(key, entry)
         return self._backend_of(entry)
 
     def _find_library(self, name: str, folders: Sequence[Path]) -> Path | None:
@@ -165,13 +151,13 @@ class Registry:
         return next(libraries(name, (*folders, *operators)), None)
 
     def _backend_of(self, entry: _Entry) -> Backend:
-        name = entry.row.name
+        cause = None
         with entry.lock:
-            if entry.backend is None and entry.row.state is BackendState.AVAILABLE:
-                self._make(entry)
+            if entry.backend is None and entry.offer.state is OfferState.FOUND:
+                cause = self._make(entry)
             if entry.backend is None:
-                text = f"backend '{name}': {entry.row.reason}"
-                raise DespinaError(Code.FAILED_PRECONDITION, text)
+                text = f"backend '{entry.offer.name}': {entry.offer.reason}"
+                raise DespinaError(Code.FAILED_PRECONDITION, text) from cause
             return entry.backend
 
     def close(self) -> None:
@@ -181,9 +167,8 @@ class Registry:
             with entry.lock:
                 backend, entry.backend = entry.backend, None
                 if backend is not None:
-                    entry.row = replace(
-                        entry.row, state=BackendState.FAILED, reason="it has been closed"
-                    )
+                    closed = "it has been closed"
+                    entry.offer = replace(entry.offer, state=OfferState.REFUSED, reason=closed)
                     _close(backend)
 
     def _entry(self, name: str) -> _Entry:
@@ -194,26 +179,32 @@ class Registry:
             raise DespinaError(Code.NOT_FOUND, text)
         return self._entries[name]
 
-    def _make(self, entry: _Entry) -> None:
-        """Imports the class and makes the object, and writes down what came of it."""
-        name = entry.row.name
+    def _make(self, entry: _Entry) -> BaseException | None:
+        """Imports the class, makes the object, and writes down what came of it; what it raised."""
+        offer, cause = entry.offer, None
         what, problem = "import failed", ""
         try:
             offered = entry.point.load() if entry.point else entry.offered
-            problem = _wrong_class(name, offered)
+            problem = _wrong_class(offer.name, offered)
+            if isinstance(offered, NativeBackend):
+                offer = replace(offer, file=str(offered.path()))
             if not problem and offered:
                 what = "it cannot be made"
-                entry.backend = _made(name, offered, dict(self._options.get(name, {})))
+                options = dict(self._options.get(offer.name, {}))
+                entry.backend = _made(offer.name, offered, options)
         except (Exception, SystemExit) as error:
-            logger.debug("backend '%s'", name, exc_info=error)
-            problem = f"{what}: {reason(error)}"
-        state = BackendState.FAILED if problem else BackendState.READY
-        entry.row = replace(entry.row, state=state, reason=problem)
+            logger.debug("backend '%s'", offer.name, exc_info=error)
+            problem, cause = f"{what}: {reason(error)}", error
+        if offer.file.endswith(".so"):
+            offer = replace(offer, abi=abi_of_library(Path(offer.file)))
+        state = OfferState.REFUSED if problem else OfferState.LOADED
+        entry.offer = replace(offer, state=state, reason=problem)
+        return cause
 
 
 def check_options(options: Mapping[str, Mapping[str, str]], registry: Registry) -> list[str]:
     """Names the backends that have settings and are offered by nobody."""
-    known = {row.name for row in registry.rows()}
+    known = {offer.name for offer in registry.offers()}
     return sorted(name for name in options if name not in known)
 
 
@@ -238,53 +229,6 @@ def _close(backend: Backend) -> None:
         backend.close()
     except (Exception, SystemExit):
         logger.exception("backend '%s' failed to close", backend.name)
-
-
-def _discover() -> dict[str, _Entry]:
-    by_name: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=BACKENDS):
-        points = by_name.setdefault(point.name, [])
-        # The same distribution can be on the path twice, as when it is installed for editing.
-        if _offered_by(point) not in map(_offered_by, points):
-            points.append(point)
-    return {name: _entry_of(name, points) for name, points in by_name.items()}
-
-
-def _entry_of(name: str, points: list[EntryPoint]) -> _Entry:
-    offers = sorted(map(_offered_by, points))
-    row = BackendRow(
-        name,
-        ", ".join(distribution for distribution, _ in offers),
-        ", ".join(version for _, version in offers),
-        ", ".join(map(_path, points)),
-        BackendState.AVAILABLE if len(points) == 1 else BackendState.AMBIGUOUS,
-    )
-    if len(points) > 1:
-        several = ", ".join(f"{distribution} {version}" for distribution, version in offers)
-        row = replace(row, reason=f"offered by {several}; uninstall all but one")
-    return _Entry(row, points[0], None)
-
-
-def _offered_by(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist else ("unknown", "")
-
-
-def _path(point: EntryPoint) -> str:
-    """The file or folder of the module, found without importing it."""
-    package = point.module.partition(".")[0]
-    try:
-        spec = importlib.util.find_spec(package)
-    except (ImportError, ValueError):
-        return ""
-    if spec is None:
-        return ""
-    locations = spec.submodule_search_locations
-    return next(iter(locations)) if locations else spec.origin or ""
-
-
-def _library_entry(name: str, path: Path) -> _Entry:
-    row = BackendRow(name, "library", "", str(path), BackendState.AVAILABLE)
-    return _Entry(row, None, path)
 
 
 def _made(name: str, offered: Offered, options: dict[str, str]) -> Backend:

@@ -46,6 +46,18 @@ def test_the_lower_the_score_the_fainter(tmp_path: Path) -> None:
     assert contrast[0] > 1.5 * contrast[1] > 2 * contrast[2] > 0
 
 
+def test_each_of_several_persons_is_drawn(tmp_path: Path) -> None:
+    picture, target = tmp_path / "white.png", tmp_path / "drawn.png"
+    Image.new("RGB", (100, 100), "white").save(picture)
+    draw_skeleton(picture, np.array([[[20, 20, 1]], [[80, 80, 1]]], np.float32), target)
+    with Image.open(target) as image:
+        for place in ((20, 20), (80, 80)):
+            assert image.getpixel(place) != (255, 255, 255)
+    draw_skeleton(picture, np.empty((0, 17, 3), np.float32), target)
+    with Image.open(target) as image:
+        assert image.getcolors() == [(100 * 100, (255, 255, 255))]
+
+
 def test_keypoints_of_another_kind_are_drawn_without_limbs(tmp_path: Path) -> None:
     picture, target = tmp_path / "white.png", tmp_path / "drawn.png"
     Image.new("RGB", (100, 100), "white").save(picture)

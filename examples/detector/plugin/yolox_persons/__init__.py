@@ -1,0 +1,1 @@
+"""Persons from the predictions of a YOLOX network: backends, and what they compute."""
