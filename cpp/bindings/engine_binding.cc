@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "bindings/engine_error.h"
 #include "bindings/kept_object.h"
+#include "bindings/load_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/python_executor.h"
 #include "bindings/seconds.h"
@@ -157,6 +158,23 @@ class PythonEngine {
                                             in_parts);
   }
 
+  std::unique_ptr<LoadRun> PutLoad(const std::string& model, const py::dict& inputs,
+                                std::optional<int64_t> version, const LoadPlan& plan) {
+    load::EngineTarget target{.model = model, .version = version, .inputs = {}};
+    target.inputs = InputsOf(engine_, {.model = model,
+                                       .version = version,
+                                       .inputs = inputs,
+                                       .outputs = {},
+                                       .request_id = {},
+                                       .parameters = {},
+                                       .timeout = {}});
+    const py::gil_scoped_release release;
+    auto started = load::Generator::Start(plan.plan, plan.lanes, plan.threads, target,
+                                          engine_.snapshot());
+    if (!started.ok()) throw EngineError(started.status());
+    return std::make_unique<LoadRun>(*std::move(started));
+  }
+
   std::string Statistics(const std::optional<std::string>& name,
                          std::optional<int64_t> version) const {
     const py::gil_scoped_release release;
@@ -293,6 +311,9 @@ void BindModels(py::module_& module) {
 
 void BindServing(py::class_<PythonEngine>& engine) {
   engine.def("serve_http", &PythonEngine::Serve, py::arg("options"), "Starts the HTTP front end.")
+      .def("put_load", &PythonEngine::PutLoad, py::keep_alive<0, 1>(), py::arg("model"),
+           py::arg("inputs"), py::kw_only(), py::arg("version") = py::none(), py::arg("plan"),
+           "Submits a request again and again.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("counter_latencies"), py::arg("quantiles"), py::arg("host_load"),
            py::arg("interval"), "Starts the metrics endpoint.");
