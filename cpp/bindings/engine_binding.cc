@@ -27,6 +27,7 @@
 #include "http/server.h"
 #include "memory/copy.h"
 #include "memory/pool.h"
+#include "protocol/metadata_json.h"
 #include "protocol/stats_json.h"
 
 namespace py = pybind11;
@@ -173,6 +174,18 @@ class PythonEngine {
                                           engine_.snapshot());
     if (!started.ok()) throw EngineError(started.status());
     return std::make_unique<LoadRun>(*std::move(started));
+  }
+
+  // The model's metadata and its configuration, as their routes answer them.
+  std::pair<std::string, std::string> Description(const std::string& name,
+                                                  std::optional<int64_t> version) const {
+    const py::gil_scoped_release release;
+    Submitter submitter(engine_.snapshot());
+    Result<ModelRef> model = submitter.Find(name, version);
+    if (!model.ok()) throw EngineError(model.status());
+    const ModelDefinition& definition = (*model)->definition();
+    const int64_t versions[] = {definition.version};
+    return {protocol::ModelMetadataJson(definition, versions), definition.config_json};
   }
 
   std::string Statistics(const std::optional<std::string>& name,
@@ -373,6 +386,8 @@ void BindEngine(py::module_& module) {
            py::arg("outputs") = py::none(), py::arg("request_id") = "",
            py::arg("parameters") = py::none(), py::arg("timeout") = py::none(),
            py::arg("in_parts") = true, "Runs one request; its answer may come in parts.")
+      .def("description", &PythonEngine::Description, py::arg("name"), py::arg("version"),
+           "A model's metadata and configuration, as JSON texts.")
       .def("statistics", &PythonEngine::Statistics, py::arg("name") = py::none(),
            py::arg("version") = py::none(), "The statistics extension's JSON text.")
       .def("memory", &PythonEngine::Memory, "Figures of the buffer pool.")

@@ -15,10 +15,13 @@ static_assert(kSpaceBytes > ResponseReader::kMaxHeadBytes);
 constexpr size_t kKeptOfBody = 1024;
 constexpr int kSuccess = 200;
 
-// The text of {"error":"..."} as it was written, or all of what is something else.
+// The text of {"error":"..."} as it was written, perhaps in an event, or all of what is something
+// else.
 std::string_view ErrorText(std::string_view body) {
-  constexpr std::string_view kBegin = R"({"error":")";
-  if (body.starts_with(kBegin)) body.remove_prefix(kBegin.size());
+  for (const std::string_view begin : {"data:", " ", R"({"error":")"}) {
+    if (body.starts_with(begin)) body.remove_prefix(begin.size());
+  }
+  while (body.ends_with('\n') || body.ends_with('\r')) body.remove_suffix(1);
   if (body.ends_with("\"}")) body.remove_suffix(2);
   return body;
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from despina import __version__
+from despina.cli.bench import bench
 from despina.cli.explain import explain_command
 from despina.cli.models import models
 from despina.cli.plugins import plugins
@@ -26,3 +27,4 @@ main.add_command(models)
 main.add_command(plugins)
 main.add_command(validate)
 main.add_command(explain_command)
+main.add_command(bench)

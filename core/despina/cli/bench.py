@@ -1,0 +1,257 @@
+"""``despina bench``: how a model bears load."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import click
+
+from despina.cli.client import DEFAULT_URL, Client, header, model_path
+from despina.errors import DespinaError
+from despina.text import escaped
+from despina_sdk import Code
+
+if TYPE_CHECKING:  # `--help` and mistakes in flags need no engine
+    from despina.bench.measure import Measurement
+    from despina.bench.report import Report
+    from despina.bench.targets import Target
+
+INTERRUPTED = 130
+FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+SECONDS = click.FloatRange(min=0)
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.argument("model")
+@click.option(
+    "--url",
+    default=DEFAULT_URL,
+    envvar="DESPINA_URL",
+    show_default=True,
+    help="Where the server is. (DESPINA_URL)",
+)
+@click.option(
+    "--model-repository",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of models: MODEL is served by this process, and asked without HTTP.",
+)
+@click.option("--version", default="", help="Of the model; the latest by default.")
+@click.option("--concurrency", metavar="N[,N...]|FROM:TO:STEP", help="Requests at a time.  [1]")
+@click.option(
+    "--rate",
+    metavar="N[,N...]|FROM:TO:STEP",
+    help="Requests a second, sent at fixed times whether answers have come or not; then"
+    " --concurrency is how many may be under way [256].",
+)
+@click.option("--duration", type=SECONDS, help="Seconds to measure each load.  [5]")
+@click.option("--requests", type=click.IntRange(min=1), help="Requests of each load at most.")
+@click.option(
+    "--warm-up", type=SECONDS, default=1.0, show_default=True, help="Seconds before, not counted."
+)
+@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows.")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    metavar="INPUT:N,N,...",
+    help="Shape of an input that the model leaves open, with or without the batch axis.",
+)
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="INPUT=FILE",
+    help="An input to send, from a .npy file; INPUT=@FILE: the file itself, as one element of"
+    " BYTES. The others are made up.",
+)
+@click.option("--json-tensors", is_flag=True, help="Send tensors as JSON instead of binary.")
+@click.option(
+    "--generate",
+    is_flag=True,
+    help="Post flat JSON to generate_stream. Decoupled models are asked for events on infer"
+    " otherwise, which other servers do not have.",
+)
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    metavar="NAME=VALUE",
+    envvar="DESPINA_HEADER",
+    help="Header to send, of a server with --http-restricted-api. (DESPINA_HEADER)",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for each response.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Threads that send; one is enough for some 100000 requests a second.",
+)
+@click.option("--csv", "csv_file", type=FILE, help="Write a row for each load.")
+@click.option("--json", "json_file", type=FILE, help="Write all figures.")
+@click.option("--plot", "plot_file", type=FILE, help="Draw them: FILE.html, or FILE.png.")
+def bench(model: str, **options: Any) -> None:
+    """Put loads on MODEL, and print how long its answers take.
+
+    MODEL is the name of a model, or its URL: http://HOST:PORT/v2/models/NAME. Its inputs are made
+    up from what the server says of them. With several values of --concurrency or --rate the loads
+    run one after the other.
+
+    A request counts from when it was due: with --rate, what a slow server keeps from being sent is
+    counted as late. Ctrl-C prints what was measured until then. The exit status is 1 if a request
+    failed.
+    """
+    try:
+        status = _bench(model, options)
+    except DespinaError as error:
+        click.echo(f"error: {escaped(error.message)}", err=True)
+        status = 1
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.stdout.flush()
+    sys.exit(status)
+
+
+def _bench(model: str, options: Mapping[str, Any]) -> int:
+    from despina.bench.inputs import make_inputs
+    from despina.bench.measure import Measurement, Timing
+    from despina.bench.plot import check_plot
+    from despina.bench.report import Report
+    from despina.bench.sweep import steps
+    from despina.cli import bench_output
+    from despina.cli.process import raise_file_limit
+
+    sweep = steps(options["concurrency"], options["rate"])
+    shapes, given = _shapes(options["shapes"]), _inputs(options["inputs"])
+    if options["plot_file"]:
+        check_plot(options["plot_file"])
+    duration, requests = options["duration"], options["requests"]
+    if duration is None and requests is None:
+        duration = 5.0
+    timing = Timing(options["warm_up"], duration, requests, options["timeout"], options["threads"])
+    raise_file_limit()
+    with closing(_target(model, options)) as target:
+        description = target.describe()
+        made = make_inputs(description, shapes, given, options["batch"])
+        target.prepare(description, made)
+        measurement = Measurement(target, sweep, timing)
+        with bench_output.Display(timing) as display:
+            measurement.run(display.update)
+    report = Report(target.where, description, made, options["batch"], measurement)
+    bench_output.print_report(report)
+    _write(report, options)
+    return _status(measurement)
+
+
+def _status(measurement: Measurement) -> int:
+    if measurement.fatal:
+        click.echo(f"error: {escaped(measurement.fatal)}", err=True)
+    if measurement.interrupted:
+        return INTERRUPTED
+    return 1 if measurement.failed else 0
+
+
+def _write(report: Report, options: Mapping[str, Any]) -> None:
+    from despina.bench.plot import write_plot
+    from despina.bench.report import as_csv, as_json
+
+    try:
+        if file := options["csv_file"]:
+            file.write_text(as_csv(report))
+        if file := options["json_file"]:
+            file.write_text(json.dumps(as_json(report), indent=1) + "\n")
+        if file := options["plot_file"]:
+            write_plot(file, report)
+    except OSError as error:
+        raise DespinaError(Code.INVALID_ARGUMENT, f"{error.filename}: {error.strerror}") from error
+
+
+def _target(model: str, options: Mapping[str, Any]) -> Target:
+    from despina.bench.targets import HttpForm, HttpTarget, ProcessTarget
+
+    timeout = options["timeout"]
+    if folder := options["model_repository"]:
+        from despina import Server
+
+        if options["generate"] or options["json_tensors"] or "://" in model:
+            text = "--model-repository asks the model without HTTP: no URL, no form of HTTP"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)
+        version = _version(options["version"])
+        server = Server(folder, model_control_mode="explicit", load_model=(model,))
+        return ProcessTarget(server, model, version, timeout)
+    url, path = options["url"], ""
+    if "://" in model:
+        url, path = _split(model)
+        if options["version"]:
+            text = "--version: say it in the URL, as .../versions/1"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)
+    else:
+        path = model_path(model, options["version"])
+    _check_scheme(url)
+    headers = tuple(header(each) for each in options["headers"])
+    form = HttpForm(not options["json_tensors"], options["generate"], headers)
+    return HttpTarget(Client(url, timeout, options["headers"]), url, path, form, timeout)
+
+
+def _check_scheme(url: str) -> None:
+    scheme = urlsplit(url).scheme
+    if scheme in ("grpc", "grpcs", "https"):
+        what = "HTTPS" if scheme == "https" else "gRPC"
+        text = f"{url}: {what} is not there yet, despina bench speaks plain HTTP"
+        raise DespinaError(Code.UNIMPLEMENTED, text)
+
+
+def _split(url: str) -> tuple[str, str]:
+    """The server, and the path of the model."""
+    _check_scheme(url)
+    server, found, name = url.partition("/v2/models/")
+    name = name.removesuffix("/infer").removesuffix("/")
+    if not found or not name:
+        text = f"{url}: not of the form {DEFAULT_URL}/v2/models/NAME"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
+    model, _, version = name.partition("/versions/")
+    return server, model_path(model, version)
+
+
+def _version(text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise DespinaError(Code.INVALID_ARGUMENT, f"--version={text}: not a number")
+    return int(text) if text else None
+
+
+def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for text in texts:
+        name, _, dims = text.rpartition(":")
+        try:
+            shape = tuple(int(dim) for dim in dims.split(","))
+        except ValueError:
+            shape = ()
+        if not name or not shape or min(shape) < 0:
+            form = "not of the form INPUT:N,N,..., as with IMAGE:3,224,224"
+            raise DespinaError(Code.INVALID_ARGUMENT, f"--shape {text}: {form}")
+        shapes[name] = shape
+    return shapes
+
+
+def _inputs(texts: Sequence[str]) -> dict[str, str]:
+    given = {}
+    for text in texts:
+        name, equals, source = text.partition("=")
+        if not (name and equals and source.removeprefix("@")):
+            form = "not of the form INPUT=FILE.npy or INPUT=@FILE"
+            raise DespinaError(Code.INVALID_ARGUMENT, f"--input {text}: {form}")
+        given[name] = source
+    return given

@@ -1,0 +1,172 @@
+"""What ``despina bench`` shows: progress on a terminal, tables at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from despina.bench.measure import STAGES, Measured, Measurement, Timing, named_quantiles
+from despina.bench.report import MILLISECONDS, Report, titles
+from despina.bench.sweep import Step
+from despina.cli.tables import console, table
+from despina.engine import Load
+from despina.text import escaped
+
+REACHED = 0.99
+"""Share of a rate below which it is said that it was not reached."""
+
+SHOWN_FAILURES = 5
+
+
+class Display:
+    """A line that shows the load that runs, on a terminal only."""
+
+    def __init__(self, timing: Timing) -> None:
+        """Shows nothing before ``update``."""
+        out = Console(stderr=True)
+        self._timing = timing
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[told]}"),
+            console=out,
+            disable=not out.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, told="", visible=False)
+        self._step: Step | None = None
+        self._began = self._looked = 0.0
+        self._ended = 0
+
+    def __enter__(self) -> Self:
+        """Begins."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Leaves the terminal as it was."""
+        self._progress.stop()
+
+    def update(self, step: Step, load: Load) -> None:
+        """Shows how far a load is."""
+        now, (ended, failed) = time.monotonic(), load.progress()
+        if step is not self._step:
+            self._step, self._began, self._looked, self._ended = step, now, now, ended
+        timing, passed = self._timing, now - self._began
+        total = (
+            timing.warm_up + timing.duration
+            if timing.duration is not None
+            else float(timing.requests or 0)
+        )
+        rate = (ended - self._ended) / max(now - self._looked, 1e-3)
+        self._looked, self._ended = now, ended
+        warming = " (warm-up)" if passed < timing.warm_up else ""
+        self._progress.update(
+            self._task,
+            description=f"{step}{warming}",
+            visible=True,
+            total=total,
+            completed=passed if timing.duration is not None else ended,
+            told=f"{rate:.0f} requests/s, {failed} failed",
+        )
+
+
+def print_report(report: Report) -> None:
+    """Prints the tables, then what went wrong."""
+    out, measurement = console(), report.measurement
+    inputs = ", ".join(
+        f"{spec.name} {spec.datatype} {list(report.inputs[spec.name].shape)}"
+        for spec in report.model.inputs
+        if spec.name in report.inputs
+    )
+    click.echo(escaped(f"{report.where}: {inputs or 'no inputs'}"))
+    measured = measurement.measured
+    out.print(_latency_table(measured))
+    if any(each.figures.first_response.count for each in measured):
+        out.print(_stream_table(measured))
+    if any(each.stages for each in measured):
+        out.print(_server_table(measured))
+    for line in _remarks(measurement):
+        click.echo(escaped(line), err=True)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * MILLISECONDS:.3f}"
+
+
+def _latency_table(measured: Sequence[Measured]) -> object:
+    names = list(measured[0].percentiles()) if measured else []
+    rows = [
+        (
+            title,
+            str(each.figures.succeeded),
+            str(each.figures.failed),
+            f"{each.per_second:.1f}",
+            _ms(each.figures.latency.mean),
+            *(_ms(value) for value in each.percentiles().values()),
+        )
+        for title, each in zip(titles(measured), measured, strict=True)
+    ]
+    return table(("Load", "Succeeded", "Failed", "Per second", "Mean ms", *names), rows)
+
+
+def _stream_table(measured: Sequence[Measured]) -> object:
+    header = (
+        "Load",
+        "Responses",
+        "First p50 ms",
+        "First p99 ms",
+        "Between p50 ms",
+        "Between p99 ms",
+    )
+    rows = []
+    for title, each in zip(titles(measured), measured, strict=True):
+        first, between = (
+            named_quantiles(times.quantiles)
+            for times in (each.figures.first_response, each.figures.between_responses)
+        )
+        times = (first["p50"], first["p99"], between["p50"], between["p99"])
+        rows.append((title, str(each.figures.responses), *map(_ms, times)))
+    return table(header, rows)
+
+
+def _server_table(measured: Sequence[Measured]) -> object:
+    header = ("Load", "Server's requests", "Rows a batch", *(f"{s} ms" for s in STAGES.values()))
+    rows = [
+        (
+            title,
+            str(each.stages.requests),
+            f"{each.stages.rows / max(each.stages.executions, 1):.2f}",
+            *(_ms(seconds) for seconds in each.stages.seconds.values()),
+        )
+        for title, each in zip(titles(measured), measured, strict=True)
+        if each.stages
+    ]
+    return table(header, rows)
+
+
+def _remarks(measurement: Measurement) -> Iterator[str]:
+    for each in measurement.measured:
+        failures = sorted(each.figures.failures.items(), key=lambda pair: -pair[1])
+        for text, count in failures[:SHOWN_FAILURES]:
+            yield f"{each.step}: {count} failed: {text}"
+        complete = not (measurement.interrupted or measurement.fatal)
+        if each.step.rate and complete and each.per_second < REACHED * each.step.rate:
+            yield (
+                f"{each.step}: only {each.per_second:.1f} were reached: the server, or"
+                f" --concurrency={each.step.concurrency}, is the limit"
+            )
+    if measurement.interrupted:
+        yield "interrupted: the last load is not complete"
