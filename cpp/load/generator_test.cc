@@ -180,7 +180,7 @@ TEST(GeneratorOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
        "the server closed the connection within the answer"},
       {"SSH-2.0\r\n", "malformed answer: bad version"},
       {"HTTP/1.1 500 No\r\nConnection: close\r\nContent-Length: 13\r\n\r\n{\"error\":\"x\"}",
-       "500: x"},
+       "500: {\"error\":\"x\"}"},
       {"HTTP/1.1 502 No\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", "502"},
       {"HTTP/1.1 502 No\r\n\r\nbad gateway", "502: bad gateway"},
   };
@@ -205,7 +205,7 @@ TEST(GeneratorOfOddServers, TakesAnEventThatTellsAnErrorForAFailure) {
   EXPECT_EQ(good.first_response.count(), 6U);
   EXPECT_EQ(good.between_responses.count(), 6U);
   const Figures bad = MeasureOdd(head + "data: {\"a\":1}\n\ndata: {\"error\":\"no\"}\n\n", true);
-  EXPECT_EQ(bad.failures.counts().at("no"), 6U);
+  EXPECT_EQ(bad.failures.counts().at("{\"error\":\"no\"}"), 6U);
 }
 
 TEST(GeneratorOfOddServers, SaysThatNobodyListens) {

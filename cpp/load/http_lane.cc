@@ -15,17 +15,6 @@ static_assert(kSpaceBytes > ResponseReader::kMaxHeadBytes);
 constexpr size_t kKeptOfBody = 1024;
 constexpr int kSuccess = 200;
 
-// The text of {"error":"..."} as it was written, perhaps in an event, or all of what is something
-// else.
-std::string_view ErrorText(std::string_view body) {
-  for (const std::string_view begin : {"data:", " ", R"({"error":")"}) {
-    if (body.starts_with(begin)) body.remove_prefix(begin.size());
-  }
-  while (body.ends_with('\n') || body.ends_with('\r')) body.remove_suffix(1);
-  if (body.ends_with("\"}")) body.remove_suffix(2);
-  return body;
-}
-
 }  // namespace
 
 HttpLane::HttpLane(const HttpTarget& target, net::Loop& loop, Dispatcher& dispatcher, Clock& clock)
@@ -111,10 +100,8 @@ void HttpLane::OnBody(std::span<const std::byte> piece) {
 }
 
 std::string HttpLane::FailureOfAnswer() const {
-  if (reader_.status() != kSuccess) {
-    return Concat(reader_.status(), error_body_.empty() ? "" : ": ", ErrorText(error_body_));
-  }
-  return events_.error().empty() ? std::string() : std::string(ErrorText(events_.error()));
+  if (reader_.status() == kSuccess) return events_.error();
+  return Concat(reader_.status(), error_body_.empty() ? "" : ": ", error_body_);
 }
 
 void HttpLane::End(const Outcome& outcome, bool keep_alive) {

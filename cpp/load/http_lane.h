@@ -55,7 +55,7 @@ class HttpLane final : public Lane,
   void ReadResponse(TimePoint now);
   // The request has ended; the connection is closed unless it can be used again.
   void End(const Outcome& outcome, bool keep_alive);
-  // Of an answer that is complete; empty: none.
+  // Of an answer that is complete: the status and the body, or the event; empty: none.
   std::string FailureOfAnswer() const;
   void CloseConnection();
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from despina.bench.errors import readable
 from despina.bench.sweep import Step
 from despina.bench.targets import Target
 from despina.engine import Load, LoadFigures, LoadPlan
@@ -65,6 +66,11 @@ class Measured:
     step: Step
     figures: LoadFigures
     stages: Stages | None
+
+    @property
+    def failures(self) -> dict[str, int]:
+        """How often what went wrong, the most frequent first."""
+        return readable(self.figures.failures)
 
     @property
     def per_second(self) -> float:

@@ -67,7 +67,7 @@ def _load(each: Measured, batch: int) -> dict[str, Any]:
         "rows_per_second": round(each.per_second * batch, 3),
         "latency_ms": _times(figures.latency),
         "statuses": {str(status): count for status, count in figures.statuses.items()},
-        "failures": dict(figures.failures),
+        "failures": each.failures,
         "responses": figures.responses,
     }
     if figures.first_response.count:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import http.client
-import json
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from despina.bench.errors import error_text
 from despina.bench.model import Description, describe
 from despina.bench.wire import Headers, generate_body, http_request, infer_body
 from despina.engine import Load, LoadPlan, load_http
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 SHOWN_BYTES = 1024
 """Of an answer that is an error."""
-
-
-EVENT = b"data:"
-"""What the lines of an event's data begin with."""
 
 
 class Target(ABC):
@@ -150,11 +146,11 @@ class HttpTarget(Target):
             what = getattr(error, "strerror", None) or str(error) or type(error).__name__
             why = f"{self.where}: the first request was not answered: {what}"
             raise DespinaError(Code.UNAVAILABLE, why) from error
-        error_text = _error_of(text)
-        if status != 200 or error_text:
-            shown = error_text or text.decode(errors="replace") or "no text"
-            said = f"{self.where}: the first request was answered with {status}: {shown}"
-            raise DespinaError(Code.UNKNOWN, said)
+        told = error_text(text.decode(errors="replace"))
+        if status != 200 or told:
+            shown = told or text.decode(errors="replace") or "no text"
+            why = f"{self.where}: the first request was answered with {status}: {shown}"
+            raise DespinaError(Code.UNKNOWN, why)
 
     def _exchange(self) -> tuple[int, bytes]:
         """Status and beginning of the answer."""
@@ -186,21 +182,6 @@ class HttpTarget(Target):
         except (DespinaError, ValueError, KeyError, TypeError):
             return None
         return last if isinstance(last, dict) else None
-
-
-def _error_of(text: bytes) -> str:
-    """The error that an answer tells, perhaps in an event, or nothing."""
-    lines: Sequence[bytes] = [text]
-    if text.startswith(EVENT):
-        lines = [line.removeprefix(EVENT) for line in text.splitlines()]
-    for line in lines:
-        try:
-            fields = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(fields, dict) and isinstance(fields.get("error"), str):
-            return str(fields["error"])
-    return ""
 
 
 class ProcessTarget(Target):

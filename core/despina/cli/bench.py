@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # `--help` and mistakes in flags need no engine
 INTERRUPTED = 130
 FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 SECONDS = click.FloatRange(min=0)
+FILES = ("csv_file", "json_file", "plot_file")
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -127,7 +128,6 @@ def bench(model: str, **options: Any) -> None:
 def _bench(model: str, options: Mapping[str, Any]) -> int:
     from despina.bench.inputs import make_inputs
     from despina.bench.measure import Measurement, Timing
-    from despina.bench.plot import check_plot
     from despina.bench.report import Report
     from despina.bench.sweep import steps
     from despina.cli import bench_output
@@ -135,8 +135,7 @@ def _bench(model: str, options: Mapping[str, Any]) -> int:
 
     sweep = steps(options["concurrency"], options["rate"])
     shapes, given = _shapes(options["shapes"]), _inputs(options["inputs"])
-    if options["plot_file"]:
-        check_plot(options["plot_file"])
+    _check_files(options)
     duration, requests = options["duration"], options["requests"]
     if duration is None and requests is None:
         duration = 5.0
@@ -153,6 +152,19 @@ def _bench(model: str, options: Mapping[str, Any]) -> int:
     bench_output.print_report(report)
     _write(report, options)
     return _status(measurement)
+
+
+def _check_files(options: Mapping[str, Any]) -> None:
+    """Before anything runs: what was measured is not to be lost at the end."""
+    from despina.bench.plot import check_plot
+
+    for name in FILES:
+        file = options[name]
+        if file and not file.absolute().parent.is_dir():
+            text = f"{file}: there is no folder '{file.parent}'"
+            raise DespinaError(Code.INVALID_ARGUMENT, text)
+    if options["plot_file"]:
+        check_plot(options["plot_file"])
 
 
 def _status(measurement: Measurement) -> int:
