@@ -108,10 +108,13 @@ class Measurement:
 
     def run(self, watch: Watch) -> None:
         """Runs them; returns early where the server has gone, or at Ctrl-C."""
-        for step in self._steps:
-            self._run_step(step, watch)
-            if self.interrupted or self.fatal:
-                return
+        try:
+            for step in self._steps:
+                self._run_step(step, watch)
+                if self.interrupted or self.fatal:
+                    return
+        except KeyboardInterrupt:  # between two loads
+            self.interrupted = True
 
     def _run_step(self, step: Step, watch: Watch) -> None:
         before = self._target.statistics()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
 
+from despina.cli.bench_options import bench_options, inputs, shapes
 from despina.cli.client import DEFAULT_URL, Client, header, model_path
 from despina.errors import DespinaError
 from despina.text import escaped
@@ -23,86 +23,12 @@ if TYPE_CHECKING:  # `--help` and mistakes in flags need no engine
     from despina.bench.targets import Target
 
 INTERRUPTED = 130
-FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
-SECONDS = click.FloatRange(min=0)
 FILES = ("csv_file", "json_file", "plot_file")
 
 
 @click.command(context_settings={"max_content_width": 110})
 @click.argument("model")
-@click.option(
-    "--url",
-    default=DEFAULT_URL,
-    envvar="DESPINA_URL",
-    show_default=True,
-    help="Where the server is. (DESPINA_URL)",
-)
-@click.option(
-    "--model-repository",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of models: MODEL is served by this process, and asked without HTTP.",
-)
-@click.option("--version", default="", help="Of the model; the latest by default.")
-@click.option("--concurrency", metavar="N[,N...]|FROM:TO:STEP", help="Requests at a time.  [1]")
-@click.option(
-    "--rate",
-    metavar="N[,N...]|FROM:TO:STEP",
-    help="Requests a second, sent at fixed times whether answers have come or not; then"
-    " --concurrency is how many may be under way [256].",
-)
-@click.option("--duration", type=SECONDS, help="Seconds to measure each load.  [5]")
-@click.option("--requests", type=click.IntRange(min=1), help="Requests of each load at most.")
-@click.option(
-    "--warm-up", type=SECONDS, default=1.0, show_default=True, help="Seconds before, not counted."
-)
-@click.option("--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Rows.")
-@click.option(
-    "--shape",
-    "shapes",
-    multiple=True,
-    metavar="INPUT:N,N,...",
-    help="Shape of an input that the model leaves open, with or without the batch axis.",
-)
-@click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="INPUT=FILE",
-    help="An input to send, from a .npy file; INPUT=@FILE: the file itself, as one element of"
-    " BYTES. The others are made up.",
-)
-@click.option("--json-tensors", is_flag=True, help="Send tensors as JSON instead of binary.")
-@click.option(
-    "--generate",
-    is_flag=True,
-    help="Post flat JSON to generate_stream. Decoupled models are asked for events on infer"
-    " otherwise, which other servers do not have.",
-)
-@click.option(
-    "--header",
-    "headers",
-    multiple=True,
-    metavar="NAME=VALUE",
-    envvar="DESPINA_HEADER",
-    help="Header to send, of a server with --http-restricted-api. (DESPINA_HEADER)",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    help="Seconds to wait for each response.",
-)
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Threads that send; one is enough for some 100000 requests a second.",
-)
-@click.option("--csv", "csv_file", type=FILE, help="Write a row for each load.")
-@click.option("--json", "json_file", type=FILE, help="Write all figures.")
-@click.option("--plot", "plot_file", type=FILE, help="Draw them: FILE.html, or FILE.png.")
+@bench_options
 def bench(model: str, **options: Any) -> None:
     """Put loads on MODEL, and print how long its answers take.
 
@@ -134,7 +60,7 @@ def _bench(model: str, options: Mapping[str, Any]) -> int:
     from despina.cli.process import raise_file_limit
 
     sweep = steps(options["concurrency"], options["rate"])
-    shapes, given = _shapes(options["shapes"]), _inputs(options["inputs"])
+    said, given = shapes(options["shapes"]), inputs(options["inputs"])
     _check_files(options)
     duration, requests = options["duration"], options["requests"]
     if duration is None and requests is None:
@@ -143,7 +69,7 @@ def _bench(model: str, options: Mapping[str, Any]) -> int:
     raise_file_limit()
     with closing(_target(model, options)) as target:
         description = target.describe()
-        made = make_inputs(description, shapes, given, options["batch"])
+        made = make_inputs(description, said, given, options["batch"])
         target.prepare(description, made)
         measurement = Measurement(target, sweep, timing)
         with bench_output.Display(timing) as display:
@@ -241,29 +167,3 @@ def _version(text: str) -> int | None:
     if text and not text.isdecimal():
         raise DespinaError(Code.INVALID_ARGUMENT, f"--version={text}: not a number")
     return int(text) if text else None
-
-
-def _shapes(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    shapes = {}
-    for text in texts:
-        name, _, dims = text.rpartition(":")
-        try:
-            shape = tuple(int(dim) for dim in dims.split(","))
-        except ValueError:
-            shape = ()
-        if not name or not shape or min(shape) < 0:
-            form = "not of the form INPUT:N,N,..., as with IMAGE:3,224,224"
-            raise DespinaError(Code.INVALID_ARGUMENT, f"--shape {text}: {form}")
-        shapes[name] = shape
-    return shapes
-
-
-def _inputs(texts: Sequence[str]) -> dict[str, str]:
-    given = {}
-    for text in texts:
-        name, equals, source = text.partition("=")
-        if not (name and equals and source.removeprefix("@")):
-            form = "not of the form INPUT=FILE.npy or INPUT=@FILE"
-            raise DespinaError(Code.INVALID_ARGUMENT, f"--input {text}: {form}")
-        given[name] = source
-    return given
