@@ -86,6 +86,9 @@ py::dict Finish(LoadRun& run, const std::vector<double>& shares) {
   made["failures"] = failures;
   made["finished_in_time"] = figures.finished_in_time;
   made["seconds"] = InSeconds(figures.measured);
+  made["processor_seconds"] = InSeconds(figures.processor);
+  made["running_seconds"] = InSeconds(figures.running);
+  made["ended"] = figures.ended;
   made["fatal"] = figures.fatal;
   return made;
 }

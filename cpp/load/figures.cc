@@ -33,6 +33,9 @@ void Figures::Add(const Figures& other) {
   failures.Add(other.failures);
   finished_in_time += other.finished_in_time;
   measured = std::max(measured, other.measured);
+  processor += other.processor;
+  running += other.running;
+  ended += other.ended;
   if (fatal.empty()) fatal = other.fatal;
 }
 

@@ -38,6 +38,11 @@ struct Figures {
   // What succeeded within the measured time, whenever it was due, and how long that time was.
   uint64_t finished_in_time = 0;
   Duration measured{};
+  // Processor time of the threads that sent, and for how long they ran, warm-up included.
+  Duration processor{};
+  Duration running{};
+  // Requests that ended in that time.
+  uint64_t ended = 0;
   // Why the load ended before its time; empty: it did not.
   std::string fatal{};
 

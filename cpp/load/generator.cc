@@ -1,6 +1,7 @@
 #include "load/generator.h"
 
 #include <algorithm>
+#include <ctime>
 #include <functional>
 #include <system_error>
 #include <utility>
@@ -13,6 +14,13 @@ namespace despina::load {
 namespace {
 
 constexpr Duration kTimeoutCheck = std::chrono::milliseconds(50);
+
+// Of the calling thread, so far.
+Duration ProcessorTime() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + Duration(time.tv_nsec);
+}
 
 // The share of one of several threads.
 Plan ShareOf(const Plan& plan, size_t index, size_t threads) {
@@ -56,20 +64,31 @@ class Generator::Worker {
       dispatcher_.Start();
     });
     thread_ = Thread(Concat("load ", index), [this] {
+      const TimePoint begin = Clock::System().Now();
       loop_->Run();
+      running_ = Clock::System().Now() - begin;
+      processor_ = ProcessorTime();
       ended_();
     });
   }
   void Stop() {
     loop_->Post([this] { dispatcher_.Stop(); });
   }
-  // The figures are complete then.
+  // Stops it, if it has not ended.
+  Figures Finish() {
+    Join();
+    Figures figures = dispatcher_.figures();
+    figures.processor = processor_;
+    figures.running = running_;
+    figures.ended = dispatcher_.progress().ended;
+    return figures;
+  }
+
+ private:
   void Join() {
     if (thread_.joinable()) Stop();
     thread_.Join();
   }
-
- private:
   void CheckTimeouts() {
     timeouts_.Start(kTimeoutCheck);
     dispatcher_.CheckTimeouts();
@@ -89,6 +108,9 @@ class Generator::Worker {
   Dispatcher dispatcher_;
   std::vector<std::shared_ptr<Lane>> lanes_;
   std::function<void()> close_;
+  // Written by the thread at its end.
+  Duration running_{};
+  Duration processor_{};
   Thread thread_;
 };
 
@@ -172,8 +194,7 @@ Generator::Progress Generator::progress() const {
 Figures Generator::Finish() {
   Figures sum;
   for (const auto& worker : workers_) {
-    worker->Join();
-    sum.Add(worker->dispatcher().figures());
+    sum.Add(worker->Finish());
   }
   return sum;
 }

@@ -12,6 +12,7 @@ PAGES = (
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "benchmarks/README.md",
+    "docs/bench.md",
     "docs/migrate-from-triton.md",
     "docs/operate.md",
 )

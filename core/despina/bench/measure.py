@@ -78,6 +78,12 @@ class Measured:
         seconds = self.figures.seconds
         return self.figures.finished_in_time / seconds if seconds else 0.0
 
+    @property
+    def sending(self) -> float:
+        """Share of the time that the sending threads were busy."""
+        figures = self.figures
+        return figures.processor_seconds / max(figures.running_seconds, 1e-9)
+
     def percentiles(self) -> dict[str, float]:
         """Of the latency, in seconds, by name, and the greatest."""
         return named_quantiles(self.figures.latency.quantiles) | {

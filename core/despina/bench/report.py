@@ -69,6 +69,10 @@ def _load(each: Measured, batch: int) -> dict[str, Any]:
         "statuses": {str(status): count for status, count in figures.statuses.items()},
         "failures": each.failures,
         "responses": figures.responses,
+        "client": {
+            "busy": round(each.sending, 4),
+            "cpu_us_per_request": round(figures.processor_seconds * 1e6 / max(figures.ended, 1), 3),
+        },
     }
     if figures.first_response.count:
         load["first_response_ms"] = _times(figures.first_response)

@@ -21,6 +21,9 @@ from despina.text import escaped
 REACHED = 0.99
 """Share of a rate below which it is said that it was not reached."""
 
+BUSY = 0.95
+"""Share of the time above which the sending threads may be the limit."""
+
 SHOWN_FAILURES = 5
 
 
@@ -161,6 +164,11 @@ def _remarks(measurement: Measurement) -> Iterator[str]:
     for each in measurement.measured:
         for text, count in list(each.failures.items())[:SHOWN_FAILURES]:
             yield f"{each.step}: {count} failed: {text}"
+        if each.sending > BUSY:
+            yield (
+                f"{each.step}: the sending threads were busy {each.sending:.0%} of the time, and"
+                " may be the limit (--threads)"
+            )
         complete = not (measurement.interrupted or measurement.fatal)
         if each.step.rate and complete and each.per_second < REACHED * each.step.rate:
             yield (

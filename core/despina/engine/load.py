@@ -60,6 +60,9 @@ class LoadFigures:
         failures: how often what went wrong.
         finished_in_time: successes within ``seconds``, whenever they were due.
         seconds: how long was measured.
+        processor_seconds: that the sending threads took, the warm-up included.
+        running_seconds: for how long these ran, added up.
+        ended: requests that ended in that time.
         fatal: why the load ended before its time; empty: it did not.
     """
 
@@ -73,6 +76,9 @@ class LoadFigures:
     failures: Mapping[str, int]
     finished_in_time: int
     seconds: float
+    processor_seconds: float
+    running_seconds: float
+    ended: int
     fatal: str
 
 
