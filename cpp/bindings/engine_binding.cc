@@ -160,7 +160,7 @@ class PythonEngine {
   }
 
   std::unique_ptr<LoadRun> PutLoad(const std::string& model, const py::dict& inputs,
-                                std::optional<int64_t> version, const LoadPlan& plan) {
+                                   std::optional<int64_t> version, const LoadPlan& plan) {
     load::EngineTarget target{.model = model, .version = version, .inputs = {}};
     target.inputs = InputsOf(engine_, {.model = model,
                                        .version = version,
@@ -170,8 +170,8 @@ class PythonEngine {
                                        .parameters = {},
                                        .timeout = {}});
     const py::gil_scoped_release release;
-    auto started = load::Generator::Start(plan.plan, plan.lanes, plan.threads, target,
-                                          engine_.snapshot());
+    auto started =
+        load::Generator::Start(plan.plan, plan.lanes, plan.threads, target, engine_.snapshot());
     if (!started.ok()) throw EngineError(started.status());
     return std::make_unique<LoadRun>(*std::move(started));
   }

@@ -7,9 +7,9 @@
 namespace despina::load {
 
 size_t Histogram::BucketOf(uint64_t nanoseconds) {
-  // The bits below the first seven are dropped.
-  const int dropped = std::max<int>(std::bit_width(nanoseconds), kBitsOfBucket + 1);
-  const int shift = dropped - kBitsOfBucket - 1;
+  // The first eight bits of a number say its bucket.
+  const auto bits = static_cast<int>(std::bit_width(nanoseconds));
+  const int shift = std::max(bits - kBitsOfBucket - 1, 0);
   const size_t bucket = (static_cast<size_t>(shift) << kBitsOfBucket) + (nanoseconds >> shift);
   return std::min(bucket, kBuckets - 1);
 }

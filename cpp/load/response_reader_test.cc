@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
 #include "load/event_counter.h"
 
 namespace despina::load {
@@ -122,10 +123,11 @@ TEST_F(ResponseReaderTest, RefusesWhatIsNoAnswer) {
 
 TEST_F(ResponseReaderTest, KeepsLittleOfWhatHasNoEnd) {
   const std::string endless(1 << 20, 'x');
-  const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-  for (const std::string& text : {"HTTP/1.1 200 " + endless, "HTTP/1.1 200 OK\r\nX: " + endless,
-                                  "HTTP/1.1 200 OK\r\n" + endless, chunked + "5;" + endless,
-                                  chunked + "0\r\nX: " + endless}) {
+  for (const std::string_view begin :
+       {"HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 OK\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: "}) {
+    const std::string text = Concat(begin, endless);
     for (const size_t step : {100, 10'000}) {
       reader_.Reset();
       most_kept_ = 0;
