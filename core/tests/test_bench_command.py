@@ -75,8 +75,9 @@ def run(*arguments: str, status: int = 0) -> Result:
 
 def loads(output: str) -> list[list[str]]:
     """The cells of the first table."""
-    table = output.split("+\n+")[0]
-    lines = [line for line in table.splitlines() if line.startswith("|")]
+    lines = [line for line in output.splitlines() if line.startswith(("|", "What"))]
+    if "What the server" in output:
+        lines = lines[: [line[0] for line in lines].index("W")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
 
@@ -85,11 +86,8 @@ def test_a_sweep_is_printed_and_written(url: str, tmp_path: Path):
     options = (f"--csv={files['csv']}", f"--json={files['json']}", f"--plot={files['html']}")
     output = run("double", "--url", url, "--concurrency=1,4", "--batch=2", *options).stdout
     assert output.startswith(f"{url}/v2/models/double: X FP32 [2, 4]\n")
-    assert [row[:3] for row in loads(output)] == [
-        ["Load", "Succeeded", "Failed"],
-        ["concurrency 1", "20", "0"],
-        ["concurrency 4", "20", "0"],
-    ]
+    assert [row[:2] for row in loads(output)] == [["Load", "Answers"], ["1", "20"], ["4", "20"]]
+    assert max(map(len, output.splitlines()[1:])) <= 80
     rows = list(csv.DictReader(io.StringIO(files["csv"].read_text())))
     assert tuple(rows[0]) == COLUMNS
     assert [(row["model"], row["concurrency"], row["succeeded"]) for row in rows] == [
@@ -133,7 +131,7 @@ def test_png_without_matplotlib_is_refused_before_anything_runs(
 
 def test_a_rate_is_a_load_of_its_own(url: str):
     output = run("double", "--url", url, "--rate=500,1000").stdout
-    assert [row[0] for row in loads(output)[1:]] == ["500 requests/s", "1000 requests/s"]
+    assert [row[0] for row in loads(output)[1:]] == ["500/s", "1000/s"]
 
 
 def test_a_model_is_named_by_its_url(url: str):
@@ -148,7 +146,7 @@ def test_answers_in_parts_are_timed_one_by_one(url: str, tmp_path: Path, form: t
     count = tmp_path / "count.npy"
     write_count(count, 3)
     output = run("parts", "--url", url, f"--input=COUNT={count}", f"--json={file}", *form).stdout
-    assert "First p50 ms" in output
+    assert "First p50" in output
     (load,) = json.loads(file.read_text())["loads"]
     assert (load["succeeded"], load["responses"]) == (20, 60)
     assert load["first_response_ms"]["p50"] <= load["latency_ms"]["max"]
@@ -278,7 +276,7 @@ def failing() -> Iterator[str]:
 
 def test_requests_that_fail_are_counted_by_what_the_server_says(failing: str):
     result = run("m", "--url", failing, "--concurrency=2", status=1)
-    assert loads(result.stdout)[1][:3] == ["concurrency 2", "0", "20"]
+    assert loads(result.stdout)[1][:3] == ["2", "0", "20"]
     assert "concurrency 2: 20 failed: 503: the model is " in result.stderr
     assert "\x1b" not in result.stderr
 

@@ -81,6 +81,7 @@ py::dict Finish(LoadRun& run, const std::vector<double>& shares) {
   made["between_responses"] = DictOf(figures.between_responses, shares);
   made["succeeded"] = figures.succeeded;
   made["failed"] = figures.failed;
+  made["not_sent"] = figures.not_sent;
   made["responses"] = figures.responses;
   made["statuses"] = figures.statuses;
   made["failures"] = failures;

@@ -1,6 +1,7 @@
 #include "load/dispatcher.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/text.h"
@@ -43,7 +44,7 @@ void Dispatcher::Ready(Lane& lane) {
 void Dispatcher::BeginRequests(TimePoint now) {
   while (!over_ && !idle_.empty()) {
     const TimePoint due = DueOfNext(now);
-    if (IsOver(due)) {
+    if (IsOver(due) || now >= counted_until_) {
       over_ = true;
       over_at_ = due;
       break;
@@ -58,6 +59,13 @@ void Dispatcher::BeginRequests(TimePoint now) {
     Begin(lane, due, now);
   }
   if (over_ && busy_.empty()) Finish(now);
+}
+
+uint64_t Dispatcher::NotSent(TimePoint end) const {
+  if (!plan_.rate || begun_counted_ == plan_.requests) return 0;
+  const Duration passed = end - Later(start_, plan_.first_due);
+  const double due = std::ceil(static_cast<double>(passed.count()) * *plan_.rate / 1e9);
+  return due > static_cast<double>(begun_) ? static_cast<uint64_t>(due) - begun_ : 0;
 }
 
 TimePoint Dispatcher::DueOfNext(TimePoint now) const {
@@ -152,6 +160,7 @@ void Dispatcher::Finish(TimePoint now) {
   if (std::exchange(finished_, true)) return;
   const TimePoint end = std::min(std::max(now, over_at_), counted_until_);
   figures_.measured = std::max(end - counted_from_, Duration());
+  figures_.not_sent = NotSent(end);
   when_finished_();
 }
 

@@ -23,7 +23,8 @@ struct Plan {
   Duration first_due{};
   // What is due in this time is not counted.
   Duration warm_up{};
-  // What is due in the time after it is. Requests that are under way at the end are waited for.
+  // What is due in the time after it is. Requests that are under way at the end are waited for;
+  // those that were due and could not be sent until then are not.
   Duration duration = Duration::max();
   // Counted requests at most.
   uint64_t requests = UINT64_MAX;
@@ -106,6 +107,8 @@ class Dispatcher {
   // Whatever can be sent now.
   void BeginRequests(TimePoint now);
   bool IsOver(TimePoint due) const;
+  // With a rate: how many were due until then and had no lane to be sent by.
+  uint64_t NotSent(TimePoint end) const;
   TimePoint DueOfNext(TimePoint now) const;
   void Begin(Lane& lane, TimePoint due, TimePoint now);
   void Count(const Lane& lane, const Outcome& outcome);

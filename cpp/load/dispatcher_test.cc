@@ -180,6 +180,27 @@ TEST_F(DispatcherTest, MeasuresAllOfItsTimeWhenTheLastIsDueBeforeTheEnd) {
   EXPECT_EQ(figures().measured, seconds(1));
 }
 
+TEST_F(DispatcherTest, SendsNothingAfterItsTimeAndSaysHowMuchThatWas) {
+  Make({.rate = 10, .warm_up = seconds(1), .duration = seconds(1)}, 1);
+  Pass(seconds(2));
+  End(0);
+  EXPECT_EQ(finished_, 1);
+  EXPECT_EQ(begun(), 1);
+  EXPECT_EQ(figures().not_sent, 19U);
+  EXPECT_EQ(figures().measured, seconds(1));
+}
+
+TEST_F(DispatcherTest, HasSentAllThatWasDueWhereThereWereLanes) {
+  Make({.rate = 3, .duration = seconds(10)}, 40);
+  Pass(seconds(11));
+  EXPECT_EQ(begun(), 30);
+  for (size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i]->begun > 0) End(i);
+  }
+  EXPECT_EQ(finished_, 1);
+  EXPECT_EQ(figures().not_sent, 0U);
+}
+
 TEST_F(DispatcherTest, RatesThatNeverComeToTheSecondRequestAreTaken) {
   Make({.rate = 1e-300, .duration = hours(1)}, 1);
   EXPECT_EQ(begun(), 1);

@@ -28,6 +28,7 @@ void Figures::Add(const Figures& other) {
   between_responses.Add(other.between_responses);
   succeeded += other.succeeded;
   failed += other.failed;
+  not_sent += other.not_sent;
   responses += other.responses;
   for (const auto& [status, times] : other.statuses) statuses[status] += times;
   failures.Add(other.failures);

@@ -30,6 +30,8 @@ struct Figures {
   Histogram between_responses{};
   uint64_t succeeded = 0;
   uint64_t failed = 0;
+  // With a rate: those that were due and had no lane to be sent by until the end.
+  uint64_t not_sent = 0;
   // Parts of the answers that succeeded.
   uint64_t responses = 0;
   // Answers by status code of HTTP.

@@ -57,7 +57,7 @@ def test_ctrl_c_prints_what_was_measured(server: Serve, tmp_path: Path) -> None:
     bench.process.send_signal(signal.SIGINT)
     status, output, errors = bench.end()
     assert (status, errors) == (130, "interrupted: the last load is not complete\n")
-    assert "| concurrency 2 |" in output
+    assert "| 2    |" in output
     figures = bench.figures()
     assert figures["interrupted"]
     (load,) = figures["loads"]
@@ -90,7 +90,7 @@ def test_nothing_is_shown_of_the_progress_where_nobody_watches(
     command += ["--requests=50", "--warm-up=0.1", "--concurrency=1:4:2x"]
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == 1 + 7 + 7
+    assert len(done.stdout.splitlines()) == 1 + 8 + 8
 
 
 def test_a_model_of_this_process_can_be_interrupted(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_a_model_of_this_process_can_be_interrupted(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "| concurrency 1 |" in output
+    assert "| 1    |" in output
     assert json.loads((tmp_path / "x.json").read_text())["interrupted"]
 
 

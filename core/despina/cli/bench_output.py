@@ -10,9 +10,10 @@ from typing import Self
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from despina.bench.measure import STAGES, Measured, Measurement, Timing, named_quantiles
-from despina.bench.report import MILLISECONDS, Report, titles
+from despina.bench.measure import SHARES, STAGES, Measured, Measurement, Timing, named_quantiles
+from despina.bench.report import MILLISECONDS, Report
 from despina.bench.sweep import Step
 from despina.cli.tables import console, table
 from despina.engine import Load
@@ -96,68 +97,66 @@ def print_report(report: Report) -> None:
     )
     click.echo(escaped(f"{report.where}: {inputs or 'no inputs'}"))
     measured = measurement.measured
+    kind = "requests a second" if measured and measured[0].step.rate else "requests at a time"
+    click.echo(f"Load: {kind}. Times in milliseconds, from when a request was due:")
     out.print(_latency_table(measured))
     if any(each.figures.first_response.count for each in measured):
+        click.echo("Parts of the answers: to the first, and from one to the next:")
         out.print(_stream_table(measured))
     if any(each.stages for each in measured):
+        click.echo("What the server counted, of an average request:")
         out.print(_server_table(measured))
     for line in _remarks(measurement):
         click.echo(escaped(line), err=True)
 
 
 def _ms(seconds: float) -> str:
-    return f"{seconds * MILLISECONDS:.3f}"
+    return _short(seconds * MILLISECONDS)
 
 
-def _latency_table(measured: Sequence[Measured]) -> object:
-    names = list(measured[0].percentiles()) if measured else []
-    rows = [
-        (
-            title,
-            str(each.figures.succeeded),
-            str(each.figures.failed),
-            f"{each.per_second:.1f}",
-            _ms(each.figures.latency.mean),
-            *(_ms(value) for value in each.percentiles().values()),
-        )
-        for title, each in zip(titles(measured), measured, strict=True)
-    ]
-    return table(("Load", "Succeeded", "Failed", "Per second", "Mean ms", *names), rows)
+def _short(value: float) -> str:
+    """At least three digits, and no more than three behind the point."""
+    places = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:.{places}f}"
 
 
-def _stream_table(measured: Sequence[Measured]) -> object:
-    header = (
-        "Load",
-        "Responses",
-        "First p50 ms",
-        "First p99 ms",
-        "Between p50 ms",
-        "Between p99 ms",
-    )
+def _load(step: Step) -> str:
+    return f"{step.rate:g}/s" if step.rate else str(step.concurrency)
+
+
+def _latency_table(measured: Sequence[Measured]) -> Table:
+    """Failures have a column where there are some: lines are to fit into a terminal."""
+    failed = any(each.figures.failed for each in measured)
     rows = []
-    for title, each in zip(titles(measured), measured, strict=True):
+    for each in measured:
+        counts = [str(each.figures.succeeded)] + [str(each.figures.failed)] * failed
+        times = map(_ms, each.percentiles().values())
+        rows.append((_load(each.step), *counts, _short(each.per_second), *times))
+    counts = ["Answers"] + ["Failed"] * failed
+    return table(("Load", *counts, "Per s", *SHARES, "max"), rows)
+
+
+def _stream_table(measured: Sequence[Measured]) -> Table:
+    rows = []
+    for each in measured:
         first, between = (
             named_quantiles(times.quantiles)
             for times in (each.figures.first_response, each.figures.between_responses)
         )
         times = (first["p50"], first["p99"], between["p50"], between["p99"])
-        rows.append((title, str(each.figures.responses), *map(_ms, times)))
+        rows.append((_load(each.step), str(each.figures.responses), *map(_ms, times)))
+    header = ("Load", "Parts", "First p50", "First p99", "Between p50", "Between p99")
     return table(header, rows)
 
 
-def _server_table(measured: Sequence[Measured]) -> object:
-    header = ("Load", "Server's requests", "Rows a batch", *(f"{s} ms" for s in STAGES.values()))
-    rows = [
-        (
-            title,
-            str(each.stages.requests),
-            f"{each.stages.rows / max(each.stages.executions, 1):.2f}",
-            *(_ms(seconds) for seconds in each.stages.seconds.values()),
-        )
-        for title, each in zip(titles(measured), measured, strict=True)
-        if each.stages
-    ]
-    return table(header, rows)
+def _server_table(measured: Sequence[Measured]) -> Table:
+    rows = []
+    for each in measured:
+        if stages := each.stages:
+            batch = f"{stages.rows / max(stages.executions, 1):.2f}"
+            times = map(_ms, stages.seconds.values())
+            rows.append((_load(each.step), str(stages.requests), batch, *times))
+    return table(("Load", "Requests", "Rows a batch", *STAGES.values()), rows)
 
 
 def _remarks(measurement: Measurement) -> Iterator[str]:
@@ -172,7 +171,8 @@ def _remarks(measurement: Measurement) -> Iterator[str]:
         complete = not (measurement.interrupted or measurement.fatal)
         if each.step.rate and complete and each.per_second < REACHED * each.step.rate:
             yield (
-                f"{each.step}: only {each.per_second:.1f} were reached: the server, or"
+                f"{each.step}: only {_short(each.per_second)} were reached, and"
+                f" {each.figures.not_sent} not sent: the server, or"
                 f" --concurrency={each.step.concurrency}, is the limit"
             )
     if measurement.interrupted:

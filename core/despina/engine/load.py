@@ -55,6 +55,7 @@ class LoadFigures:
     Attributes:
         latency: of those that succeeded, from when they were due to the end of the answer.
         first_response, between_responses: of answers in parts.
+        not_sent: with a rate, those that were due and could not be sent until the end.
         responses: parts of the answers that succeeded.
         statuses: answers by their code, over HTTP.
         failures: how often what went wrong.
@@ -71,6 +72,7 @@ class LoadFigures:
     between_responses: Times
     succeeded: int
     failed: int
+    not_sent: int
     responses: int
     statuses: Mapping[int, int]
     failures: Mapping[str, int]
