@@ -78,13 +78,13 @@ TimePoint Dispatcher::DueOfNext(TimePoint now) const {
 }
 
 bool Dispatcher::IsOver(TimePoint due) const {
-  return due >= counted_until_ || (begun_counted_ == plan_.requests && due >= counted_from_);
+  return due >= counted_until_ || begun_counted_ == plan_.requests;
 }
 
 void Dispatcher::Begin(Lane& lane, TimePoint due, TimePoint now) {
   ++begun_;
   lane.busy_ = true;
-  lane.counted_ = due >= counted_from_;
+  lane.counted_ = now >= counted_from_;
   if (lane.counted_) ++begun_counted_;
   lane.responses_ = 0;
   lane.due_ = due;

@@ -21,10 +21,10 @@ struct Plan {
   std::optional<double> rate{};
   // Of the first request, from the start: threads that share a rate take turns.
   Duration first_due{};
-  // What is due in this time is not counted.
+  // What is sent in this time is not counted.
   Duration warm_up{};
-  // What is due in the time after it is. Requests that are under way at the end are waited for;
-  // those that were due and could not be sent until then are not.
+  // What is sent in the time after it is. Requests that are under way at the end are waited for;
+  // those that were due and could not be sent until then are not sent.
   Duration duration = Duration::max();
   // Counted requests at most.
   uint64_t requests = UINT64_MAX;
@@ -65,8 +65,8 @@ struct Outcome {
   std::string_view failure;
 };
 
-// A request counts by when it was due, not by when it could be sent: with a rate, what a server
-// that stands still for a second keeps from being sent is as late as it is for real clients
+// Latency counts from when a request was due, not from when it could be sent: with a rate, what a
+// server that stands still for a second keeps from being sent is as late as it is for real clients
 // (G. Tene: coordinated omission). One thread, which is that of its lanes.
 class Dispatcher {
  public:

@@ -190,6 +190,17 @@ TEST_F(DispatcherTest, SendsNothingAfterItsTimeAndSaysHowMuchThatWas) {
   EXPECT_EQ(figures().measured, seconds(1));
 }
 
+TEST_F(DispatcherTest, WhatWasLateAlreadyInTheWarmUpIsAsLateAfterIt) {
+  Make({.rate = 10, .warm_up = seconds(1), .duration = seconds(1)}, 1);
+  Pass(milliseconds(1500));
+  End(0);
+  End(0);
+  dispatcher_->Stop();
+  // That of the start was sent in the warm-up; the next was due at 100 ms.
+  EXPECT_EQ(figures().succeeded, 1U);
+  EXPECT_EQ(figures().latency.greatest(), milliseconds(1400));
+}
+
 TEST_F(DispatcherTest, HasSentAllThatWasDueWhereThereWereLanes) {
   Make({.rate = 3, .duration = seconds(10)}, 40);
   Pass(seconds(11));

@@ -21,7 +21,7 @@ class Failures {
   std::map<std::string, uint64_t, std::less<>> counts_;
 };
 
-// Of the measured requests: those that were due after the warm-up.
+// Of the measured requests: those that were sent after the warm-up.
 struct Figures {
   // Of those that succeeded, from when they were due to the end of the answer.
   Histogram latency{};

@@ -36,8 +36,8 @@ def bench(model: str, **options: Any) -> None:
     up from what the server says of them. With several values of --concurrency or --rate the loads
     run one after the other.
 
-    A request counts from when it was due: with --rate, what a slow server keeps from being sent is
-    counted as late. Ctrl-C prints what was measured until then. The exit status is 1 if a request
+    Latency counts from when a request was due: with --rate, what a slow server keeps from being
+    sent is late. Ctrl-C prints what was measured until then. The exit status is 1 if a request
     failed.
     """
     try:

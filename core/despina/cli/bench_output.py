@@ -130,7 +130,8 @@ def _latency_table(measured: Sequence[Measured]) -> Table:
     rows = []
     for each in measured:
         counts = [str(each.figures.succeeded)] + [str(each.figures.failed)] * failed
-        times = map(_ms, each.percentiles().values())
+        known = each.figures.latency.count > 0
+        times = [_ms(value) if known else "-" for value in each.percentiles().values()]
         rows.append((_load(each.step), *counts, _short(each.per_second), *times))
     counts = ["Answers"] + ["Failed"] * failed
     return table(("Load", *counts, "Per s", *SHARES, "max"), rows)

@@ -18,8 +18,8 @@ class LoadPlan:
         threads: that send them.
         rate: requests a second, at fixed times, from which their latency counts; ``None``: each
             lane sends the next when it has the answer to the last.
-        warm_up: what is due before is not counted.
-        duration: what is due in this time after it is; ``None``: up to ``requests``.
+        warm_up: what is sent before is not counted.
+        duration: what is sent in this time after it is; ``None``: up to ``requests``.
         requests: counted ones at most.
         timeout: for each response.
     """
@@ -50,7 +50,7 @@ class Times:
 
 @dataclass(frozen=True)
 class LoadFigures:
-    """What was counted: requests that were due after the warm-up.
+    """What was counted: requests that were sent after the warm-up.
 
     Attributes:
         latency: of those that succeeded, from when they were due to the end of the answer.
