@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
+__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadPlan', 'LoadRun', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'load_http', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -335,6 +335,32 @@ class Trace:
         """
         Of the model.
         """
+class LoadPlan:
+    """
+    When requests are sent; times in seconds.
+    """
+    def __init__(self, *, lanes: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, rate: typing.SupportsFloat | typing.SupportsIndex | None, warm_up: typing.SupportsFloat | typing.SupportsIndex, duration: typing.SupportsFloat | typing.SupportsIndex | None, requests: typing.SupportsInt | typing.SupportsIndex | None, timeout: typing.SupportsFloat | typing.SupportsIndex) -> None:
+        ...
+class LoadRun:
+    """
+    A load that runs.
+    """
+    def finish(self, shares: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex]) -> dict:
+        """
+        Stops it, if it has not ended. What was counted, with these quantiles.
+        """
+    def progress(self) -> tuple[int, int]:
+        """
+        Requests that have ended, and of these failed, so far.
+        """
+    def stop(self) -> None:
+        """
+        Ends it at once.
+        """
+    def wait(self, seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
+        """
+        Waits so long for its end; whether that has come.
+        """
 class HttpServer:
     """
     A front end.
@@ -429,6 +455,10 @@ class Engine:
         """
         Lets go of results that nobody needs any more.
         """
+    def description(self, name: str, version: typing.SupportsInt | typing.SupportsIndex | None) -> tuple[str, str]:
+        """
+        A model's metadata and configuration, as JSON texts.
+        """
     def infer(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, outputs: collections.abc.Sequence[str] | None = None, request_id: str = '', parameters: dict | None = None, timeout: typing.SupportsFloat | typing.SupportsIndex | None = None) -> dict:
         """
         Runs one request and returns its outputs.
@@ -452,6 +482,10 @@ class Engine:
     def publish(self, *, index: collections.abc.Sequence[tuple[str, typing.SupportsInt | typing.SupportsIndex | None, str, str]], serving: collections.abc.Sequence[LoadedModel], reload_failures: collections.abc.Sequence[tuple[collections.abc.Sequence[tuple[str, str]], typing.SupportsInt | typing.SupportsIndex]] = [], ambiguous: collections.abc.Mapping[str, typing.SupportsInt | typing.SupportsIndex] = {}, namespaces: bool = False, ready: bool, live: bool = True, exiting: bool = False) -> None:
         """
         The state of the server, all at once.
+        """
+    def put_load(self, model: str, inputs: dict, *, version: typing.SupportsInt | typing.SupportsIndex | None = None, plan: LoadPlan) -> LoadRun:
+        """
+        Submits a request again and again.
         """
     def serve_http(self, options: HttpOptions) -> HttpServer:
         """
@@ -500,6 +534,10 @@ def abi_of_library(path: str) -> str:
 def enable_log(level: typing.SupportsInt | typing.SupportsIndex, enabled: bool) -> None:
     """
     Whether lines of this level are written.
+    """
+def load_http(*, host: str, port: typing.SupportsInt | typing.SupportsIndex, request: bytes, events: bool, plan: LoadPlan) -> LoadRun:
+    """
+    Sends a request, head and body, to a server again and again.
     """
 def log(level: typing.SupportsInt | typing.SupportsIndex, text: str, file: str, line: typing.SupportsInt | typing.SupportsIndex, fields: collections.abc.Sequence[tuple[str, str]] = []) -> None:
     """

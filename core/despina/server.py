@@ -11,6 +11,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
+from despina.engine import Load, LoadPlan
 from despina.engine.streams import parts, parts_async
 from despina.errors import DespinaError
 from despina.lifecycle.state import ModelStatus
@@ -259,6 +260,33 @@ class Server:
             DespinaError: NOT_FOUND: there is no such model.
         """
         return self._runtime.engine.statistics(model, version)
+
+    def description(self, model: str, version: int | None = None) -> dict[str, Any]:
+        """What ``/v2/models/MODEL`` has, and the configuration that is served as ``config``.
+
+        Raises:
+            DespinaError: NOT_FOUND: there is no such model.
+        """
+        return self._runtime.engine.description(model, version)
+
+    def put_load(
+        self,
+        model: str,
+        inputs: Mapping[str, ArrayLike],
+        plan: LoadPlan,
+        *,
+        version: int | None = None,
+    ) -> Load:
+        """Begins to submit one request again and again, and times it, as ``despina bench`` does.
+
+        Args:
+            model, inputs, version: as for ``infer``.
+            plan: when, and how often.
+
+        Raises:
+            DespinaError: as ``infer``, for what can be told before the first request.
+        """
+        return self._runtime.engine.put_load(model, inputs, plan, version=version)
 
     def close(self) -> None:
         """Waits for requests that run, unloads all models, and ends. A second call does nothing.

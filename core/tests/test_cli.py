@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from despina.cli import main
-from despina.cli.process import _finished, _raise_file_limit
+from despina.cli.process import _finished, raise_file_limit
 from despina.runtime import Runtime
 from despina.settings import Settings
 from despina.settings.model import flag_name, setting_fields
@@ -96,7 +96,7 @@ def test_the_process_may_open_as_many_files_as_the_system_allows():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
-        _raise_file_limit()
+        raise_file_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "bindings/engine_error.h"
 #include "bindings/kept_object.h"
+#include "bindings/load_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/python_executor.h"
 #include "bindings/seconds.h"
@@ -26,6 +27,7 @@
 #include "http/server.h"
 #include "memory/copy.h"
 #include "memory/pool.h"
+#include "protocol/metadata_json.h"
 #include "protocol/stats_json.h"
 
 namespace py = pybind11;
@@ -155,6 +157,35 @@ class PythonEngine {
                                                            .parameters = std::move(parameters),
                                                            .timeout = timeout},
                                             in_parts);
+  }
+
+  std::unique_ptr<LoadRun> PutLoad(const std::string& model, const py::dict& inputs,
+                                   std::optional<int64_t> version, const LoadPlan& plan) {
+    load::EngineTarget target{.model = model, .version = version, .inputs = {}};
+    target.inputs = InputsOf(engine_, {.model = model,
+                                       .version = version,
+                                       .inputs = inputs,
+                                       .outputs = {},
+                                       .request_id = {},
+                                       .parameters = {},
+                                       .timeout = {}});
+    const py::gil_scoped_release release;
+    auto started =
+        load::Generator::Start(plan.plan, plan.lanes, plan.threads, target, engine_.snapshot());
+    if (!started.ok()) throw EngineError(started.status());
+    return std::make_unique<LoadRun>(*std::move(started));
+  }
+
+  // The model's metadata and its configuration, as their routes answer them.
+  std::pair<std::string, std::string> Description(const std::string& name,
+                                                  std::optional<int64_t> version) const {
+    const py::gil_scoped_release release;
+    Submitter submitter(engine_.snapshot());
+    Result<ModelRef> model = submitter.Find(name, version);
+    if (!model.ok()) throw EngineError(model.status());
+    const ModelDefinition& definition = (*model)->definition();
+    const int64_t versions[] = {definition.version};
+    return {protocol::ModelMetadataJson(definition, versions), definition.config_json};
   }
 
   std::string Statistics(const std::optional<std::string>& name,
@@ -293,6 +324,9 @@ void BindModels(py::module_& module) {
 
 void BindServing(py::class_<PythonEngine>& engine) {
   engine.def("serve_http", &PythonEngine::Serve, py::arg("options"), "Starts the HTTP front end.")
+      .def("put_load", &PythonEngine::PutLoad, py::keep_alive<0, 1>(), py::arg("model"),
+           py::arg("inputs"), py::kw_only(), py::arg("version") = py::none(), py::arg("plan"),
+           "Submits a request again and again.")
       .def("serve_metrics", &ServeMetrics, py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("counter_latencies"), py::arg("quantiles"), py::arg("host_load"),
            py::arg("interval"), "Starts the metrics endpoint.");
@@ -352,6 +386,8 @@ void BindEngine(py::module_& module) {
            py::arg("outputs") = py::none(), py::arg("request_id") = "",
            py::arg("parameters") = py::none(), py::arg("timeout") = py::none(),
            py::arg("in_parts") = true, "Runs one request; its answer may come in parts.")
+      .def("description", &PythonEngine::Description, py::arg("name"), py::arg("version"),
+           "A model's metadata and configuration, as JSON texts.")
       .def("statistics", &PythonEngine::Statistics, py::arg("name") = py::none(),
            py::arg("version") = py::none(), "The statistics extension's JSON text.")
       .def("memory", &PythonEngine::Memory, "Figures of the buffer pool.")

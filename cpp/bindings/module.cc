@@ -13,6 +13,7 @@
 #include "bindings/engine_binding.h"
 #include "bindings/engine_error.h"
 #include "bindings/http_binding.h"
+#include "bindings/load_binding.h"
 #include "bindings/metrics_binding.h"
 #include "bindings/native_binding.h"
 #include "bindings/numpy_api.h"
@@ -74,6 +75,7 @@ PYBIND11_MODULE(_engine, module) {
   despina::bindings::BindNative(module);
   despina::bindings::BindHttpOptions(module);
   despina::bindings::BindTraces(module);
+  despina::bindings::BindLoad(module);
   despina::bindings::BindEngine(module);
   BindLog(module);
 }

@@ -263,6 +263,11 @@ py::dict Infer(Engine& engine, const InferArguments& arguments) {
   return OutputsOf(arrived.end->response, arrived.end->model->definition());
 }
 
+std::vector<std::optional<Tensor>> InputsOf(Engine& engine, const InferArguments& arguments) {
+  Submitter submitter(engine.snapshot());
+  return MakeRequest(engine, submitter, arguments)->inputs;
+}
+
 class ResponseStream::Impl {
  public:
   Impl(Engine& engine, const InferArguments& arguments, bool in_parts)

@@ -29,6 +29,10 @@ struct InferArguments {
 // arrays. Throws EngineError, and what a signal handler throws while it waits.
 pybind11::dict Infer(Engine& engine, const InferArguments& arguments);
 
+// The tensors that a request with these arguments would have, by index of the model's inputs.
+// Throws EngineError for what the model does not take.
+std::vector<std::optional<Tensor>> InputsOf(Engine& engine, const InferArguments& arguments);
+
 // The parts of one request's answer. With the lock.
 class ResponseStream {
  public:

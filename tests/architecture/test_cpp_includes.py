@@ -19,13 +19,14 @@ LAYERS: dict[str, set[str]] = {
     "protocol": {"base", "memory", "engine"},
     "net": {"base", "memory"},
     "http": {"base", "memory", "engine", "protocol", "net"},
-    "bindings": {"base", "memory", "engine", "host", "protocol", "net", "http"},
+    "load": {"base", "memory", "engine", "net", "http"},
+    "bindings": {"base", "memory", "engine", "host", "protocol", "net", "http", "load"},
 }
 
 # Headers of libraries → the layers that may include them.
 LIBRARIES: dict[str, set[str]] = {
     r"Python\.h|pybind11/.*|numpy/.*": {"bindings"},
-    r"boost/beast.*": {"http"},
+    r"boost/beast.*": {"http", "load"},
     r"simdjson\.h": {"base", "protocol"},
     r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
     r"openssl/.*": {"net"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from despina import __version__
+from despina.cli.bench import bench
 from despina.cli.doctor import doctor
 from despina.cli.explain import explain_command
 from despina.cli.models import models
@@ -30,3 +31,4 @@ main.add_command(doctor)
 main.add_command(validate)
 main.add_command(explain_command)
 main.add_command(new)
+main.add_command(bench)

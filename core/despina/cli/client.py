@@ -39,7 +39,7 @@ class Client:
             text = f"--url={url}: not of the form {DEFAULT_URL}"
             raise DespinaError(Code.INVALID_ARGUMENT, text)
         self._url, self._timeout = url.rstrip("/"), timeout
-        self._headers = [_header(each) for each in headers]
+        self._headers = [header(each) for each in headers]
 
     def get(self, path: str) -> Any:
         """The JSON that a route answers."""
@@ -91,7 +91,12 @@ def model_path(name: str, version: str = "") -> str:
     return f"/v2/models/{name}/versions/{version}" if version else f"/v2/models/{name}"
 
 
-def _header(text: str) -> tuple[str, str]:
+def header(text: str) -> tuple[str, str]:
+    """A value of ``--header``.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: it is not of the form ``NAME=VALUE``.
+    """
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise DespinaError(Code.INVALID_ARGUMENT, "--header: not of the form NAME=VALUE")

@@ -53,7 +53,7 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
         DespinaError: the server cannot start at all.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    _raise_file_limit()
+    raise_file_limit()
     signals = Signals()
     open_log_file(settings.log_file)
     configure_logging(log_settings(settings))
@@ -93,7 +93,7 @@ def _reopen_log_file() -> None:
         logger.error("%s", error.message)
 
 
-def _raise_file_limit() -> None:
+def raise_file_limit() -> None:
     """Allows as many files, and so connections, as the system lets the process have."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):

@@ -19,6 +19,7 @@ from despina.engine.engine import (
     reopen_log_file,
     set_log_format,
 )
+from despina.engine.load import Load, LoadFigures, LoadPlan, Times, load_http
 from despina.engine.native import translated
 
 __all__ = [
@@ -29,12 +30,17 @@ __all__ = [
     "HttpOptions",
     "HttpServer",
     "Labels",
+    "Load",
+    "LoadFigures",
+    "LoadPlan",
     "LoadedModel",
     "MetricsOptions",
+    "Times",
     "TlsContext",
     "Trace",
     "TraceSettings",
     "enable_log",
+    "load_http",
     "log",
     "open_log_file",
     "reopen_log_file",

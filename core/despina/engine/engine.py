@@ -9,6 +9,7 @@ from typing import Any
 
 from despina import _engine
 from despina.config.definition import Definition, Tensor
+from despina.engine.load import Load, LoadPlan, engine_plan
 from despina.engine.native import NativeModel, translated
 from despina_sdk import Array, ArrayLike, Capability, Model
 from despina_sdk.backend import ParameterValue
@@ -283,6 +284,28 @@ class Engine:
                 timeout=timeout,
                 in_parts=in_parts,
             )
+
+    def put_load(
+        self,
+        model: str,
+        inputs: Mapping[str, ArrayLike],
+        plan: LoadPlan,
+        *,
+        version: int | None = None,
+    ) -> Load:
+        """Begins to submit a request again and again; see ``despina.Server.put_load``."""
+        with translated():
+            run = self._engine.put_load(
+                model, dict(inputs), version=version, plan=engine_plan(plan)
+            )
+        return Load(run)
+
+    def description(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """What the model's metadata route answers, and its configuration as ``config``."""
+        with translated():
+            metadata, config = self._engine.description(name, version)
+        description: dict[str, Any] = json.loads(metadata)
+        return description | {"config": json.loads(config)}
 
     def statistics(self, name: str | None = None, version: int | None = None) -> dict[str, Any]:
         """The answer of ``/v2/models/stats``."""

@@ -1,0 +1,289 @@
+"""``despina bench``, against servers of this process."""
+
+from __future__ import annotations
+
+import csv
+import http.server
+import io
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from despina import Server
+from despina.bench.report import COLUMNS
+from despina.cli import main
+
+SHORT = ("--warm-up=0", "--requests=20")
+
+PARTS = """
+from despina_sdk import Backend, BackendError, Capability, Code, Instance, Model, Signature
+from despina_sdk import TensorSpec
+
+class PartsInstance(Instance):
+    def execute(self, batch):
+        for request in batch.requests:
+            count = int(request.inputs["COUNT"][0])
+            for i in range(count):
+                request.send({"PART": request.inputs["COUNT"] * 0 + i})
+            if count > 3:
+                request.fail(BackendError(Code.INTERNAL, "no more"))
+            else:
+                request.complete({})
+
+class PartsModel(Model):
+    inputs = (TensorSpec("COUNT", "INT32", (1,)),)
+    signature = Signature(inputs, (TensorSpec("PART", "INT32", (1,)),), 0)
+    def instance(self, placement):
+        return PartsInstance()
+
+class Parts(Backend):
+    name = "parts"
+    capabilities = Capability.STREAMING
+    def load(self, spec):
+        return PartsModel()
+"""
+"""A backend that answers COUNT times, and fails after more than three."""
+
+DECOUPLED = 'backend: "parts" model_transaction_policy { decoupled: true }'
+
+
+@pytest.fixture
+def models(pipeline: Path, install_plugin, write_model) -> Path:
+    install_plugin("plugin-parts", PARTS, backends={"parts": "Parts"})
+    write_model("parts", DECOUPLED)
+    return pipeline
+
+
+@pytest.fixture
+def url(models: Path) -> Iterator[str]:
+    with Server(models, http_port=0, metrics_port=0, http_max_input_size=250) as server:
+        (line,) = (each for each in server._runtime.listen("1") if "HTTP" in each)
+        yield f"http://127.0.0.1:{line.rpartition(':')[2]}"
+
+
+def run(*arguments: str, status: int = 0) -> Result:
+    result = CliRunner().invoke(main, ["bench", *SHORT, *arguments])
+    assert result.exit_code == status, result.output
+    return result
+
+
+def loads(output: str) -> list[list[str]]:
+    """The cells of the first table."""
+    lines = [line for line in output.splitlines() if line.startswith(("|", "What"))]
+    if "What the server" in output:
+        lines = lines[: [line[0] for line in lines].index("W")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_a_sweep_is_printed_and_written(url: str, tmp_path: Path):
+    files = {name: tmp_path / f"out.{name}" for name in ("csv", "json", "html")}
+    options = (f"--csv={files['csv']}", f"--json={files['json']}", f"--plot={files['html']}")
+    output = run("double", "--url", url, "--concurrency=1,4", "--batch=2", *options).stdout
+    assert output.startswith(f"{url}/v2/models/double: X FP32 [2, 4]\n")
+    assert [row[:2] for row in loads(output)] == [["Load", "Answers"], ["1", "20"], ["4", "20"]]
+    assert max(map(len, output.splitlines()[1:])) <= 80
+    rows = list(csv.DictReader(io.StringIO(files["csv"].read_text())))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["model"], row["concurrency"], row["succeeded"]) for row in rows] == [
+        ("double", "1", "20"),
+        ("double", "4", "20"),
+    ]
+    assert float(rows[0]["rows_per_second"]) == pytest.approx(
+        2 * float(rows[0]["requests_per_second"]), rel=1e-3
+    )
+    written = json.loads(files["json"].read_text())
+    assert written["inputs"] == [{"name": "X", "datatype": "FP32", "shape": [2, 4]}]
+    assert (written["model"], written["interrupted"], written["error"]) == ("double", False, "")
+    for load in written["loads"]:
+        assert load["statuses"] == {"200": 20}
+        assert load["server"]["rows"] == 2 * load["server"]["requests"] == 40
+        latency = load["latency_ms"]
+        percentiles = [latency[name] for name in ("p50", "p90", "p95", "p99", "p99.9", "max")]
+        assert 0 < latency["min"] <= percentiles[0]
+        assert percentiles == sorted(percentiles)
+    page = files["html"].read_text()
+    assert page.count("<svg") == 2
+    assert not re.search(r"(src|href)=|url\(|@import", page)
+
+
+def test_a_png_is_drawn_too(url: str, tmp_path: Path):
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "out.png"
+    run("double", "--url", url, f"--plot={file}")
+    assert file.read_bytes().startswith(b"\x89PNG")
+
+
+def test_png_without_matplotlib_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("despina.bench.plot.find_spec", lambda name: None)
+    error = run("double", f"--plot={tmp_path / 'x.png'}", status=1).stderr
+    assert "PNG needs matplotlib, which the extra despina[bench] brings along" in error
+    error = run("double", f"--plot={tmp_path / 'x.pdf'}", status=1).stderr
+    assert "its name ends with neither .html nor .png" in error
+
+
+def test_a_rate_is_a_load_of_its_own(url: str):
+    output = run("double", "--url", url, "--rate=500,1000").stdout
+    assert [row[0] for row in loads(output)[1:]] == ["500/s", "1000/s"]
+
+
+def test_a_model_is_named_by_its_url(url: str):
+    for path in ("double", "double/versions/1", "six/infer"):
+        output = run(f"{url}/v2/models/{path}", "--json-tensors").stdout
+        assert output.startswith(f"{url}/v2/models/{path.removesuffix('/infer')}: ")
+
+
+@pytest.mark.parametrize("form", [(), ("--generate",)])
+def test_answers_in_parts_are_timed_one_by_one(url: str, tmp_path: Path, form: tuple[str, ...]):
+    file = tmp_path / "out.json"
+    count = tmp_path / "count.npy"
+    write_count(count, 3)
+    output = run("parts", "--url", url, f"--input=COUNT={count}", f"--json={file}", *form).stdout
+    assert "First p50" in output
+    (load,) = json.loads(file.read_text())["loads"]
+    assert (load["succeeded"], load["responses"]) == (20, 60)
+    assert load["first_response_ms"]["p50"] <= load["latency_ms"]["max"]
+
+
+def write_count(file: Path, count: int) -> None:
+    import numpy as np
+
+    np.save(file, np.array([count], np.int32))
+
+
+def test_an_error_within_an_answer_in_parts_is_told_before_the_load(url: str, tmp_path: Path):
+    count = tmp_path / "count.npy"
+    write_count(count, 4)
+    error = run("parts", "--url", url, f"--input=COUNT={count}", status=1).stderr
+    where = f"error: {url}/v2/models/parts: the first request was answered with 200: "
+    assert error.startswith(where)
+    assert error.endswith("no more\n")
+
+
+def test_a_model_of_this_process_is_asked_without_http(models: Path, tmp_path: Path):
+    file = tmp_path / "out.json"
+    output = run("six", "--model-repository", str(models), f"--json={file}").stdout
+    assert output.startswith("model 'six' in process: IN FP32 [1, 4]\n")
+    (load,) = json.loads(file.read_text())["loads"]
+    assert (load["succeeded"], load["statuses"]) == (20, {})
+    assert load["server"]["requests"] >= 20
+
+
+def test_parts_of_a_model_of_this_process_are_timed(models: Path, tmp_path: Path):
+    file, count = tmp_path / "out.json", tmp_path / "count.npy"
+    write_count(count, 2)
+    run("parts", f"--model-repository={models}", f"--input=COUNT={count}", f"--json={file}")
+    (load,) = json.loads(file.read_text())["loads"]
+    assert (load["succeeded"], load["responses"]) == (20, 40)
+    write_count(count, 4)
+    error = run("parts", f"--model-repository={models}", f"--input=COUNT={count}", status=1).stderr
+    assert error == "error: model 'parts' in process: the first request failed: no more\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["nobody"], "v2/models/nobody: Request for unknown model: 'nobody' is not found"),
+        (["double", "--version=7"], "v2/models/double/versions/7: "),
+        (["parts", "--shape=COUNT:2"], "--shape COUNT:2: the input has the shape [1]"),
+        (["double", "--shape=X"], "--shape X: not of the form INPUT:N,N,..."),
+        (["double", "--shape=X:-1"], "--shape X:-1: not of the form"),
+        (["double", "--input=X"], "--input X: not of the form INPUT=FILE.npy or INPUT=@FILE"),
+        (["double", "--concurrency=0"], "--concurrency=0: not of the form"),
+        (["double", "--header=x"], "--header: not of the form NAME=VALUE"),
+        (["a b"], "'a b' cannot be the name of a model"),
+    ],
+)
+def test_mistakes_are_told(url: str, arguments: list[str], error: str):
+    assert error in run(*arguments, "--url", url, status=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["double", "--url=http://127.0.0.1:1"], "http://127.0.0.1:1 cannot be reached: "),
+        (["double", "--url=grpc://x:8001"], "gRPC is not there yet"),
+        (["grpc://x:8001/double"], "gRPC is not there yet"),
+        (["https://x/v2/models/double"], "HTTPS is not there yet"),
+        (["http://x/double"], "not of the form http://127.0.0.1:8000/v2/models/NAME"),
+        (["http://x/v2/models/m", "--version=1"], "--version: say it in the URL"),
+        (["double", "--model-repository=.", "--generate"], "no form of HTTP"),
+        (["double", "--model-repository=.", "--version=x"], "--version=x: not a number"),
+        (
+            ["double", "--csv=/nowhere/x.csv", "--url=http://127.0.0.1:1"],
+            "there is no folder '/nowhere'",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(arguments: list[str], error: str):
+    assert error in run(*arguments, status=1).stderr
+
+
+def test_a_model_that_cannot_be_loaded_is_named(models: Path):
+    error = run("nobody", f"--model-repository={models}", status=1).stderr
+    assert "nobody" in error
+
+
+def test_a_body_that_is_too_large_is_refused_by_the_server(url: str):
+    error = run("double", "--url", url, "--batch=8", status=1).stderr
+    assert "v2/models/double: the first request was answered with 413: " in error
+
+
+class Failing(http.server.BaseHTTPRequestHandler):
+    """A server whose model answers the first request, and fails then."""
+
+    protocol_version = "HTTP/1.1"
+    asked = 0
+
+    def do_GET(self) -> None:
+        tensor = {"name": "X", "datatype": "FP32", "shape": [1]}
+        self.answer(200, {"name": "m", "inputs": [tensor]} if self.path.endswith("m") else {})
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        type(self).asked += 1
+        first = type(self).asked == 1
+        self.answer(200 if first else 503, {} if first else {"error": "the model is \x1b[31mred"})
+
+    def answer(self, status: int, fields: dict[str, object]) -> None:
+        body = json.dumps(fields, ensure_ascii=False).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def failing() -> Iterator[str]:
+    Failing.asked = 0
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Failing) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_requests_that_fail_are_counted_by_what_the_server_says(failing: str):
+    result = run("m", "--url", failing, "--concurrency=2", status=1)
+    assert loads(result.stdout)[1][:3] == ["2", "0", "20"]
+    assert "concurrency 2: 20 failed: 503: the model is " in result.stderr
+    assert "\x1b" not in result.stderr
+
+
+def test_no_engine_is_loaded_for_help():
+    code = "import sys; from despina.cli import main; assert 'despina._engine' not in sys.modules"
+    import subprocess
+
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert "Put loads on MODEL" in CliRunner().invoke(main, ["bench", "--help"]).stdout

@@ -1,0 +1,126 @@
+#include "bindings/load_binding.h"
+
+#include <pybind11/stl.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "bindings/engine_error.h"
+#include "bindings/seconds.h"
+
+namespace py = pybind11;
+
+namespace despina::bindings {
+namespace {
+
+LoadPlan MakePlan(size_t lanes, size_t threads, std::optional<double> rate, double warm_up,
+                  std::optional<double> duration, std::optional<uint64_t> requests,
+                  double timeout) {
+  if (lanes == 0 || threads == 0) throw py::value_error("a load has lanes and threads");
+  if (rate && !(*rate > 0)) throw py::value_error("a rate is a number above 0");
+  LoadPlan made{.plan = {}, .lanes = lanes, .threads = threads};
+  made.plan.rate = rate;
+  made.plan.warm_up = Seconds(warm_up);
+  if (duration) made.plan.duration = Seconds(*duration);
+  if (requests) made.plan.requests = *requests;
+  made.plan.timeout = Seconds(timeout);
+  return made;
+}
+
+std::unique_ptr<LoadRun> StartHttp(const std::string& host, uint16_t port, const py::bytes& request,
+                                   bool events, const LoadPlan& plan) {
+  char* data = nullptr;
+  Py_ssize_t size = 0;
+  PyBytes_AsStringAndSize(request.ptr(), &data, &size);
+  const auto* bytes = reinterpret_cast<const std::byte*>(data);
+  const py::gil_scoped_release release;
+  Result<net::Endpoint> endpoint = net::Endpoint::Resolve(host, port);
+  if (!endpoint.ok()) {
+    throw EngineError(endpoint.status().WithPrefix(Concat("cannot connect to ", host, ": ")));
+  }
+  load::HttpTarget target{
+      .endpoint = *std::move(endpoint), .request = {bytes, bytes + size}, .events = events};
+  auto started = load::Generator::Start(plan.plan, plan.lanes, plan.threads, std::move(target));
+  if (!started.ok()) throw EngineError(started.status());
+  return std::make_unique<LoadRun>(*std::move(started));
+}
+
+double InSeconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+py::dict DictOf(const load::Histogram& histogram, const std::vector<double>& shares) {
+  py::list quantiles;
+  for (const double share : shares) quantiles.append(InSeconds(histogram.Quantile(share)));
+  py::dict made;
+  made["count"] = histogram.count();
+  made["mean"] = histogram.mean_nanoseconds() / 1e9;
+  made["least"] = InSeconds(histogram.least());
+  made["greatest"] = InSeconds(histogram.greatest());
+  made["quantiles"] = quantiles;
+  return made;
+}
+
+py::dict Finish(LoadRun& run, const std::vector<double>& shares) {
+  load::Figures figures;
+  {
+    const py::gil_scoped_release release;
+    figures = run.generator().Finish();
+  }
+  py::dict failures;
+  for (const auto& [text, times] : figures.failures.counts()) {
+    // Of servers, who may put anything into it.
+    PyObject* key =
+        PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace");
+    if (key == nullptr) throw py::error_already_set();
+    failures[py::reinterpret_steal<py::str>(key)] = times;
+  }
+  py::dict made;
+  made["latency"] = DictOf(figures.latency, shares);
+  made["first_response"] = DictOf(figures.first_response, shares);
+  made["between_responses"] = DictOf(figures.between_responses, shares);
+  made["succeeded"] = figures.succeeded;
+  made["failed"] = figures.failed;
+  made["not_sent"] = figures.not_sent;
+  made["responses"] = figures.responses;
+  made["statuses"] = figures.statuses;
+  made["failures"] = failures;
+  made["finished_in_time"] = figures.finished_in_time;
+  made["seconds"] = InSeconds(figures.measured);
+  made["processor_seconds"] = InSeconds(figures.processor);
+  made["running_seconds"] = InSeconds(figures.running);
+  made["ended"] = figures.ended;
+  made["fatal"] = figures.fatal;
+  return made;
+}
+
+}  // namespace
+
+void BindLoad(py::module_& module) {
+  py::class_<LoadPlan>(module, "LoadPlan", "When requests are sent; times in seconds.")
+      .def(py::init(&MakePlan), py::kw_only(), py::arg("lanes"), py::arg("threads"),
+           py::arg("rate"), py::arg("warm_up"), py::arg("duration"), py::arg("requests"),
+           py::arg("timeout"));
+  py::class_<LoadRun>(module, "LoadRun", "A load that runs.")
+      .def(
+          "wait",
+          [](LoadRun& run, double seconds) { return run.generator().Wait(Seconds(seconds)); },
+          py::arg("seconds"), py::call_guard<py::gil_scoped_release>(),
+          "Waits so long for its end; whether that has come.")
+      .def(
+          "stop", [](LoadRun& run) { run.generator().Stop(); }, "Ends it at once.")
+      .def(
+          "progress",
+          [](LoadRun& run) {
+            const load::Generator::Progress progress = run.generator().progress();
+            return std::pair(progress.ended, progress.failed);
+          },
+          "Requests that have ended, and of these failed, so far.")
+      .def("finish", &Finish, py::arg("shares"),
+           "Stops it, if it has not ended. What was counted, with these quantiles.");
+  module.def("load_http", &StartHttp, py::kw_only(), py::arg("host"), py::arg("port"),
+             py::arg("request"), py::arg("events"), py::arg("plan"),
+             "Sends a request, head and body, to a server again and again.");
+}
+
+}  // namespace despina::bindings
