@@ -13,7 +13,7 @@ from harness.pages import listings
 from harness.walk import Walk
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-TESTED_ELSEWHERE = {"operate.md", "migrate-from-triton.md"}
+TESTED_ELSEWHERE = {"bench.md", "operate.md", "migrate-from-triton.md"}
 MOST_NOT_RUN = 8
 
 
