@@ -5,6 +5,8 @@ JOBS ?= 2
 TREE := $(if $(filter 1,$(DEBUG)),debug,release)
 BIN := .venv/bin
 DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
+# Installed here like the others, but no wheels are made of them.
+EXAMPLES := $(patsubst %/pyproject.toml,./%,$(wildcard examples/*/pyproject.toml))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
@@ -79,6 +81,6 @@ build/fuzz/build.ninja: | build/.packages-fuzz
 build/%/build.ninja: | .venv/.ready
 	$(BIN)/cmake --preset $*
 
-.venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) scripts/setup_python.sh | build/.packages-build
-	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS)
+.venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS) $(EXAMPLES)) scripts/setup_python.sh | build/.packages-build
+	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS) $(EXAMPLES)
 	@touch $@
