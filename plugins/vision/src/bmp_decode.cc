@@ -171,25 +171,24 @@ bool IsOneOf(int value, std::initializer_list<int> values) {
 
 }  // namespace
 
-Pixels DecodeBmp(Bytes data, const ImageHeader& header) {
+void DecodeBmp(Bytes data, const ImageHeader& header, Pixels* pixels) {
   const BmpLayout layout = ReadBmpLayout(data);
   const int bits = layout.bits;
-  // Of run lengths, what is skipped is black.
-  Pixels pixels(header.width, header.height, layout.run_length_encoded());
+  pixels->Resize(header.width, header.height);
   if (layout.compression == BmpLayout::kPlain && IsOneOf(bits, {1, 4, 8})) {
-    DecodeIndices(data, layout, &pixels);
+    DecodeIndices(data, layout, pixels);
   } else if ((layout.compression == BmpLayout::kPlain && IsOneOf(bits, {16, 24, 32})) ||
              (layout.compression == BmpLayout::kMasks && IsOneOf(bits, {16, 32}))) {
-    DecodeColors(data, layout, &pixels);
+    DecodeColors(data, layout, pixels);
   } else if ((layout.compression == BmpLayout::kRunLength8 && bits == 8) ||
              (layout.compression == BmpLayout::kRunLength4 && bits == 4)) {
-    RunLengths(data, layout, &pixels).Decode();
+    pixels->Clear();  // what the runs skip is black
+    RunLengths(data, layout, pixels).Decode();
   } else {
     throw Undecodable(Format::kBmp, "it has " + std::to_string(bits) +
                                         " bits a pixel in compression " +
                                         std::to_string(layout.compression));
   }
-  return pixels;
 }
 
 }  // namespace vision

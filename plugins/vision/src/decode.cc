@@ -12,15 +12,15 @@ int ReductionFor(const ImageHeader& header, double step) {
   return 1;
 }
 
-Pixels Decode(Bytes data, const ImageHeader& header, int reduction) {
+void Decode(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels) {
   try {
     switch (header.format) {
-      case Format::kJpeg: return DecodeJpeg(data, header, reduction);
-      case Format::kPng: return DecodePng(data, header);
-      case Format::kBmp: return DecodeBmp(data, header);
+      case Format::kJpeg: return DecodeJpeg(data, header, reduction, pixels);
+      case Format::kPng: return DecodePng(data, header, pixels);
+      case Format::kBmp: return DecodeBmp(data, header, pixels);
       case Format::kWebp: break;
     }
-    return DecodeWebp(data, header);
+    return DecodeWebp(data, header, pixels);
   } catch (const OutOfBounds&) {
     throw Undecodable(header.format, "its data is corrupt");
   }

@@ -12,18 +12,18 @@ namespace vision {
 // distance of two samples in stored pixels: what is decoded has at least a pixel for each of them.
 int ReductionFor(const ImageHeader& header, double step);
 
-// The pixels as stored: ceil(width / reduction) times ceil(height / reduction). Alpha is dropped,
+// Makes the pixels as stored: ceil(width / reduction) times ceil(height / reduction). Alpha is dropped,
 // not composited; 16 bits become the upper 8; of an animation the first frame is taken; the
-// orientation is not applied. Throws ImageError.
+// orientation is not applied. Throws ImageError, after which the pixels are whatever they are.
 //
 // `header` is what ReadHeader said of `data`, `reduction` one of those that ReductionFor gives.
-Pixels Decode(Bytes data, const ImageHeader& header, int reduction);
+void Decode(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels);
 
 // Those of one format each.
-Pixels DecodeJpeg(Bytes data, const ImageHeader& header, int reduction);
-Pixels DecodePng(Bytes data, const ImageHeader& header);
-Pixels DecodeBmp(Bytes data, const ImageHeader& header);
-Pixels DecodeWebp(Bytes data, const ImageHeader& header);
+void DecodeJpeg(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels);
+void DecodePng(Bytes data, const ImageHeader& header, Pixels* pixels);
+void DecodeBmp(Bytes data, const ImageHeader& header, Pixels* pixels);
+void DecodeWebp(Bytes data, const ImageHeader& header, Pixels* pixels);
 
 // For a decoder whose library says this of the size. Throws ImageError where the header said
 // something else.

@@ -21,6 +21,9 @@ namespace {
 // Of a box. Beyond it, a float no longer tells one pixel from the next.
 constexpr float kMaxCoordinate = 1 << 24;
 
+// Of pixels, that an instance holds on to between two requests: 16 megapixels.
+constexpr size_t kKeptBytes = size_t{48} << 20;
+
 struct Model {
   explicit Model(const despina::ModelSpec& spec)
       : options(ReadImageOptions(spec)),
@@ -70,14 +73,15 @@ class Picture {
     inverse_ = InverseTransform(region_, options.tensor.size);
   }
 
-  // Of the network input. Throws ImageError for an image that cannot be decoded.
+  // Fills the network input, by way of the pixels, whose memory is lent. Throws ImageError for an
+  // image that cannot be decoded.
   template <class T>
-  void DrawTo(T* tensor) const {
+  void DrawTo(T* tensor, Pixels* pixels) const {
     const int reduction = options_.reduced_decode ? ReductionFor(header_, Step()) : 1;
-    const Pixels pixels = Decode(data_, header_, reduction);
+    Decode(data_, header_, reduction, pixels);
     const Transform to_pixels =
         UprightToStored(header_.orientation, {header_.width, header_.height}, reduction);
-    Draw(pixels, Compose(to_pixels, inverse_),
+    Draw(*pixels, Compose(to_pixels, inverse_),
          PixelsInside(visible_, region_, options_.tensor.size), options_.sampling, options_.tensor,
          tensor);
   }
@@ -133,10 +137,10 @@ class Outputs {
     }
   }
 
-  void Write(const Picture& picture, size_t row) const {
-    if (fp32_ != nullptr) picture.DrawTo(fp32_ + row * elements_);
-    if (fp16_ != nullptr) picture.DrawTo(fp16_ + row * elements_);
-    if (uint8_ != nullptr) picture.DrawTo(uint8_ + row * elements_);
+  void Write(const Picture& picture, size_t row, Pixels* pixels) const {
+    if (fp32_ != nullptr) picture.DrawTo(fp32_ + row * elements_, pixels);
+    if (fp16_ != nullptr) picture.DrawTo(fp16_ + row * elements_, pixels);
+    if (uint8_ != nullptr) picture.DrawTo(uint8_ + row * elements_, pixels);
     if (inverse_ != nullptr) picture.WriteInverseTransform(inverse_ + row * 6);
     if (size_ != nullptr) picture.WriteSize(size_ + row * 2);
   }
@@ -177,17 +181,18 @@ class Instance {
         request.fail({DESPINA_RESOURCE_EXHAUSTED, "out of memory"});
       }
     }
+    pixels_.KeepAtMost(kKeptBytes);
   }
 
  private:
-  void Answer(const despina::Request& request, const float* boxes) const {
+  void Answer(const despina::Request& request, const float* boxes) {
     const auto images = request.input<despina::Text>(model_.image);
     const Outputs outputs(request, model_);
     for (size_t row = 0; row < images.size(); ++row) {
       try {
         std::optional<Box> box;
         if (boxes != nullptr) box = CheckedBox(boxes + 4 * row);
-        outputs.Write(Picture(Bytes(images[row]), box, model_.options), row);
+        outputs.Write(Picture(Bytes(images[row]), box, model_.options), row, &pixels_);
       } catch (const ImageError& error) {
         throw Refusal(row, images.size(), std::string("IMAGE ") + error.what());
       } catch (const despina::Error& error) {
@@ -202,6 +207,7 @@ class Instance {
   }
 
   const Model& model_;
+  Pixels pixels_;
 };
 
 }  // namespace

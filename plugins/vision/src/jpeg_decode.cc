@@ -40,34 +40,32 @@ void Decompress(const Decoder& decoder, Bytes data, int width, int height, int p
 }
 
 // Adobe stores the complements of the inks.
-Pixels FromInks(const std::vector<uint8_t>& inks, int width, int height) {
-  Pixels pixels(width, height);
-  uint8_t* to = pixels.row(0);
+void MixInks(const std::vector<uint8_t>& inks, Pixels* pixels) {
+  uint8_t* to = pixels->row(0);
   for (size_t at = 0; at < inks.size(); at += 4, to += Pixels::kChannels) {
     for (size_t i = 0; i < 3; ++i) {
       to[i] = static_cast<uint8_t>((inks[at + i] * inks[at + 3] + 127) / 255);
     }
   }
-  return pixels;
 }
 
 }  // namespace
 
-Pixels DecodeJpeg(Bytes data, const ImageHeader& header, int reduction) {
+void DecodeJpeg(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels) {
   const Decoder decoder(tjInitDecompress());
   if (decoder == nullptr) throw std::bad_alloc();
   const int color_space = ReadColorSpace(decoder, data, header);
   // The decoder finds its factor by the size that is wanted.
   const int width = (header.width + reduction - 1) / reduction;
   const int height = (header.height + reduction - 1) / reduction;
+  pixels->Resize(width, height);
   if (color_space == TJCS_CMYK || color_space == TJCS_YCCK) {
-    std::vector<uint8_t> inks(4 * static_cast<size_t>(width) * static_cast<size_t>(height));
+    std::vector<uint8_t> inks(pixels->size() / Pixels::kChannels * 4);
     Decompress(decoder, data, width, height, TJPF_CMYK, inks.data());
-    return FromInks(inks, width, height);
+    MixInks(inks, pixels);
+  } else {
+    Decompress(decoder, data, width, height, TJPF_RGB, pixels->row(0));
   }
-  Pixels pixels(width, height);
-  Decompress(decoder, data, width, height, TJPF_RGB, pixels.row(0));
-  return pixels;
 }
 
 }  // namespace vision

@@ -1,23 +1,36 @@
 // A decoded image.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace vision {
 
-// Red, green and blue of 8 bits each, row after row without gaps.
+// Red, green and blue of 8 bits each, row after row without gaps. Its memory is kept from one image
+// to the next: what the system gives anew it clears first, page by page, which takes as long as
+// decoding.
 class Pixels {
  public:
   static constexpr int kChannels = 3;
 
-  // Black only if `clear`: decoders write all of it otherwise.
-  Pixels(int width, int height, bool clear = false)
-      : width_(width),
-        height_(height),
-        data_(clear ? std::make_unique<uint8_t[]>(size())
-                    : std::unique_ptr<uint8_t[]>(new uint8_t[size()])) {}
+  // What the pixels are after it is not said: decoders write all of them.
+  void Resize(int width, int height) {
+    width_ = width;
+    height_ = height;
+    if (size() <= capacity_) return;
+    capacity_ = 0;
+    data_.reset();
+    data_.reset(new uint8_t[size()]);  // not make_unique, which clears
+    capacity_ = size();
+  }
+  void Clear() { std::fill_n(data_.get(), size(), uint8_t{0}); }
+  // Gives the memory back if it is more than that. There is no image then.
+  void KeepAtMost(size_t bytes) {
+    if (capacity_ <= bytes) return;
+    *this = Pixels();
+  }
 
   int width() const { return width_; }
   int height() const { return height_; }
@@ -27,8 +40,9 @@ class Pixels {
   const uint8_t* row(int y) const { return data_.get() + row_bytes() * static_cast<size_t>(y); }
 
  private:
-  int width_;
-  int height_;
+  int width_ = 0;
+  int height_ = 0;
+  size_t capacity_ = 0;
   std::unique_ptr<uint8_t[]> data_;
 };
 

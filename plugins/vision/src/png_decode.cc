@@ -22,7 +22,7 @@ void Check(int code) {
 
 }  // namespace
 
-Pixels DecodePng(Bytes data, const ImageHeader& header) {
+void DecodePng(Bytes data, const ImageHeader& header, Pixels* pixels) {
   const std::unique_ptr<spng_ctx, Free> decoder(spng_ctx_new(0));
   if (decoder == nullptr) throw std::bad_alloc();
   Check(spng_set_chunk_limits(decoder.get(), kMaxChunkBytes, kMaxChunkBytes));
@@ -30,9 +30,8 @@ Pixels DecodePng(Bytes data, const ImageHeader& header) {
   spng_ihdr seen{};
   Check(spng_get_ihdr(decoder.get(), &seen));
   CheckSize(header, seen.width, seen.height);
-  Pixels pixels(header.width, header.height);
-  Check(spng_decode_image(decoder.get(), pixels.row(0), pixels.size(), SPNG_FMT_RGB8, 0));
-  return pixels;
+  pixels->Resize(header.width, header.height);
+  Check(spng_decode_image(decoder.get(), pixels->row(0), pixels->size(), SPNG_FMT_RGB8, 0));
 }
 
 }  // namespace vision

@@ -30,7 +30,7 @@ struct Frame {
 
 }  // namespace
 
-Pixels DecodeWebp(Bytes data, const ImageHeader& header) {
+void DecodeWebp(Bytes data, const ImageHeader& header, Pixels* pixels) {
   const WebPData lent{data.data(), data.size()};
   const std::unique_ptr<WebPDemuxer, Delete> container(WebPDemux(&lent));
   if (container == nullptr) throw Undecodable(Format::kWebp, "its data is corrupt");
@@ -42,16 +42,15 @@ Pixels DecodeWebp(Bytes data, const ImageHeader& header) {
       found.height > header.height - found.y_offset) {
     throw Malformed(Format::kWebp, "a frame reaches beyond the picture");
   }
-  const bool whole = found.width == header.width && found.height == header.height;
-  Pixels pixels(header.width, header.height, /*clear=*/!whole);
+  pixels->Resize(header.width, header.height);
+  if (found.width < header.width || found.height < header.height) pixels->Clear();
   const size_t offset = static_cast<size_t>(found.x_offset) * Pixels::kChannels;
-  uint8_t* to = pixels.row(found.y_offset) + offset;
-  const size_t room = static_cast<size_t>(pixels.row(header.height) - to);
+  uint8_t* to = pixels->row(found.y_offset) + offset;
+  const size_t room = static_cast<size_t>(pixels->row(header.height) - to);
   if (WebPDecodeRGBInto(found.fragment.bytes, found.fragment.size, to, room,
-                        static_cast<int>(pixels.row_bytes())) == nullptr) {
+                        static_cast<int>(pixels->row_bytes())) == nullptr) {
     throw Undecodable(Format::kWebp, "its data is corrupt");
   }
-  return pixels;
 }
 
 }  // namespace vision
