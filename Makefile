@@ -18,7 +18,7 @@ help:
 
 demo: build/$(TREE)/build.ninja  ## serve examples/pose and send it pictures (KEEP=1, MODEL=file.onnx, IMAGE=file)
 	@echo "== Building the engine (build/$(TREE))"
-	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place
+	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place image_preprocess pose_postprocess
 	$(BIN)/python examples/pose/demo.py $(if $(KEEP),--keep) $(if $(MODEL),--model "$(MODEL)") $(if $(IMAGE),--image "$(IMAGE)")
 
 test: build  ## unit tests of the engine, then all of the Python tests

@@ -145,7 +145,7 @@ class RunLengths {
 
   void Next(uint8_t index) {
     if (x_ >= pixels_->width()) return;  // what is beyond the end of a row is nowhere
-    Put(palette_[index], pixels_->row(Place(layout_, y_)) + 3 * x_);
+    Put(palette_[index], pixels_->row(Place(layout_, y_)) + ptrdiff_t{3} * x_);
     ++x_;
   }
 

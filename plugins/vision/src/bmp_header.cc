@@ -35,8 +35,8 @@ ImageHeader ReadBmpHeader(Bytes data, const Limits& limits) {
   const ImageHeader header = Sized(Format::kBmp, layout.width, layout.height, limits);
   if (!layout.run_length_encoded()) {
     // Throws where there are fewer.
-    static_cast<void>(data.Part(layout.pixels_at,
-                                static_cast<size_t>(layout.row_bytes() * layout.height)));
+    static_cast<void>(
+        data.Part(layout.pixels_at, static_cast<size_t>(layout.row_bytes() * layout.height)));
   }
   return header;
 }

@@ -15,10 +15,14 @@ int ReductionFor(const ImageHeader& header, double step) {
 void Decode(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels) {
   try {
     switch (header.format) {
-      case Format::kJpeg: return DecodeJpeg(data, header, reduction, pixels);
-      case Format::kPng: return DecodePng(data, header, pixels);
-      case Format::kBmp: return DecodeBmp(data, header, pixels);
-      case Format::kWebp: break;
+      case Format::kJpeg:
+        return DecodeJpeg(data, header, reduction, pixels);
+      case Format::kPng:
+        return DecodePng(data, header, pixels);
+      case Format::kBmp:
+        return DecodeBmp(data, header, pixels);
+      case Format::kWebp:
+        break;
     }
     return DecodeWebp(data, header, pixels);
   } catch (const OutOfBounds&) {

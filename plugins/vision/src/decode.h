@@ -12,9 +12,9 @@ namespace vision {
 // distance of two samples in stored pixels: what is decoded has at least a pixel for each of them.
 int ReductionFor(const ImageHeader& header, double step);
 
-// Makes the pixels as stored: ceil(width / reduction) times ceil(height / reduction). Alpha is dropped,
-// not composited; 16 bits become the upper 8; of an animation the first frame is taken; the
-// orientation is not applied. Throws ImageError, after which the pixels are whatever they are.
+// Makes the pixels as stored: ceil(width / reduction) times ceil(height / reduction). Alpha is
+// dropped, not composited; 16 bits become the upper 8; of an animation the first frame is taken;
+// the orientation is not applied. Throws ImageError, after which the pixels are whatever they are.
 //
 // `header` is what ReadHeader said of `data`, `reduction` one of those that ReductionFor gives.
 void Decode(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels);

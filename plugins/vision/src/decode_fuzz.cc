@@ -20,9 +20,9 @@ void DrawAsWanted(const Pixels& pixels, const ImageHeader& header, int reduction
   const Box image{0, 0, static_cast<double>(width), static_cast<double>(height)};
   const Framing framing{static_cast<Fit>(how / 3 % 3), Align::kCenter, 1.25};
   const Box region = RegionToInput(image, framing, format.size);
-  const Transform to_pixels = Compose(
-      UprightToStored(header.orientation, {header.width, header.height}, reduction),
-      InverseTransform(region, format.size));
+  const Transform to_pixels =
+      Compose(UprightToStored(header.orientation, {header.width, header.height}, reduction),
+              InverseTransform(region, format.size));
   std::vector<uint8_t> tensor(format.elements());
   Draw(pixels, to_pixels, PixelsInside(image, region, format.size), sampling, format,
        tensor.data());

@@ -18,7 +18,8 @@ inline float Element<float>(float value) {
 // Precondition: 0 to 255.
 template <>
 inline uint8_t Element<uint8_t>(float value) {
-  return static_cast<uint8_t>(static_cast<int>(value + 0.5F));
+  const float raised = value + 0.5F;
+  return static_cast<uint8_t>(static_cast<int>(raised));
 }
 
 // The nearest number of 16 bits, of two the even one; beyond the greatest, infinity.

@@ -68,17 +68,21 @@ Box RegionToInput(const Box& box, const Framing& framing, Size input) {
 }
 
 Transform InverseTransform(const Box& region, Size input) {
-  return BetweenCentres({{{region.width / input.width, 0, region.x},
-                          {0, region.height / input.height, region.y}}});
+  return BetweenCentres(
+      {{{region.width / input.width, 0, region.x}, {0, region.height / input.height, region.y}}});
 }
 
 Transform UprightToStored(int orientation, Size stored, int reduction) {
   const double width = stored.width, height = stored.height;
   const Transform between_edges[8] = {
-      {{{1, 0, 0}, {0, 1, 0}}},           {{{-1, 0, width}, {0, 1, 0}}},
-      {{{-1, 0, width}, {0, -1, height}}}, {{{1, 0, 0}, {0, -1, height}}},
-      {{{0, 1, 0}, {1, 0, 0}}},           {{{0, 1, 0}, {-1, 0, height}}},
-      {{{0, -1, width}, {-1, 0, height}}}, {{{0, -1, width}, {1, 0, 0}}},
+      {{{1, 0, 0}, {0, 1, 0}}},
+      {{{-1, 0, width}, {0, 1, 0}}},
+      {{{-1, 0, width}, {0, -1, height}}},
+      {{{1, 0, 0}, {0, -1, height}}},
+      {{{0, 1, 0}, {1, 0, 0}}},
+      {{{0, 1, 0}, {-1, 0, height}}},
+      {{{0, -1, width}, {-1, 0, height}}},
+      {{{0, -1, width}, {1, 0, 0}}},
   };
   Transform result = between_edges[orientation - 1];
   for (auto& row : result.m) {

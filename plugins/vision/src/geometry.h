@@ -2,7 +2,8 @@
 //
 // Two ways to count along an axis of an image are in use, and what follows names which it means:
 //
-// * edges: 0 is the left edge of the first pixel and `width` the right edge of the last one, so that
+// * edges: 0 is the left edge of the first pixel and `width` the right edge of the last one, so
+// that
 //   pixel i covers i to i + 1. Boxes are given so.
 // * centres: the centre of the first pixel is 0 and that of the last one `width - 1`. Points are
 //   given so, keypoints among them.

@@ -37,10 +37,14 @@ std::string Named(Format format) { return std::string(" ") + NameOf(format); }
 
 const char* NameOf(Format format) {
   switch (format) {
-    case Format::kJpeg: return "JPEG";
-    case Format::kPng: return "PNG";
-    case Format::kBmp: return "BMP";
-    case Format::kWebp: break;
+    case Format::kJpeg:
+      return "JPEG";
+    case Format::kPng:
+      return "PNG";
+    case Format::kBmp:
+      return "BMP";
+    case Format::kWebp:
+      break;
   }
   return "WebP";
 }
@@ -71,8 +75,8 @@ ImageHeader Sized(Format format, int64_t width, int64_t height, const Limits& li
 ImageHeader ReadHeader(Bytes data, const Limits& limits) {
   if (data.empty()) throw ImageError("is empty");
   if (data.size() > static_cast<uint64_t>(limits.max_bytes)) {
-    throw ImageError("has " + std::to_string(data.size()) + " bytes, more than max_bytes = " +
-                     std::to_string(limits.max_bytes));
+    throw ImageError("has " + std::to_string(data.size()) +
+                     " bytes, more than max_bytes = " + std::to_string(limits.max_bytes));
   }
   Format format{};
   const Reader reader = ReaderOf(data, &format);

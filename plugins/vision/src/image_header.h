@@ -31,7 +31,7 @@ ImageError Undecodable(Format format, const std::string& problem);
 
 // What an image may ask for.
 struct Limits {
-  int64_t max_pixels = 50'000'000;            // width times height, 2^30 at most
+  int64_t max_pixels = 50'000'000;        // width times height, 2^30 at most
   int64_t max_bytes = int64_t{64} << 20;  // of the encoded image
 };
 

@@ -13,9 +13,10 @@ namespace {
 // Pixels along an axis of the network input: a slip in a configuration shall not take memory.
 constexpr int64_t kMaxSide = 16'384;
 
-const std::vector<std::string> kNames = {
-    "width", "height",   "fit",   "padding", "align", "interpolation", "fill",      "color",
-    "layout", "datatype", "scale", "mean",    "std",   "max_pixels",    "max_bytes", "reduced_decode"};
+const std::vector<std::string> kNames = {"width",  "height",        "fit",       "padding",
+                                         "align",  "interpolation", "fill",      "color",
+                                         "layout", "datatype",      "scale",     "mean",
+                                         "std",    "max_pixels",    "max_bytes", "reduced_decode"};
 
 const std::vector<std::string> kFits = {"affine", "letterbox", "stretch"};
 const std::vector<std::string> kDatatypeNames = {"FP32", "FP16", "UINT8"};
@@ -84,10 +85,8 @@ TensorFormat ReadTensorFormat(const Parameters& parameters, despina::Datatype da
     format.gain[i] = raw ? 1 : static_cast<float>(scale / std[i]);
     format.offset[i] = raw ? 0 : static_cast<float>(-mean[i] / std[i]);
   }
-  format.size.width =
-      static_cast<int>(parameters.Integer("width", std::nullopt, 1, kMaxSide));
-  format.size.height =
-      static_cast<int>(parameters.Integer("height", std::nullopt, 1, kMaxSide));
+  format.size.width = static_cast<int>(parameters.Integer("width", std::nullopt, 1, kMaxSide));
+  format.size.height = static_cast<int>(parameters.Integer("height", std::nullopt, 1, kMaxSide));
   return format;
 }
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "decode.h"
+#include "jpeg_scans.h"
 
 namespace vision {
 
@@ -33,8 +34,8 @@ int ReadColorSpace(const Decoder& decoder, Bytes data, const ImageHeader& header
 // Decodes into memory of `height` rows of `width` pixels.
 void Decompress(const Decoder& decoder, Bytes data, int width, int height, int pixel_format,
                 uint8_t* to) {
-  const int failed = tjDecompress2(decoder.get(), data.data(), data.size(), to, width, 0, height,
-                                   pixel_format, 0);
+  const int failed =
+      tjDecompress2(decoder.get(), data.data(), data.size(), to, width, 0, height, pixel_format, 0);
   // A warning is damage that the decoder has read past.
   if (failed != 0 && tjGetErrorCode(decoder.get()) == TJERR_FATAL) throw Failure(decoder);
 }
@@ -55,6 +56,10 @@ void DecodeJpeg(Bytes data, const ImageHeader& header, int reduction, Pixels* pi
   const Decoder decoder(tjInitDecompress());
   if (decoder == nullptr) throw std::bad_alloc();
   const int color_space = ReadColorSpace(decoder, data, header);
+  std::vector<uint8_t> coarse;
+  if (reduction >= 4 && LeaveOutFinestScans(data, &coarse)) {
+    data = Bytes(coarse.data(), coarse.size());
+  }
   // The decoder finds its factor by the size that is wanted.
   const int width = (header.width + reduction - 1) / reduction;
   const int height = (header.height + reduction - 1) / reduction;

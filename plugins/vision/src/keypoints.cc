@@ -39,8 +39,8 @@ class LogPatch {
       for (int c = 0; c < kSide; ++c) {
         for (int k = 0; k < kTaps; ++k) {
           rows[r][c] += kernel[static_cast<size_t>(k)] *
-                        static_cast<double>(heatmap.At(peak.column - kAround + c + k,
-                                                       peak.row - kAround + r));
+                        static_cast<double>(
+                            heatmap.At(peak.column - kAround + c + k, peak.row - kAround + r));
         }
       }
     }

@@ -33,7 +33,8 @@ Parameters::Parameters(const despina::ModelSpec& spec, const std::vector<std::st
     : spec_(spec) {
   for (const auto& [name, value] : spec.parameters()) {
     if (name == kOfServer || std::find(names.begin(), names.end(), name) != names.end()) continue;
-    throw Refusal(name, "is not known; the nearest that is known is '" + Nearest(name, names) + "'");
+    throw Refusal(name,
+                  "is not known; the nearest that is known is '" + Nearest(name, names) + "'");
   }
 }
 
@@ -73,9 +74,9 @@ int64_t Parameters::Integer(std::string_view name, std::optional<int64_t> otherw
   if (error == std::errc::result_out_of_range) value = text[0] == '-' ? -1 : kUnbounded;
   const bool out_of_range = error == std::errc::result_out_of_range && most != kUnbounded;
   if (value < least || value > most || out_of_range) {
-    const std::string bounds =
-        most == kUnbounded ? "at least " + std::to_string(least)
-                           : std::to_string(least) + " to " + std::to_string(most);
+    const std::string bounds = most == kUnbounded
+                                   ? "at least " + std::to_string(least)
+                                   : std::to_string(least) + " to " + std::to_string(most);
     throw Refusal(name, "is " + text + ", it must be " + bounds);
   }
   return value;

@@ -39,8 +39,7 @@ class Parameters {
   double PositiveNumber(std::string_view name, double otherwise) const;
   // `count` of them, separated by commas; a single one stands for all.
   std::vector<double> Numbers(std::string_view name, double otherwise, size_t count) const;
-  std::vector<double> PositiveNumbers(std::string_view name, double otherwise,
-                                      size_t count) const;
+  std::vector<double> PositiveNumbers(std::string_view name, double otherwise, size_t count) const;
 
  private:
   double Read(std::string_view name, std::string_view text, bool positive) const;

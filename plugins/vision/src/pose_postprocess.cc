@@ -1,5 +1,5 @@
-// Backend `pose_postprocess`: heatmaps in, keypoints in pixels of the original image out. The README
-// says what its tensors and parameters mean.
+// Backend `pose_postprocess`: heatmaps in, keypoints in pixels of the original image out. The
+// README says what its tensors and parameters mean.
 #include <algorithm>
 #include <cmath>
 #include <despina/backend.hpp>
@@ -32,10 +32,10 @@ struct Options {
 };
 
 despina::Signature ReadSignature(const despina::ModelSpec& spec) {
-  TensorSpecs inputs = Settle(spec, "input", spec.inputs(),
-                              {{"HEATMAPS", despina::FP32, {-1, -1, -1}},
-                               {"INVERSE_TRANSFORM", despina::FP32, {2, 3}}},
-                              {"HEATMAPS", "INVERSE_TRANSFORM"});
+  TensorSpecs inputs = Settle(
+      spec, "input", spec.inputs(),
+      {{"HEATMAPS", despina::FP32, {-1, -1, -1}}, {"INVERSE_TRANSFORM", despina::FP32, {2, 3}}},
+      {"HEATMAPS", "INVERSE_TRANSFORM"});
   const int64_t keypoints = inputs[*Find(inputs, "HEATMAPS")].shape[0];
   TensorSpecs outputs = Settle(spec, "output", spec.outputs(),
                                {{"KEYPOINTS", despina::FP32, {keypoints, 3}}}, {"KEYPOINTS"});
@@ -100,8 +100,7 @@ class Instance {
       if (AllFinite(transforms, rows * kTransformElements)) {
         Answer(request, rows, kinds, heatmaps, row, transforms);
       } else {
-        request.fail(
-            despina::InvalidArgument("INVERSE_TRANSFORM has values that are not finite"));
+        request.fail(despina::InvalidArgument("INVERSE_TRANSFORM has values that are not finite"));
       }
       row += rows;
     }

@@ -23,7 +23,7 @@ struct Plan {
 
 Plan MakePlan(const Pixels& pixels, const Transform& to_pixels, const Window& inside,
               Interpolation interpolation, const TensorFormat& format) {
-  const auto taps = [&](const double (&row)[3], bool by_column, int length) {
+  const auto taps = [&](const double(&row)[3], bool by_column, int length) {
     const Range range = by_column ? inside.columns : inside.rows;
     const double step = by_column ? row[0] : row[1];
     return MakeTaps(row[2] + range.begin * step, step, range.size(), length, interpolation);
@@ -46,12 +46,13 @@ void SumRows(const Pixels& pixels, const Taps& down, size_t sample, Range column
   for (int k = 0; k < down.count; ++k) {
     const float weight = weights[k];
     if (k > 0 && weight == 0) continue;
-    const uint8_t* __restrict from = pixels.row(down.first[sample] + k) + kChannels * static_cast<size_t>(columns.begin);
+    const uint8_t* __restrict from =
+        pixels.row(down.first[sample] + k) + kChannels * static_cast<size_t>(columns.begin);
     const size_t size = sum->size();
     if (k == 0) {
-      for (size_t i = 0; i < size; ++i) to[i] = weight * from[i];
+      for (size_t i = 0; i < size; ++i) to[i] = weight * static_cast<float>(from[i]);
     } else {
-      for (size_t i = 0; i < size; ++i) to[i] += weight * from[i];
+      for (size_t i = 0; i < size; ++i) to[i] += weight * static_cast<float>(from[i]);
     }
   }
 }

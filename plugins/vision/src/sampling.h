@@ -1,4 +1,5 @@
-// Draws a network's input out of decoded pixels: crop, resize, normalisation and layout in one pass.
+// Draws a network's input out of decoded pixels: crop, resize, normalisation and layout in one
+// pass.
 #pragma once
 
 #include "geometry.h"

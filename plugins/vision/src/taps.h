@@ -19,7 +19,9 @@ struct Taps {
   std::vector<float> weights;  // count for each sample
 
   size_t samples() const { return first.size(); }
-  const float* weights_of(size_t i) const { return weights.data() + i * static_cast<size_t>(count); }
+  const float* weights_of(size_t i) const {
+    return weights.data() + i * static_cast<size_t>(count);
+  }
   // Of all samples together.
   Range pixels() const;
 };

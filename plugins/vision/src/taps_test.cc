@@ -48,9 +48,8 @@ TEST_P(EachInterpolation, OfEqualStepsIsTheAxisItself) {
 
 TEST_P(EachInterpolation, RepeatsTheEdge) {
   const std::vector<double> pixels = {5, 9, 2, 200, 31};
-  const Taps taps = MakeTaps(-10, 24, 2, 5, GetParam() == Interpolation::kArea
-                                                ? Interpolation::kLinear
-                                                : GetParam());
+  const Taps taps = MakeTaps(
+      -10, 24, 2, 5, GetParam() == Interpolation::kArea ? Interpolation::kLinear : GetParam());
   EXPECT_NEAR(Sampled(taps, 0, pixels), 5, 1e-5);
   EXPECT_NEAR(Sampled(taps, 1, pixels), 31, 1e-5);
 }

@@ -21,7 +21,9 @@ struct TensorFormat {
   std::array<float, 3> offset{};
 
   size_t channels() const { return color == Color::kGray ? 1 : 3; }
-  size_t plane() const { return static_cast<size_t>(size.width) * static_cast<size_t>(size.height); }
+  size_t plane() const {
+    return static_cast<size_t>(size.width) * static_cast<size_t>(size.height);
+  }
   size_t elements() const { return channels() * plane(); }
   // From an element to the next of its channel, row or column.
   ptrdiff_t channel_stride() const {

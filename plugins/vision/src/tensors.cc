@@ -62,10 +62,9 @@ class Settling {
 std::string NameOf(despina::Datatype datatype) {
   using namespace despina;
   static constexpr std::pair<Datatype, const char*> kNames[] = {
-      {BOOL, "BOOL"},   {UINT8, "UINT8"}, {UINT16, "UINT16"}, {UINT32, "UINT32"},
-      {UINT64, "UINT64"}, {INT8, "INT8"}, {INT16, "INT16"},   {INT32, "INT32"},
-      {INT64, "INT64"}, {FP16, "FP16"},   {FP32, "FP32"},     {FP64, "FP64"},
-      {BF16, "BF16"},   {BYTES, "BYTES"}};
+      {BOOL, "BOOL"}, {UINT8, "UINT8"}, {UINT16, "UINT16"}, {UINT32, "UINT32"}, {UINT64, "UINT64"},
+      {INT8, "INT8"}, {INT16, "INT16"}, {INT32, "INT32"},   {INT64, "INT64"},   {FP16, "FP16"},
+      {FP32, "FP32"}, {FP64, "FP64"},   {BF16, "BF16"},     {BYTES, "BYTES"}};
   for (const auto& [known, name] : kNames) {
     if (known == datatype) return name;
   }
