@@ -86,17 +86,18 @@ void MakeGray(size_t samples, float* planes) {
   }
 }
 
+// Cubic weights reach beyond what a pixel can be.
+inline float AsPixel(float value) { return std::min(std::max(value, 0.0F), 255.0F); }
+
 template <class T>
 void Normalize(const float* __restrict plane, size_t samples, float gain, float offset,
                ptrdiff_t stride, T* __restrict to) {
-  const auto element = [&](size_t i) {
-    // Cubic weights reach beyond what a pixel can be.
-    return Element<T>(std::min(std::max(plane[i], 0.0F), 255.0F) * gain + offset);
-  };
   if (stride == 1) {
-    for (size_t i = 0; i < samples; ++i) to[i] = element(i);
+    for (size_t i = 0; i < samples; ++i) to[i] = Element<T>(AsPixel(plane[i]) * gain + offset);
   } else {
-    for (size_t i = 0; i < samples; ++i) to[static_cast<ptrdiff_t>(i) * stride] = element(i);
+    for (size_t i = 0; i < samples; ++i, to += stride) {
+      *to = Element<T>(AsPixel(plane[i]) * gain + offset);
+    }
   }
 }
 
@@ -106,7 +107,11 @@ void Fill(int value, const TensorFormat& format, T* tensor) {
     const T element =
         Element<T>(static_cast<float>(value) * format.gain[channel] + format.offset[channel]);
     T* to = tensor + static_cast<ptrdiff_t>(channel) * format.channel_stride();
-    for (size_t i = 0; i < format.plane(); ++i, to += format.column_stride()) *to = element;
+    if (format.layout == Layout::kChannelsFirst) {
+      std::fill_n(to, format.plane(), element);
+    } else {
+      for (size_t i = 0; i < format.plane(); ++i, to += format.column_stride()) *to = element;
+    }
   }
 }
 
