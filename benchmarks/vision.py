@@ -1,4 +1,4 @@
-"""What preprocessing a photograph costs in C++ and in Python, and what an ensemble adds to its network.
+"""What preprocessing a photograph costs in C++ and in Python; what an ensemble adds to its network.
 
 All models are in one server, in this process, and are asked in turn, one request at a time; the
 median of many rounds counts. The cost is the process's CPU time from request to answer. The pose
@@ -24,7 +24,15 @@ from compare import commit
 
 import despina
 
-PHOTOS = ["yoga.jpg", "yoga_13mp.jpg", "yoga_exif_orientation6.jpg", "three_people.jpg", "squat.jpg", "squat_rgba.png", "squat.bmp"]  # fmt: skip
+PHOTOS = [
+    "yoga.jpg",
+    "yoga_13mp.jpg",
+    "yoga_exif_orientation6.jpg",
+    "three_people.jpg",
+    "squat.jpg",
+    "squat_rgba.png",
+    "squat.bmp",
+]
 SHARE_PHOTOS = ["squat.jpg", "yoga.jpg", "yoga_exif_orientation6.jpg"]
 WARM_UP = 5
 

@@ -1,4 +1,4 @@
-"""Backend ``pose_postprocess_python``: heatmaps in, keypoints in pixels of the original image out."""
+"""Backend ``pose_postprocess_python``: heatmaps in, keypoints in pixels of the image out."""
 
 from __future__ import annotations
 

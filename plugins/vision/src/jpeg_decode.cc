@@ -1,7 +1,10 @@
-// JPEG, with libjpeg-turbo. Of its two interfaces the one with return values (TurboJPEG) is used.
-#include <turbojpeg.h>
+// JPEG, with libjpeg-turbo. On an error the library leaves by longjmp: it lands in Attempt(), and
+// the frames that it passes are C's and those of functions here that have nothing to destroy.
+#include <csetjmp>
+#include <cstdio>  // for jpeglib.h, which does not include it
+// Behind it.
+#include <jpeglib.h>
 
-#include <memory>
 #include <vector>
 
 #include "decode.h"
@@ -11,34 +14,91 @@ namespace vision {
 
 namespace {
 
-struct Destroy {
-  void operator()(void* decoder) const { tjDestroy(decoder); }
+struct Decoder {
+  Decoder() = default;
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+  ~Decoder() { jpeg_destroy_decompress(&library); }  // also where it was not created
+
+  jpeg_decompress_struct library{};
+  jpeg_error_mgr errors{};
+  std::jmp_buf escape{};
+  char reason[JMSG_LENGTH_MAX]{};
+  uint8_t* to = nullptr;  // where the first row goes, and the others behind it
 };
-using Decoder = std::unique_ptr<void, Destroy>;
 
-ImageError Failure(const Decoder& decoder) {
-  return Undecodable(Format::kJpeg, tjGetErrorStr2(decoder.get()));
+[[noreturn]] void Escape(j_common_ptr library) {
+  auto* decoder = static_cast<Decoder*>(library->client_data);
+  library->err->format_message(library, decoder->reason);
+  std::longjmp(decoder->escape, 1);
 }
 
-// How its colours are stored.
-int ReadColorSpace(const Decoder& decoder, Bytes data, const ImageHeader& header) {
-  int width = 0, height = 0, subsampling = 0, color_space = 0;
-  if (tjDecompressHeader3(decoder.get(), data.data(), data.size(), &width, &height, &subsampling,
-                          &color_space) != 0) {
-    throw Failure(decoder);
+// A warning is damage that the library has read past; nobody reads what it would print.
+void Ignore(j_common_ptr, int) {}
+void PrintNothing(j_common_ptr) {}
+
+// False if the library has given up. `work` and what it calls have no destructors to run.
+bool Attempt(Decoder* decoder, void (*work)(Decoder*)) {
+  if (setjmp(decoder->escape) != 0) return false;
+  work(decoder);
+  return true;
+}
+
+void Create(Decoder* decoder) { jpeg_create_decompress(&decoder->library); }
+
+void ReadUpToScan(Decoder* decoder) { jpeg_read_header(&decoder->library, TRUE); }
+
+void ReadRows(Decoder* decoder) {
+  jpeg_decompress_struct& library = decoder->library;
+  jpeg_start_decompress(&library);
+  const size_t row_bytes =
+      size_t{library.output_width} * static_cast<size_t>(library.output_components);
+  while (library.output_scanline < library.output_height) {
+    JSAMPROW row = decoder->to + row_bytes * library.output_scanline;
+    jpeg_read_scanlines(&library, &row, 1);
   }
-  CheckSize(header, width, height);
-  return color_space;
 }
 
-// Decodes into memory of `height` rows of `width` pixels.
-void Decompress(const Decoder& decoder, Bytes data, int width, int height, int pixel_format,
-                uint8_t* to) {
-  const int failed =
-      tjDecompress2(decoder.get(), data.data(), data.size(), to, width, 0, height, pixel_format, 0);
-  // A warning is damage that the decoder has read past.
-  if (failed != 0 && tjGetErrorCode(decoder.get()) == TJERR_FATAL) throw Failure(decoder);
-}
+// The library's object, and its errors as exceptions.
+class JpegFile {
+ public:
+  explicit JpegFile(Bytes data) {
+    library().err = jpeg_std_error(&decoder_.errors);
+    decoder_.errors.error_exit = Escape;
+    decoder_.errors.emit_message = Ignore;
+    decoder_.errors.output_message = PrintNothing;
+    library().client_data = &decoder_;
+    Do(Create);
+    jpeg_mem_src(&library(), data.data(), data.size());
+    Do(ReadUpToScan);
+  }
+  int width() const { return static_cast<int>(decoder_.library.image_width); }
+  int height() const { return static_cast<int>(decoder_.library.image_height); }
+  bool has_inks() const {
+    const J_COLOR_SPACE space = decoder_.library.jpeg_color_space;
+    return space == JCS_CMYK || space == JCS_YCCK;
+  }
+
+  // All rows: of inks where there are such, otherwise of red, green and blue.
+  void Read(int reduction, uint8_t* to) {
+    library().scale_num = 1;
+    library().scale_denom = static_cast<unsigned>(reduction);
+    library().out_color_space = has_inks() ? JCS_CMYK : JCS_RGB;
+    // A guess at what scans that are left out would say, which takes longer than they do.
+    library().do_block_smoothing = FALSE;
+    decoder_.to = to;
+    Do(ReadRows);
+  }
+
+ private:
+  jpeg_decompress_struct& library() { return decoder_.library; }
+
+  void Do(void (*work)(Decoder*)) {
+    if (!Attempt(&decoder_, work)) throw Undecodable(Format::kJpeg, decoder_.reason);
+  }
+
+  Decoder decoder_;
+};
 
 // Adobe stores the complements of the inks.
 void MixInks(const std::vector<uint8_t>& inks, Pixels* pixels) {
@@ -53,23 +113,20 @@ void MixInks(const std::vector<uint8_t>& inks, Pixels* pixels) {
 }  // namespace
 
 void DecodeJpeg(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels) {
-  const Decoder decoder(tjInitDecompress());
-  if (decoder == nullptr) throw std::bad_alloc();
-  const int color_space = ReadColorSpace(decoder, data, header);
   std::vector<uint8_t> coarse;
   if (reduction >= 4 && LeaveOutFinestScans(data, &coarse)) {
     data = Bytes(coarse.data(), coarse.size());
   }
-  // The decoder finds its factor by the size that is wanted.
-  const int width = (header.width + reduction - 1) / reduction;
-  const int height = (header.height + reduction - 1) / reduction;
-  pixels->Resize(width, height);
-  if (color_space == TJCS_CMYK || color_space == TJCS_YCCK) {
+  JpegFile file(data);
+  CheckSize(header, file.width(), file.height());
+  pixels->Resize((header.width + reduction - 1) / reduction,
+                 (header.height + reduction - 1) / reduction);
+  if (file.has_inks()) {
     std::vector<uint8_t> inks(pixels->size() / Pixels::kChannels * 4);
-    Decompress(decoder, data, width, height, TJPF_CMYK, inks.data());
+    file.Read(reduction, inks.data());
     MixInks(inks, pixels);
   } else {
-    Decompress(decoder, data, width, height, TJPF_RGB, pixels->row(0));
+    file.Read(reduction, pixels->row(0));
   }
 }
 
