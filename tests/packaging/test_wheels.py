@@ -121,7 +121,7 @@ def test_the_codecs_are_in_the_wheel_with_their_licences(dist: Path) -> None:
         (notice,) = (name for name in names if name.endswith(".dist-info/licenses/NOTICE"))
         text = wheel.read(notice).decode()
     bundled = {m.group(1) for n in names if (m := re.match(r"despina_vision.libs/lib(\w+)-", n))}
-    assert bundled >= {"jpeg", "spng", "webp", "webpdemux"}
+    assert bundled >= {"jpeg", "png16", "webp", "webpdemux"}
     assert [library for library in bundled if library not in text] == []
 
 

@@ -1,5 +1,4 @@
-// Encoded bytes to pixels. The codecs' libraries report by return values, so that nothing unwinds
-// through them, and every way in which they can fail becomes one exception.
+// Encoded bytes to pixels. Every way in which the codecs' libraries can fail becomes one exception.
 #pragma once
 
 #include "bytes.h"

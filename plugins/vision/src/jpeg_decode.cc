@@ -1,6 +1,4 @@
-// JPEG, with libjpeg-turbo. On an error the library leaves by longjmp: it lands in Attempt(), and
-// the frames that it passes are C's and those of functions here that have nothing to destroy.
-#include <csetjmp>
+// JPEG, with libjpeg-turbo. See escape.h for how it ends on an error.
 #include <cstdio>  // for jpeglib.h, which does not include it
 // Behind it.
 #include <jpeglib.h>
@@ -8,6 +6,7 @@
 #include <vector>
 
 #include "decode.h"
+#include "escape.h"
 #include "jpeg_scans.h"
 
 namespace vision {
@@ -22,27 +21,19 @@ struct Decoder {
 
   jpeg_decompress_struct library{};
   jpeg_error_mgr errors{};
-  std::jmp_buf escape{};
-  char reason[JMSG_LENGTH_MAX]{};
+  Escape escape;
   uint8_t* to = nullptr;  // where the first row goes, and the others behind it
 };
 
-[[noreturn]] void Escape(j_common_ptr library) {
-  auto* decoder = static_cast<Decoder*>(library->client_data);
-  library->err->format_message(library, decoder->reason);
-  std::longjmp(decoder->escape, 1);
+[[noreturn]] void Leave(j_common_ptr library) {
+  char reason[JMSG_LENGTH_MAX];
+  library->err->format_message(library, reason);
+  static_cast<Decoder*>(library->client_data)->escape.Leave(reason);
 }
 
 // A warning is damage that the library has read past; nobody reads what it would print.
 void Ignore(j_common_ptr, int) {}
 void PrintNothing(j_common_ptr) {}
-
-// False if the library has given up. `work` and what it calls have no destructors to run.
-bool Attempt(Decoder* decoder, void (*work)(Decoder*)) {
-  if (setjmp(decoder->escape) != 0) return false;
-  work(decoder);
-  return true;
-}
 
 void Create(Decoder* decoder) { jpeg_create_decompress(&decoder->library); }
 
@@ -64,7 +55,7 @@ class JpegFile {
  public:
   explicit JpegFile(Bytes data) {
     library().err = jpeg_std_error(&decoder_.errors);
-    decoder_.errors.error_exit = Escape;
+    decoder_.errors.error_exit = Leave;
     decoder_.errors.emit_message = Ignore;
     decoder_.errors.output_message = PrintNothing;
     library().client_data = &decoder_;
@@ -94,7 +85,8 @@ class JpegFile {
   jpeg_decompress_struct& library() { return decoder_.library; }
 
   void Do(void (*work)(Decoder*)) {
-    if (!Attempt(&decoder_, work)) throw Undecodable(Format::kJpeg, decoder_.reason);
+    if (decoder_.escape.Attempt(&decoder_, work)) return;
+    throw Undecodable(Format::kJpeg, decoder_.escape.reason());
   }
 
   Decoder decoder_;

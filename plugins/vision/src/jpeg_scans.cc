@@ -6,32 +6,36 @@ namespace vision {
 
 namespace {
 
-// Whether it refines coefficients other than the constant one, from one bit missing to none:
-// ITU-T T.81 B.2.3, where the last three bytes are Ss, Se, and Ah with Al.
-bool IsFinestScan(const JpegSegment& segment) {
-  const Bytes body = segment.body;
-  if (segment.marker != kJpegScan || body.size() < 3) return false;
-  return body[body.size() - 3] > 0 && body[body.size() - 1] == 0x10;
+constexpr uint8_t kProgressiveFrame = 0xC2;
+
+// Whether it tells the last bit of a component's coefficients, but for the constant one. ITU-T T.81
+// B.2.3: a scan of one component has 6 bytes, the second of which names it; the last three are Ss,
+// Se, and Ah with Al.
+bool IsFinest(const JpegSegment& scan, uint8_t component) {
+  const Bytes body = scan.body;
+  return body.size() == 6 && body[1] == component && body[3] > 0 && body[5] == 0x10;
 }
 
 }  // namespace
 
 bool LeaveOutFinestScans(Bytes data, std::vector<uint8_t>* to) {
+  uint8_t brightness = 0;  // the component
   bool any = false;
-  size_t begin = 0;  // of what is copied next
+  bool leave_out = false;  // what lies before the next segment
+  size_t begin = 0;        // of what is copied next
   JpegSegments segments(data);
-  JpegSegment segment;
-  for (bool more = true, leave_out = false; more;) {
-    more = segments.Next(&segment);
+  for (JpegSegment segment;;) {
+    const bool more = segments.Next(&segment);
+    if (leave_out) begin = segment.begin;
+    if (!more) break;
+    leave_out = segment.marker == kJpegScan && IsFinest(segment, brightness);
     if (leave_out) {
-      begin = segment.begin;
-      leave_out = false;
+      to->insert(to->end(), data.data() + begin, data.data() + segment.begin);
+      any = true;
     }
-    if (more && IsFinestScan(segment)) {
-      const uint8_t* from = data.data();
-      to->insert(to->end(), from + begin, from + segment.begin);
-      any = leave_out = true;
-    }
+    // B.2.2: components begin with the seventh byte. The first is brightness, where there are
+    // three.
+    if (segment.marker == kProgressiveFrame) brightness = segment.body[6];
   }
   if (any) to->insert(to->end(), data.data() + begin, data.data() + data.size());
   return any;

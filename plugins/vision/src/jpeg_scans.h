@@ -8,10 +8,10 @@
 
 namespace vision {
 
-// A progressive JPEG tells the last bit of its coefficients in scans of their own, which are the
-// longest ones. Where 4 x 4 pixels or more become one, they change it by 0.5 to 1 of 255 in a
-// photograph, by 1.3 in noise, and take half of the decoder's time. Those of constant parts are
-// kept.
+// A progressive JPEG tells the last bit of its coefficients in scans of their own. Those of
+// brightness are the longest, and take up to half of the decoder's time. Where 4 x 4 pixels or more
+// become one they matter least: 0.5 to 1 of 255 in a photograph, on average. The constant parts and
+// the colours, which are stored with fewer pixels, are left as they are.
 //
 // Copies the file without them. False where there are none: nothing is copied then. Precondition:
 // ReadHeader has accepted the file.
