@@ -116,15 +116,19 @@ def cost(running: despina.Server, model: str, data: bytes) -> float:
 
 
 def compare(running: despina.Server, data: bytes, rounds: int) -> dict[str, Any]:
-    """The implementations in turn; medians, and how many times as long the others take."""
+    """Medians of the implementations, and of the rounds' ratios: how often C++ goes into each."""
     seen: dict[str, list[float]] = {name: [] for name in IMPLEMENTATIONS}
-    for _ in range(WARM_UP + rounds):
+    for turn in range(WARM_UP + rounds):
         for name, costs in seen.items():
-            costs.append(cost(running, name, data))
-    medians = {name: statistics.median(costs[WARM_UP:]) for name, costs in seen.items()}
-    row: dict[str, Any] = {f"{name}_ms": round(value, 3) for name, value in medians.items()}
+            milliseconds = cost(running, name, data)
+            if turn >= WARM_UP:
+                costs.append(milliseconds)
+    row: dict[str, Any] = {
+        f"{name}_ms": round(statistics.median(costs), 3) for name, costs in seen.items()
+    }
     for name in ("python", "python_whole"):
-        row[f"{name}_ratio"] = round(medians[name] / medians["cpp"], 2)
+        ratios = [other / cpp for other, cpp in zip(seen[name], seen["cpp"], strict=True)]
+        row[f"{name}_ratio"] = round(statistics.median(ratios), 2)
     return row
 
 
