@@ -5,6 +5,8 @@ JOBS ?= 2
 TREE := $(if $(filter 1,$(DEBUG)),debug,release)
 BIN := .venv/bin
 DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
+# Installed here like the others, but no wheels are made of them.
+EXAMPLES := $(patsubst %/pyproject.toml,./%,$(wildcard examples/*/pyproject.toml))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
@@ -16,7 +18,7 @@ help:
 
 demo: build/$(TREE)/build.ninja  ## serve examples/pose and send it pictures (KEEP=1, MODEL=file.onnx, IMAGE=file)
 	@echo "== Building the engine (build/$(TREE))"
-	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place
+	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place image_preprocess pose_postprocess
 	$(BIN)/python examples/pose/demo.py $(if $(KEEP),--keep) $(if $(MODEL),--model "$(MODEL)") $(if $(IMAGE),--image "$(IMAGE)")
 
 test: build  ## unit tests of the engine, then all of the Python tests
@@ -84,8 +86,8 @@ build/fuzz/build.ninja: | build/.packages-fuzz
 build/%/build.ninja: | .venv/.ready
 	$(BIN)/cmake --preset $*
 
-.venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS)) scripts/setup_python.sh | build/.packages-build
-	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS)
+.venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS) $(EXAMPLES)) scripts/setup_python.sh | build/.packages-build
+	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS) $(EXAMPLES)
 	@touch $@
 
 .venv/.docs: requirements/docs.txt | .venv/.ready

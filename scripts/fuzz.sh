@@ -11,7 +11,7 @@ findings=$tree/findings
 mkdir -p "$findings"
 
 if [[ $# -eq 0 ]]; then
-  for fuzzer in "$tree"/cpp/*/*_fuzz; do
+  for fuzzer in "$tree"/cpp/*/*_fuzz "$tree"/plugins/*/tests/*_fuzz; do
     name=${fuzzer##*/}
     set -- "$@" "${name%_fuzz}"
   done
@@ -24,6 +24,10 @@ fuzz() {
   local program=("$tree/cpp/$layer/${name}_fuzz")
   # Committed beside the source, or made by the build.
   local folders=("cpp/$layer/corpora/${name#*_}" "$tree/cpp/$layer/seeds/${name#*_}")
+  if [[ -d plugins/$layer ]]; then
+    program=("$tree/plugins/$layer/tests/${name}_fuzz")
+    folders=("plugins/$layer/tests/corpora/${name#*_}")
+  fi
   if [[ $name == config ]]; then
     program=(python tests/config/config_fuzz.py)
     folders=(tests/fixtures/broken_configurations tests/fixtures/triton_configurations)

@@ -12,8 +12,8 @@ check() {
   "$@" || failed+=("$name")
 }
 
-mapfile -t sources < <(find cpp -name '*.cc' -o -name '*.h' | sort)
-mapfile -t packages < <(ls -d core/despina sdk/despina_sdk plugins/*/despina_*)
+mapfile -t sources < <(find cpp plugins/vision/src -name '*.cc' -o -name '*.h' | sort)
+mapfile -t packages < <(ls -d core/despina sdk/despina_sdk plugins/*/despina_* examples/*/despina_*)
 
 check "ruff check" ruff check .
 check "ruff format" ruff format --check .

@@ -95,7 +95,8 @@ def test_there_is_one_wheel_of_each_distribution(dist: Path) -> None:
 
 def test_only_what_is_compiled_is_tied_to_a_platform(dist: Path) -> None:
     compiled = [wheel for wheel in dist.glob("*.whl") if not wheel.stem.endswith("-none-any")]
-    assert {metadata(wheel)["name"][0] for wheel in compiled} == {"despina", "despina-identity"}
+    names = {metadata(wheel)["name"][0] for wheel in compiled}
+    assert names == {"despina", "despina-identity", "despina-vision"}
     assert all("-manylinux_" in wheel.name for wheel in compiled)
 
 
@@ -107,9 +108,21 @@ def test_the_operators_page_names_what_the_server_needs(server_wheel: Path, chec
     assert processor.replace("_", "-") in page
 
 
-def test_a_native_backend_serves_every_python(dist: Path) -> None:
-    (wheel,) = dist.glob("despina_identity-*.whl")
+@pytest.mark.parametrize("name", ["despina_identity", "despina_vision"])
+def test_a_native_backend_serves_every_python(dist: Path, name: str) -> None:
+    (wheel,) = dist.glob(f"{name}-*.whl")
     assert "-py3-none-" in wheel.name
+
+
+def test_the_codecs_are_in_the_wheel_with_their_licences(dist: Path) -> None:
+    (path,) = dist.glob("despina_vision-*.whl")
+    with zipfile.ZipFile(path) as wheel:
+        names = wheel.namelist()
+        (notice,) = (name for name in names if name.endswith(".dist-info/licenses/NOTICE"))
+        text = wheel.read(notice).decode()
+    bundled = {m.group(1) for n in names if (m := re.match(r"despina_vision.libs/lib(\w+)-", n))}
+    assert bundled >= {"jpeg", "png16", "webp", "webpdemux"}
+    assert [library for library in bundled if library not in text] == []
 
 
 def test_the_server_is_small(server_wheel: Path) -> None:

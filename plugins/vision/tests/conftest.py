@@ -1,4 +1,8 @@
-"""What the tests share. They know the backends by their contract only, through entry points."""
+"""What the tests share. They know the backends by their contract only, through entry points.
+
+There are two implementations of that contract, which all tests run with: the plugin's own, and the
+one of ``examples/vision_python`` where that is installed.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from despina_sdk import Array, Instance, Model, ModelSpec, Placement, TensorSpec
+from despina_sdk import Array, Backend, Instance, Model, ModelSpec, Placement, TensorSpec
+from despina_sdk.native import NativeBackend
 from despina_sdk.testing import FakeBatch, FakeRequest
+from despina_sdk.testing.native import backend_class
 
 Load = Callable[..., Model]
 Run = Callable[..., Mapping[str, Array]]
@@ -30,8 +36,24 @@ def shared_data() -> Path:
     return path
 
 
+@pytest.fixture(scope="session", params=["native", "python"])
+def find_backend(request: pytest.FixtureRequest) -> Callable[[str], type[Backend]]:
+    """The class of a backend by its name, of one of the implementations."""
+    suffix = {"native": "", "python": "_python"}[request.param]
+
+    def find(name: str) -> type[Backend]:
+        found = entry_points(group="despina.backends", name=name + suffix)
+        if not found:
+            pytest.skip(f"no backend '{name}{suffix}' is installed")
+        (entry_point,) = found
+        backend = entry_point.load()
+        return backend_class(backend.path()) if isinstance(backend, NativeBackend) else backend
+
+    return find
+
+
 @pytest.fixture(scope="session")
-def load() -> Load:
+def load(find_backend: Callable[[str], type[Backend]]) -> Load:
     """Loads a model: ``load(backend, max_batch_size=8, inputs=(), outputs=(), **parameters)``."""
 
     def load_model(
@@ -42,7 +64,6 @@ def load() -> Load:
         outputs: tuple[TensorSpec, ...] = (),
         **parameters: str,
     ) -> Model:
-        (entry_point,) = entry_points(group="despina.backends", name=backend)
         spec = ModelSpec(
             name="model_under_test",
             version="1",
@@ -52,7 +73,7 @@ def load() -> Load:
             outputs=outputs,
             parameters=parameters,
         )
-        return entry_point.load()({}).load(spec)
+        return find_backend(backend)({}).load(spec)
 
     return load_model
 

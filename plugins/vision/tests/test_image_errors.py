@@ -78,6 +78,12 @@ def test_pixels_that_do_not_inflate(preprocess, encode, picture):
     refused(preprocess, bytes(data), "^IMAGE is a PNG that cannot be decoded")
 
 
+def test_a_jpeg_whose_tables_are_broken(preprocess, encode, picture):
+    data = bytearray(encode(picture, "JPEG"))
+    data[data.index(b"\xff\xc4") + 5 : data.index(b"\xff\xc4") + 20] = b"\xff" * 15
+    refused(preprocess, bytes(data), "^IMAGE is a JPEG that cannot be decoded: ")
+
+
 def test_a_small_jpeg_of_very_many_scans(preprocess, encode, picture):
     data = encode(picture, "JPEG", progressive=True)
     last_scan = data.rindex(b"\xff\xda")

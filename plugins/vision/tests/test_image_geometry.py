@@ -197,6 +197,22 @@ def test_a_jpeg_decoded_smaller_is_averaged_and_one_that_is_not_is_sampled(prepr
     assert np.abs(whole - 64).min() > 30
 
 
+@pytest.mark.parametrize("factor", [4, 8])
+def test_a_progressive_jpeg_decoded_smaller_shows_what_a_sequential_one_shows(
+    preprocess, encode, factor
+):
+    noise = np.random.default_rng(2).normal(128, 40, (160, 240, 3)).clip(0, 255).astype(np.uint8)
+    sequential, progressive = (
+        preprocess(
+            encode(noise, "JPEG", quality=90, progressive=value),
+            size=(240 // factor, 160 // factor),
+            fit="stretch",
+        )["TENSOR"].astype(int)
+        for value in (False, True)
+    )
+    assert np.abs(sequential - progressive).mean() < 1.5
+
+
 @pytest.mark.parametrize(
     ("interpolation", "zoom"), [("linear", 2), ("cubic", 2), ("area", 0.25), ("area", 0.3)]
 )

@@ -134,6 +134,14 @@ class ModelSpec {
     }
     return std::nullopt;
   }
+  // All of them, for a backend that refuses what it does not know.
+  Pairs parameters() const {
+    Pairs out;
+    for (size_t i = 0; i < spec_.parameter_count; ++i) {
+      out.emplace_back(View(spec_.parameters[i].key), View(spec_.parameters[i].value));
+    }
+    return out;
+  }
   // What the operator set for the backend.
   const Pairs& backend_options() const { return options_; }
   // Where the model's metrics are made.

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from despina_sdk import Array
-from despina_vision.geometry import between_centres, compose
+from despina_vision_python.geometry import between_centres, compose
 
 Interpolation = Literal["linear", "cubic", "area"]
 

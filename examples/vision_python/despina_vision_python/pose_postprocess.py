@@ -1,4 +1,4 @@
-"""Backend ``pose_postprocess``: heatmaps in, keypoints in pixels of the original image out."""
+"""Backend ``pose_postprocess_python``: heatmaps in, keypoints in pixels of the image out."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from despina_sdk import (
     Signature,
     TensorSpec,
 )
-from despina_vision.keypoints import REFINEMENTS, find_peaks
-from despina_vision.parameters import Parameters, settle_tensors
+from despina_vision_python.keypoints import REFINEMENTS, find_peaks
+from despina_vision_python.parameters import Parameters, settle_tensors
 
 
 class PosePostprocess(Backend):
@@ -37,7 +37,7 @@ class PosePostprocess(Backend):
     NaN or infinite counts as 0.
     """
 
-    name = "pose_postprocess"
+    name = "pose_postprocess_python"
 
     def load(self, spec: ModelSpec) -> Model:
         """Checks the configuration; there are no weights."""

@@ -1,4 +1,4 @@
-"""Backend ``image_preprocess``: encoded images in, the input tensor of a network out."""
+"""Backend ``image_preprocess_python``: encoded images in, the input tensor of a network out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from despina_sdk import (
     Request,
     Signature,
 )
-from despina_vision import geometry
-from despina_vision.decode import decode, reduction_for
-from despina_vision.header import ImageError, ImageHeader, read_header
-from despina_vision.image_options import ImageOptions, read_options
-from despina_vision.sampling import sample
+from despina_vision_python import geometry
+from despina_vision_python.decode import decode, reduction_for
+from despina_vision_python.header import ImageError, ImageHeader, read_header
+from despina_vision_python.image_options import ImageOptions, read_options
+from despina_vision_python.sampling import sample
 
 MAX_COORDINATE = 2**24
 """Of a box. Beyond it, float32 no longer tells one pixel from the next."""
@@ -44,7 +44,7 @@ class ImagePreprocess(Backend):
     A request with a bad image or box fails alone, with INVALID_ARGUMENT.
     """
 
-    name = "image_preprocess"
+    name = "image_preprocess_python"
 
     def load(self, spec: ModelSpec) -> Model:
         """Checks the configuration; there are no weights."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from despina_sdk import Array
-from despina_vision.header import ImageError, ImageHeader
+from despina_vision_python.header import ImageError, ImageHeader
 
 _FLAGS = {
     1: cv2.IMREAD_COLOR,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from despina_vision.header import ImageError, ImageHeader, Limits, read_header
+from despina_vision_python.header import ImageError, ImageHeader, Limits, read_header
 
 FORMATS = {"JPEG": "JPEG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WebP"}
 LIMITS = Limits()

@@ -8,10 +8,10 @@ from typing import cast
 import numpy as np
 
 from despina_sdk import NUMPY_DTYPES, Array, BackendError, Code, ModelSpec, Signature, TensorSpec
-from despina_vision.geometry import Align, Fit
-from despina_vision.header import Limits
-from despina_vision.parameters import Parameters, settle_tensors
-from despina_vision.sampling import Interpolation
+from despina_vision_python.geometry import Align, Fit
+from despina_vision_python.header import Limits
+from despina_vision_python.parameters import Parameters, settle_tensors
+from despina_vision_python.sampling import Interpolation
 
 DATATYPES = ("FP32", "FP16", "UINT8")
 MAX_SIDE = 16_384

@@ -1,0 +1,100 @@
+"""A small file that claims a large picture is refused before any memory is taken for it."""
+
+from __future__ import annotations
+
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from despina_sdk import BackendError
+
+SIDE = 8000  # 64 megapixels, 192 MB of pixels
+BOUND = 16 << 20
+
+
+def jpeg(encode, picture):
+    data = bytearray(encode(picture, "JPEG"))
+    frame = data.index(b"\xff\xc0")
+    struct.pack_into(">HH", data, frame + 5, SIDE, SIDE)
+    return bytes(data)
+
+
+def png(encode, picture):
+    data = bytearray(encode(picture, "PNG"))
+    struct.pack_into(">II", data, 16, SIDE, SIDE)
+    struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
+    return bytes(data)
+
+
+def bmp(encode, picture):
+    """Run-length encoded: two bytes are enough for the whole of it."""
+    header = struct.pack("<IiiHHIIiiII", 40, SIDE, SIDE, 1, 8, 1, 2, 0, 0, 1, 0)
+    return b"BM" + struct.pack("<IHHI", 60, 0, 0, 58) + header + bytes(4) + b"\0\1"
+
+
+def webp_lossy(encode, picture):
+    data = bytearray(encode(picture, "WEBP"))
+    struct.pack_into("<HH", data, data.index(b"\x9d\x01\x2a") + 3, SIDE, SIDE)
+    return bytes(data)
+
+
+def webp_lossless(encode, picture):
+    data = bytearray(encode(picture, "WEBP", lossless=True))
+    (bits,) = struct.unpack_from("<I", data, 21)
+    struct.pack_into("<I", data, 21, bits & 0xF0000000 | (SIDE - 1) << 14 | (SIDE - 1))
+    return bytes(data)
+
+
+BOMBS = [jpeg, png, bmp, webp_lossy, webp_lossless]
+
+
+def kilobytes(field: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{field}:\s+(\d+) kB", status)[1])
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """Bytes that the process had at most, beyond what it had before."""
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = kilobytes("VmRSS")
+    work()
+    return (kilobytes("VmHWM") - before) * 1024
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_bomb_is_refused_before_memory_is_taken(preprocess, encode, picture, bomb):
+    data = bomb(encode, picture)
+    assert len(data) < 10_000
+
+    def send():
+        with pytest.raises(BackendError, match=f"IMAGE is {SIDE} x {SIDE} pixels, more than"):
+            preprocess(data, size=(32, 32))
+
+    send()
+    assert peak_of(send) < BOUND
+
+
+def test_the_bound_would_notice_memory_that_is_taken(preprocess, encode, picture):
+    data = jpeg(encode, picture)
+    peak = peak_of(
+        lambda: preprocess(data, size=(32, 32), max_pixels=str(2**30), reduced_decode="false")
+    )
+    assert peak > 8 * BOUND
+
+
+def test_an_instance_does_not_keep_the_memory_of_a_large_image(
+    make_instance, execute, encode, picture
+):
+    instance = make_instance(
+        "image_preprocess", width="32", height="32", max_pixels=str(2**30), reduced_decode="false"
+    )
+    sent = {"IMAGE": np.array([[jpeg(encode, picture)]], object)}
+    before = kilobytes("VmRSS")
+    (request,) = execute(instance, sent)
+    assert request.error is None
+    assert (kilobytes("VmRSS") - before) * 1024 < 2 * BOUND
