@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import despina
-from despina.plugins import installed, registry
+from despina.plugins import installed
 
 MODELS = ["image_preprocess", "pose_postprocess"]
 
@@ -43,7 +43,6 @@ def without_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
         return [point for point in found if point.name not in MODELS]
 
     monkeypatch.setattr(installed, "entry_points", entry_points)
-    monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
 def keypoints(repository: Path, picture: Path) -> np.ndarray:
