@@ -33,16 +33,18 @@ def follow(page: Path, dist: Path) -> float:
     """Does what the page says, and prints how long each step takes; seconds in all."""
     print(f"== {page.relative_to(CHECKOUT)}", flush=True)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="first_backend_") as folder:
-        with Walk(Path(folder).resolve(), bare=True) as walk:
-            (walk.desk.folder / "wheels").symlink_to(dist)
-            for listing in listings(page.read_text()):
-                before = time.monotonic()
-                # What the tests of the page cannot do, it does here.
-                walk.step(replace(listing, marks={}))
-                if listing.language != "text":
-                    print(f"{time.monotonic() - before:7.1f} s  {shown(listing)}", flush=True)
-            walk.end_server()
+    with (
+        tempfile.TemporaryDirectory(prefix="first_backend_") as folder,
+        Walk(Path(folder).resolve(), bare=True) as walk,
+    ):
+        (walk.desk.folder / "wheels").symlink_to(dist)
+        for listing in listings(page.read_text()):
+            before = time.monotonic()
+            # What the tests of the page cannot do, it does here.
+            walk.step(replace(listing, marks={}))
+            if listing.language != "text":
+                print(f"{time.monotonic() - before:7.1f} s  {shown(listing)}", flush=True)
+        walk.end_server()
     seconds = time.monotonic() - started
     print(f"{seconds:7.1f} s  in all", flush=True)
     return seconds
