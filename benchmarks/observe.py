@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+from pathlib import Path
 
 from compare import measure
 from payloads import PAYLOADS
@@ -27,8 +29,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each run (%(default)s)")
     parser.add_argument("--connections", type=int, nargs="+", default=[8, 64])
     parser.add_argument("--flags", nargs="*", default=ALL, help="of the server with metrics")
+    parser.add_argument(
+        "--pinned",
+        action="store_true",
+        help="servers on core 1, load on core 0: otherwise where the system puts the threads"
+        " decides more than the metrics",
+    )
     options = parser.parse_args()
     with despina(18100, "identity") as off, despina(18110, "identity", *options.flags) as on:
+        if options.pinned:
+            for server in (off, on):
+                for thread in Path(f"/proc/{server.pid}/task").iterdir():
+                    os.sched_setaffinity(int(thread.name), {1})
+            os.sched_setaffinity(0, {0})  # wrk inherits it
         for connections in options.connections:
             pairs = []
             for round_number in range(options.rounds + 1):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 from harness.authoring import CMAKE, Plugin
+from harness.hammer import ONE, Hammer, wait_for
 from harness.raw_http import Connection
 from harness.serve import Serve
 from harness.tensors import infer
@@ -22,8 +20,6 @@ NATIVE_EDITS = 5
 
 CLIENTS = 2
 """Of each model."""
-
-ONE = np.ones((1, 1), np.float32)
 
 ENDLESS = (
     CMAKE
@@ -47,37 +43,16 @@ def server(plugin: Plugin, tmp_path: Path) -> Iterator[Serve]:
         assert running.stop() == 0, running.stderr
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-class Client:
-    """Asks one model on one connection until it is told to stop; notes what it saw, in order."""
+class Client(Hammer):
+    """Notes each answer that is another than the one before."""
 
     def __init__(self, port: int, model: str) -> None:
-        self.answers, self.seen, self.error = 0, [0.0], ""
-        self._port, self._model = port, model
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        self.seen = [0.0]
+        super().__init__(port, model, self._note)
 
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        try:
-            with Connection(self._port, timeout=30) as connection:
-                while not self._stopped.is_set():
-                    answer = float(infer(connection, self._model, X=ONE)["Y"][0, 0])
-                    self.answers += 1
-                    if answer != self.seen[-1]:
-                        self.seen.append(answer)
-        except BaseException as error:
-            self.error = f"{self._model}, after {self.answers} answers: {error!r}"
+    def _note(self, answer: float) -> None:
+        if answer != self.seen[-1]:
+            self.seen.append(answer)
 
 
 def test_fifty_edits_are_served_and_no_request_fails(server: Serve, plugin: Plugin) -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
+from harness.hammer import ONE, Hammer, wait_for
 from harness.raw_http import Connection
 from harness.repository import add_model, ensemble, fixture, step, tensor
 from harness.serve import Serve
@@ -20,7 +18,6 @@ CLIENTS = 3
 """Of each model."""
 FLAT_BYTES = 24 << 20
 
-ONE = np.ones((1, 1), np.float32)
 X, Y = tensor("X", "FP32", [-1]), tensor("Y", "FP32", [-1])
 
 
@@ -51,37 +48,6 @@ def server(repository: Path, tmp_path: Path) -> Iterator[Serve]:
         assert running.stop() == 0, running.stderr
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-class Hammer:
-    """A client that asks one model on one connection until it is told to stop."""
-
-    def __init__(self, port: int, model: str, check: Callable[[float], None]) -> None:
-        self.answers, self.error = 0, ""
-        self._port, self._model, self._check = port, model, check
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-        self._thread.join(30)
-
-    def _run(self) -> None:
-        try:
-            with Connection(self._port, timeout=30) as connection:
-                while not self._stopped.is_set():
-                    self._check(float(infer(connection, self._model, X=ONE)["Y"][0, 0]))
-                    self.answers += 1
-        except BaseException as error:
-            self.error = f"{self._model}, after {self.answers} answers: {error!r}"
-
-
 class Growing:
     """Checks that what is answered never goes back to what was before."""
 
@@ -110,7 +76,7 @@ def test_fifty_reloads_are_not_seen_by_those_who_ask(server: Serve, repository: 
                 assert infer(connection, "twice", X=ONE)["Y"][0, 0] == reload**2
             if reload == RELOADS // 2:
                 files, memory = server.open_files(), server.resident_bytes()
-        wait_for(lambda: server.open_files() <= files)
+        wait_for(lambda: server.open_files() <= files, seconds=30)
         assert server.resident_bytes() - memory < FLAT_BYTES
     finally:
         for client in clients:
