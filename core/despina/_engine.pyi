@@ -353,10 +353,6 @@ class LoadRun:
         """
         Requests that have ended, and of these failed, so far.
         """
-    def stop(self) -> None:
-        """
-        Ends it at once.
-        """
     def wait(self, seconds: typing.SupportsFloat | typing.SupportsIndex) -> bool:
         """
         Waits so long for its end; whether that has come.

@@ -11,13 +11,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from despina import Server
+from despina.bench import targets
 from despina.bench.report import COLUMNS
 from despina.cli import main
+from despina.engine import Load, load_http
 
 SHORT = ("--warm-up=0", "--requests=20")
 
@@ -132,6 +135,39 @@ def test_png_without_matplotlib_is_refused_before_anything_runs(
 def test_a_rate_is_a_load_of_its_own(url: str):
     output = run("double", "--url", url, "--rate=500,1000").stdout
     assert [row[0] for row in loads(output)[1:]] == ["500/s", "1000/s"]
+
+
+def test_the_load_goes_to_the_address_that_has_answered(url: str, monkeypatch: pytest.MonkeyPatch):
+    """A name may have others, where nobody listens."""
+    asked = []
+
+    def load(host: str, *arguments: Any, **options: Any) -> Load:
+        asked.append(host)
+        return load_http(host, *arguments, **options)
+
+    monkeypatch.setattr(targets, "load_http", load)
+    run("double", "--url", url.replace("127.0.0.1", "localhost"), "--shape=X:4")
+    assert asked == ["127.0.0.1"]
+
+
+def test_a_rate_that_is_not_kept_is_told_and_why(url: str):
+    loaded = (
+        "--rate=1e6",
+        "--concurrency=1",
+        "--warm-up=0",
+        "--duration=0.2",
+        "--requests=1000000",
+    )
+    told = (
+        CliRunner().invoke(main, ["bench", "double", "--url", url, "--shape=X:4", *loaded]).stderr
+    )
+    assert re.search(
+        r"^1e\+06 requests/s: \d+ requests that were due were not sent, and [\d.]+ a second were"
+        r" answered: the server, or --concurrency=1, is the limit$",
+        told,
+        re.MULTILINE,
+    )
+    assert "not sent" not in run("double", "--url", url, "--rate=20", "--concurrency=8").stderr
 
 
 def test_a_model_is_named_by_its_url(url: str):

@@ -79,7 +79,7 @@ py::dict Finish(LoadRun& run, const std::vector<double>& shares) {
   made["latency"] = DictOf(figures.latency, shares);
   made["first_response"] = DictOf(figures.first_response, shares);
   made["between_responses"] = DictOf(figures.between_responses, shares);
-  made["succeeded"] = figures.succeeded;
+  made["succeeded"] = figures.succeeded();
   made["failed"] = figures.failed;
   made["not_sent"] = figures.not_sent;
   made["responses"] = figures.responses;
@@ -107,8 +107,6 @@ void BindLoad(py::module_& module) {
           [](LoadRun& run, double seconds) { return run.generator().Wait(Seconds(seconds)); },
           py::arg("seconds"), py::call_guard<py::gil_scoped_release>(),
           "Waits so long for its end; whether that has come.")
-      .def(
-          "stop", [](LoadRun& run) { run.generator().Stop(); }, "Ends it at once.")
       .def(
           "progress",
           [](LoadRun& run) {

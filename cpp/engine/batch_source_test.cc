@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -111,6 +112,29 @@ TEST_F(BatchSourceTest, GivesBackWhatItHasNoRoomFor) {
   EXPECT_EQ(TakeIds(), "ab");
   Arrive(Row("e"));
   EXPECT_EQ(TakeIds(), "e");
+}
+
+// One that has just taken a batch looks once more before it sleeps, and nobody is woken meanwhile:
+// the other has to get its own all the same.
+TEST_F(BatchSourceTest, BothOfTwoInstancesAreServedWhateverTheyDoWhenRequestsCome) {
+  definition_.max_batch_size = 1;
+  constexpr int kRounds = 5000;
+  std::barrier both(3);
+  std::vector<std::thread> instances;
+  for (int i = 0; i < 2; ++i) {
+    instances.emplace_back([&both, &source = source()] {
+      // Neither goes on before the other has one too.
+      while (source.Take(NotIdle)) both.arrive_and_wait();
+    });
+  }
+  for (int i = 0; i < kRounds; ++i) {
+    RequestChain chain;
+    for (const char* id : {"a", "b"}) chain.Append(Row(id));
+    EXPECT_TRUE(source().Push(std::move(chain)).refused.empty());
+    both.arrive_and_wait();
+  }
+  source().Close();
+  for (std::thread& instance : instances) instance.join();
 }
 
 TEST_F(BatchSourceTest, CloseServesTheRestAtOnceAndThenEnds) {

@@ -126,10 +126,10 @@ void EngineLane::EndLater(Status status) {
 void EngineLane::End(TimePoint end, const Status& status) {
   Dispatcher* dispatcher = feed_->dispatcher();
   if (dispatcher == nullptr) return;
-  const std::string aborted = std::exchange(aborted_, {});
-  std::string failure;
-  if (!status.ok()) {
-    failure = aborted.empty() ? Concat(CodeName(status.code()), ": ", status.message()) : aborted;
+  // A model may have answered all the same.
+  std::string failure = std::exchange(aborted_, {});
+  if (failure.empty() && !status.ok()) {
+    failure = Concat(CodeName(status.code()), ": ", status.message());
   }
   dispatcher->Ended(*this, {.end = end, .failure = failure});
   dispatcher->Ready(*this);

@@ -34,10 +34,13 @@ void EventCounter::EndLine() {
     ended_ += has_data_ ? 1 : 0;
     has_data_ = false;
   } else if (line.starts_with(kData)) {
-    has_data_ = true;
     line.remove_prefix(kData.size());
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-    if (error_.empty() && line.starts_with(kError)) error_ = line;
+    if (!line.starts_with(kError)) {
+      has_data_ = true;
+    } else if (error_.empty()) {
+      error_ = line;
+    }
   }
   line_.clear();
 }

@@ -11,7 +11,7 @@ namespace despina::load {
 class EventCounter {
  public:
   void Reset();
-  // The number of events that these bytes end.
+  // The number of events that these bytes end, without those that tell an error.
   size_t Read(std::span<const std::byte> bytes);
   // The data of the first event that tells an error ({"error":...), as far as it is kept.
   const std::string& error() const { return error_; }

@@ -26,7 +26,6 @@ void Figures::Add(const Figures& other) {
   latency.Add(other.latency);
   first_response.Add(other.first_response);
   between_responses.Add(other.between_responses);
-  succeeded += other.succeeded;
   failed += other.failed;
   not_sent += other.not_sent;
   responses += other.responses;

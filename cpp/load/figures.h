@@ -28,7 +28,6 @@ struct Figures {
   // Of answers in parts: from due to the first, and from one to the next.
   Histogram first_response{};
   Histogram between_responses{};
-  uint64_t succeeded = 0;
   uint64_t failed = 0;
   // With a rate: those that were due and had no lane to be sent by until the end.
   uint64_t not_sent = 0;
@@ -48,6 +47,7 @@ struct Figures {
   // Why the load ended before its time; empty: it did not.
   std::string fatal{};
 
+  uint64_t succeeded() const { return latency.count(); }
   // What another thread has counted at the same time.
   void Add(const Figures& other);
 };

@@ -15,7 +15,7 @@
 
 namespace despina::load {
 
-// Any thread.
+// Any thread, but for Finish(): one, once.
 class Generator {
  public:
   struct Progress {

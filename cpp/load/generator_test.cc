@@ -42,22 +42,22 @@ class GeneratorTest : public http::testing::ServerTest {};
 TEST_F(GeneratorTest, KeepsAServerBusyOverHttp) {
   const Figures figures = Measure(kShort, 8, Target(Start().port(), Infer("thread")));
   EXPECT_EQ(figures.failed, 0U);
-  EXPECT_GT(figures.succeeded, 8U);
-  EXPECT_EQ(figures.statuses.at(200), figures.succeeded);
-  EXPECT_EQ(figures.latency.count(), figures.succeeded);
+  EXPECT_GT(figures.succeeded(), 8U);
+  EXPECT_EQ(figures.statuses.at(200), figures.succeeded());
+  EXPECT_EQ(figures.latency.count(), figures.succeeded());
   EXPECT_EQ(figures.measured, kShort.duration);
   EXPECT_EQ(figures.fatal, "");
 }
 
 TEST_F(GeneratorTest, SendsAsManyAsItIsToldOnSeveralThreads) {
   const Figures figures = Measure({.requests = 1001}, 7, Target(Start().port(), Infer("now")), 3);
-  EXPECT_EQ(figures.succeeded, 1001U);
+  EXPECT_EQ(figures.succeeded(), 1001U);
 }
 
 TEST_F(GeneratorTest, SendsAtARate) {
   const Plan plan{.rate = 500, .duration = milliseconds(400)};
   const Figures figures = Measure(plan, 16, Target(Start().port(), Infer("now")), 2);
-  EXPECT_EQ(figures.succeeded, 200U);
+  EXPECT_EQ(figures.succeeded(), 200U);
 }
 
 TEST_F(GeneratorTest, CountsWhatTheServerRefuses) {
@@ -84,7 +84,7 @@ TEST_F(GeneratorTest, StopsAtOnceWhenItIsTold) {
   EXPECT_FALSE((*started)->Wait(Duration(1)));
   (*started)->Stop();
   const Figures figures = (*started)->Finish();
-  EXPECT_EQ(figures.succeeded + figures.failed, 0U);
+  EXPECT_EQ(figures.succeeded() + figures.failed, 0U);
 }
 
 TEST_F(GeneratorTest, EndsWhenTheServerDoes) {
@@ -94,7 +94,7 @@ TEST_F(GeneratorTest, EndsWhenTheServerDoes) {
   server_.reset();
   EXPECT_TRUE((*started)->Wait(seconds(60)));
   const Figures figures = (*started)->Finish();
-  EXPECT_GT(figures.succeeded, 0U);
+  EXPECT_GT(figures.succeeded(), 0U);
   EXPECT_NE(figures.fatal.find("Connection refused"), std::string::npos) << figures.fatal;
 }
 
@@ -106,7 +106,7 @@ TEST_F(GeneratorTest, RunsAModelOfThisProcess) {
     ASSERT_TRUE(started.ok());
     EXPECT_TRUE((*started)->Wait(seconds(60)));
     const Figures figures = (*started)->Finish();
-    EXPECT_EQ(figures.succeeded, 1000U);
+    EXPECT_EQ(figures.succeeded(), 1000U);
     EXPECT_EQ(figures.failed, 0U);
   }
 }
@@ -119,6 +119,23 @@ TEST_F(GeneratorTest, CountsWhatAModelOfThisProcessRefuses) {
   const Figures figures = (*started)->Finish();
   EXPECT_EQ(figures.failed, 10U);
   EXPECT_EQ(figures.failures.counts().begin()->first.substr(0, 11), "NOT_FOUND: ");
+}
+
+TEST_F(GeneratorTest, AnAnswerThatComesAfterItsTimeIsNoSuccessInThisProcessEither) {
+  const auto deaf = std::make_shared<http::testing::FakeModel>(
+      "deaf", http::testing::FakeModel::Answers::kOnlyWhenReleased);
+  const Published<Snapshot> snapshot{http::testing::SnapshotOf({deaf})};
+  EngineTarget target{.model = "deaf", .version = {}, .inputs = {}};
+  target.inputs.emplace_back(Tensor{DataType::kFp32, {2}, Slice(*pool_.Allocate(8))});
+  const Plan plan{.requests = 1, .timeout = milliseconds(60)};
+  auto started = Generator::Start(plan, 1, 1, target, snapshot);
+  ASSERT_TRUE(started.ok());
+  deaf->WaitForCancellations(1);
+  deaf->Release();
+  EXPECT_TRUE((*started)->Wait(seconds(60)));
+  const Figures figures = (*started)->Finish();
+  EXPECT_EQ(figures.succeeded(), 0U);
+  EXPECT_EQ(figures.failures.counts().at("no answer within 60 ms"), 1U);
 }
 
 // A server that sends one text to each connection that has sent something, and closes.
@@ -165,12 +182,12 @@ Figures MeasureOdd(std::string answer, bool events = false) {
 TEST(GeneratorOfOddServers, ConnectsAgainWhenTheServerCloses) {
   const Figures figures = MeasureOdd("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   // One that is kept alive may be used before its end is seen.
-  EXPECT_EQ(figures.succeeded + figures.failed, 6U);
-  EXPECT_GE(figures.succeeded, 1U);
+  EXPECT_EQ(figures.succeeded() + figures.failed, 6U);
+  EXPECT_GE(figures.succeeded(), 1U);
   EXPECT_EQ(
-      MeasureOdd("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").succeeded,
+      MeasureOdd("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").succeeded(),
       6U);
-  EXPECT_EQ(MeasureOdd("HTTP/1.1 200 OK\r\n\r\nup to the end").succeeded, 6U);
+  EXPECT_EQ(MeasureOdd("HTTP/1.1 200 OK\r\n\r\nup to the end").succeeded(), 6U);
 }
 
 TEST(GeneratorOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
@@ -206,6 +223,8 @@ TEST(GeneratorOfOddServers, TakesAnEventThatTellsAnErrorForAFailure) {
   EXPECT_EQ(good.between_responses.count(), 6U);
   const Figures bad = MeasureOdd(head + "data: {\"a\":1}\n\ndata: {\"error\":\"no\"}\n\n", true);
   EXPECT_EQ(bad.failures.counts().at("{\"error\":\"no\"}"), 6U);
+  EXPECT_EQ(bad.first_response.count(), 6U);
+  EXPECT_EQ(bad.between_responses.count(), 0U);
 }
 
 TEST(GeneratorOfOddServers, SaysThatNobodyListens) {

@@ -130,9 +130,13 @@ class Measurement:
                 watch(step, load)
         except KeyboardInterrupt:
             self.interrupted = True
-        figures = load.finish([*SHARES.values(), *CURVE])
-        after = None if self.interrupted or figures.fatal else self._target.statistics()
+        figures, after = load.finish([*SHARES.values(), *CURVE]), None
         self.fatal = figures.fatal
+        try:
+            if not (self.interrupted or self.fatal):
+                after = self._target.statistics()
+        except KeyboardInterrupt:
+            self.interrupted = True
         self.measured.append(Measured(step, figures, stages_between(before, after)))
 
     def _plan(self, step: Step) -> LoadPlan:

@@ -155,6 +155,8 @@ class HttpTarget(Target):
     def _exchange(self) -> tuple[int, bytes]:
         """Status and beginning of the answer."""
         with socket.create_connection((self._host, self._port), self._timeout) as connection:
+            # The load goes to this one of the addresses that a name may have.
+            self._address = connection.getpeername()[0]
             sent: OSError | None = None
             try:
                 connection.sendall(self._request)
@@ -173,7 +175,7 @@ class HttpTarget(Target):
 
     def start(self, plan: LoadPlan) -> Load:
         """Begins a load over as many connections as the plan has lanes."""
-        return load_http(self._host, self._port, self._request, plan, events=self._events)
+        return load_http(self._address, self._port, self._request, plan, events=self._events)
 
     def statistics(self) -> Mapping[str, Any] | None:
         """Of the latest version that the server tells of."""
@@ -225,7 +227,10 @@ class ProcessTarget(Target):
 
     def statistics(self) -> Mapping[str, Any] | None:
         """Of the engine."""
-        (*_, last) = self._server.statistics(self._model, self._version)["model_stats"]
+        try:
+            (*_, last) = self._server.statistics(self._model, self._version)["model_stats"]
+        except DespinaError:
+            return None
         return last if isinstance(last, dict) else None
 
     def close(self) -> None:

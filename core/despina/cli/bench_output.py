@@ -19,9 +19,6 @@ from despina.cli.tables import console, table
 from despina.engine import Load
 from despina.text import escaped
 
-REACHED = 0.99
-"""Share of a rate below which it is said that it was not reached."""
-
 BUSY = 0.95
 """Share of the time above which the sending threads may be the limit."""
 
@@ -170,10 +167,10 @@ def _remarks(measurement: Measurement) -> Iterator[str]:
                 " may be the limit (--threads)"
             )
         complete = not (measurement.interrupted or measurement.fatal)
-        if each.step.rate and complete and each.per_second < REACHED * each.step.rate:
+        if complete and each.figures.not_sent:
             yield (
-                f"{each.step}: only {_short(each.per_second)} were reached, and"
-                f" {each.figures.not_sent} not sent: the server, or"
+                f"{each.step}: {each.figures.not_sent} requests that were due were not sent, and"
+                f" {_short(each.per_second)} a second were answered: the server, or"
                 f" --concurrency={each.step.concurrency}, is the limit"
             )
     if measurement.interrupted:

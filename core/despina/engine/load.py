@@ -85,7 +85,7 @@ class LoadFigures:
 
 
 class Load:
-    """One that runs. Any thread."""
+    """One that runs. Any thread, but for ``finish``: one, once."""
 
     def __init__(self, run: _engine.LoadRun) -> None:
         """Takes the engine's object."""
