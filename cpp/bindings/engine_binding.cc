@@ -234,7 +234,7 @@ class PythonEngine {
     {
       const py::gil_scoped_release release;
       Result<std::unique_ptr<http::Server>> started = http::Server::Start(
-          std::move(options), engine_.snapshot(), control_, *pool_, engine_.clock());
+          std::move(options), engine_.snapshot(), control_, regions_, *pool_, engine_.clock());
       if (!started.ok()) throw EngineError(started.status());
       server = std::make_shared<HttpServer>(*std::move(started), engine_.clock());
       if (closed_) server->Close(0);
@@ -243,7 +243,7 @@ class PythonEngine {
     return server;
   }
 
-  std::shared_ptr<http::ControlCall> NextControlCall() {
+  std::shared_ptr<frontend::ControlCall> NextControlCall() {
     const py::gil_scoped_release release;
     return control_.Take();
   }
@@ -268,7 +268,8 @@ class PythonEngine {
   // In this order: what comes later uses what comes before.
   std::unique_ptr<BufferPool> pool_;
   Engine engine_;
-  http::ControlQueue control_;
+  frontend::ControlQueue control_;
+  SharedRegions regions_;
   std::vector<std::shared_ptr<HttpServer>> servers_;
   std::atomic<bool> closed_{false};
 };
@@ -288,7 +289,7 @@ std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string addre
 }
 
 void BindControl(py::module_& module) {
-  using http::ControlCall;
+  using frontend::ControlCall;
   py::class_<ControlCall, std::shared_ptr<ControlCall>>(
       module, "ControlCall", "A request that changes something. Any thread.")
       .def_property_readonly("operation", &ControlCall::operation, "Of the route.")

@@ -17,9 +17,9 @@ namespace py = pybind11;
 namespace despina::bindings {
 namespace {
 
-using http::AccessRules;
+using frontend::AccessRules;
+using frontend::HeaderForwarding;
 using http::Cors;
-using http::HeaderForwarding;
 using net::TlsContext;
 
 http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,

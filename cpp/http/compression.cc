@@ -10,13 +10,12 @@
 namespace despina::http {
 namespace {
 
+using frontend::IsSameName;
+
 // Of zlib's window, the largest.
 constexpr int kWindowBits = 15;
-// Added to that: what the stream looks like. To decompress, zlib can tell for itself.
+// Added to that for gzip.
 constexpr int kGzip = 16;
-constexpr int kEither = 32;
-// What zlib has for one stream that it decompresses, about.
-constexpr uint64_t kDecompressorBytes = uint64_t{40} << 10;
 // What comes out is kept in buffers of this size, but for small answers.
 constexpr size_t kOutputBuffer = size_t{64} << 10;
 // zlib's default, of 9.
@@ -84,79 +83,6 @@ Coding PreferredCoding(std::string_view accept_encoding) {
     preferred = *coding;
   }
   return preferred;
-}
-
-Decompressor::~Decompressor() {
-  if (begun_) inflateEnd(&stream_);
-}
-
-std::optional<Refusal> Decompressor::Judge(int result) const {
-  switch (result) {
-    case Z_OK:
-    case Z_STREAM_END:
-    // There was nothing to do.
-    case Z_BUF_ERROR:
-      return std::nullopt;
-    case Z_MEM_ERROR:
-      return Refusal{503, "out of memory"};
-    case Z_NEED_DICT:
-      return Refusal{400, "the request's body is compressed with a dictionary"};
-    default:
-      return Refusal{400, Concat("the request's body cannot be decompressed: ",
-                                 stream_.msg != nullptr ? stream_.msg : "invalid data")};
-  }
-}
-
-std::optional<Refusal> Decompressor::Begin(Body& body) {
-  if (const Status status = body.Charge(kDecompressorBytes); !status.ok()) {
-    return Refusal{503, status.message()};
-  }
-  const int result = inflateInit2(&stream_, kWindowBits + kEither);
-  begun_ = result == Z_OK;
-  return Judge(result);
-}
-
-std::optional<Refusal> Decompressor::Append(std::span<const std::byte> bytes, Body& body) {
-  std::optional<Refusal> refusal;
-  if (!begun_) refusal = Begin(body);
-  stream_.next_in = Input(bytes);
-  stream_.avail_in = Size(bytes.size());
-  for (bool full = true; full && !ended_ && !refusal;) refusal = Fill(body, full);
-  if (!refusal && stream_.avail_in > 0) {
-    refusal = Refusal{400, "the request's body has bytes behind its compressed data"};
-  }
-  return refusal;
-}
-
-std::optional<Refusal> Decompressor::Fill(Body& body, bool& full) {
-  const uint64_t left = limit_ - body.size();
-  Status status = left > 0 ? body.MakeRoom(1) : Ok();
-  if (!status.ok()) return Refusal{503, status.message()};
-  // One byte more than there may be tells that there are too many.
-  std::byte excess{};
-  const std::span<std::byte> room =
-      left > 0 ? body.space().first(std::min<uint64_t>(left, Size(body.space().size())))
-               : std::span(&excess, 1);
-  stream_.next_out = Output(room);
-  stream_.avail_out = static_cast<uInt>(room.size());
-  const int result = inflate(&stream_, Z_NO_FLUSH);
-  if (std::optional<Refusal> refusal = Judge(result)) return refusal;
-  ended_ = result == Z_STREAM_END;
-  full = stream_.avail_out == 0;
-  const size_t made = room.size() - stream_.avail_out;
-  if (made > left) {
-    return Refusal{413, Concat("the request's body is larger than the limit of ", limit_,
-                               " bytes once it is decompressed")};
-  }
-  status = body.Commit(made);
-  if (!status.ok()) return Refusal{503, status.message()};
-  return std::nullopt;
-}
-
-std::optional<Refusal> Decompressor::Finish() const {
-  if (ended_) return std::nullopt;
-  return Refusal{400, begun_ ? "the request's body ends before its compressed data do"
-                             : "nothing to be decompressed"};
 }
 
 Compressor::Compressor(Answer answer, Coding coding, Allocator& allocator)

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "base/status.h"
-#include "http/body.h"
 #include "http/message.h"
 #include "memory/allocator.h"
 #include "memory/buffer.h"
@@ -29,40 +28,6 @@ std::optional<Coding> ParseContentEncoding(std::string_view value);
 // first. What is not known, "*" among it, counts as not there, and so does a weight that is not
 // above 0.
 Coding PreferredCoding(std::string_view accept_encoding);
-
-// Why a request is not taken.
-struct Refusal {
-  int status = 400;
-  std::string message;
-};
-
-// Decompresses a body while it arrives: one stream of gzip or deflate, whichever it begins as, and
-// nothing behind it. One call makes at most about a thousand times as many bytes as it is given.
-class Decompressor {
- public:
-  // At most `limit` bytes come out. It takes no memory before the first bytes come.
-  explicit Decompressor(uint64_t limit) : limit_(limit) {}
-  Decompressor(const Decompressor&) = delete;
-  Decompressor& operator=(const Decompressor&) = delete;
-  ~Decompressor();
-
-  // Adds what the next bytes hold to `body`, which has memory. After a refusal it is of no use.
-  std::optional<Refusal> Append(std::span<const std::byte> bytes, Body& body);
-  // No more bytes come.
-  std::optional<Refusal> Finish() const;
-
- private:
-  std::optional<Refusal> Begin(Body& body);
-  // What the last call of zlib means.
-  std::optional<Refusal> Judge(int result) const;
-  // Makes as much as there is room for; `full` says that there may be more.
-  std::optional<Refusal> Fill(Body& body, bool& full);
-
-  const uint64_t limit_;
-  z_stream stream_{};
-  bool begun_ = false;
-  bool ended_ = false;
-};
 
 // Compresses the body of an answer, a part at a time.
 class Compressor {

@@ -1,4 +1,4 @@
-#include "http/control.h"
+#include "frontend/control.h"
 
 #include <gtest/gtest.h>
 
@@ -16,6 +16,8 @@
 namespace despina::http {
 namespace {
 
+using frontend::ControlCall;
+using frontend::ControlQueue;
 using testing::Client;
 
 std::string Post(std::string_view path, std::string_view body = "") {
@@ -31,12 +33,13 @@ class ControlTest : public ::testing::Test {
   ControlTest() {
     Options options;
     options.port = 0;
-    server_ = *Server::Start(options, snapshot_, control_, pool_, Clock::System());
+    server_ = *Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
   }
   Client Connect() { return Client(server_->port()); }
 
   BufferPool pool_;
   ControlQueue control_;
+  SharedRegions regions_;
   Published<Snapshot> snapshot_{testing::SnapshotOf({})};
   std::unique_ptr<Server> server_;
 };

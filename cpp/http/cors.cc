@@ -13,7 +13,7 @@ constexpr std::string_view kRequestHeaders = "Access-Control-Request-Headers";
 
 const Field* Find(const Head& head, std::string_view name) {
   const auto found = std::ranges::find_if(
-      head.fields, [name](const Field& each) { return IsSameName(each.name, name); });
+      head.fields, [name](const Field& each) { return frontend::IsSameName(each.name, name); });
   return found == head.fields.end() ? nullptr : &*found;
 }
 
@@ -42,7 +42,7 @@ Status Cors::Allow(std::string_view origin) {
   return Ok();
 }
 
-void Cors::AddTo(FieldFilter& filter) const {
+void Cors::AddTo(frontend::FieldFilter& filter) const {
   for (const std::string_view name : {kOrigin, kRequestMethod, kRequestHeaders}) {
     filter.Add(std::string(name));
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
-#include "http/field_filter.h"
+#include "frontend/field_filter.h"
 #include "http/message.h"
 
 namespace despina::http {
@@ -18,7 +18,7 @@ class Cors {
   Status Allow(std::string_view origin);
 
   // The fields of requests that the others look at.
-  void AddTo(FieldFilter& filter) const;
+  void AddTo(frontend::FieldFilter& filter) const;
   // Whether a browser asks what a page of an origin that is allowed may ask for. The answer is 204
   // without a body.
   bool IsPreflight(const Head& head) const;

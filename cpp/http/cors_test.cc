@@ -144,7 +144,7 @@ TEST_F(CorsServerTest, LetsPagesReadAnswersAndErrors) {
 }
 
 TEST_F(CorsServerTest, APreflightNeedsNoSecretAndARequestDoes) {
-  const auto rules = std::make_shared<AccessRules>();
+  const auto rules = std::make_shared<frontend::AccessRules>();
   ASSERT_TRUE(rules->Restrict("metadata", "key", "secret").ok());
   StartAllowing({kPage}, {.access = rules});
   Client client = Connect();

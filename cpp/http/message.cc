@@ -53,13 +53,6 @@ void AppendNumber(std::string& out, uint64_t number) {
 
 }  // namespace
 
-bool IsSameName(std::string_view one, std::string_view other) {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::ranges::equal(one, other, {}, lower, lower);
-}
-
 size_t Answer::body_size() const {
   size_t size = text.size();
   for (const Slice& slice : slices) size += slice.size();

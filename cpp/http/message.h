@@ -10,19 +10,14 @@
 #include <vector>
 
 #include "engine/submit.h"
+#include "frontend/field.h"
 #include "memory/buffer.h"
 
 namespace despina::http {
 
 enum class Method : uint8_t { kGet, kPost, kHead, kOptions, kOther };
 
-struct Field {
-  std::string name;
-  std::string value;
-};
-
-// Whether two names of fields are the same but for the case of their letters.
-bool IsSameName(std::string_view one, std::string_view other);
+using frontend::Field;
 
 // What the server reads of a request's head.
 struct Head {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "http/control_reply.h"
 #include "http/shared_memory.h"
 #include "protocol/error_map.h"
 #include "protocol/generate.h"
@@ -87,7 +88,7 @@ std::optional<Answer> RequestHandler::AnswerBefore(const Head& head) const {
     return answer;
   }
   if (service_.access == nullptr) return std::nullopt;
-  const std::string_view lacks = service_.access->Denied(match_.api, head);
+  const std::string_view lacks = service_.access->Denied(match_.api, head.fields);
   if (lacks.empty()) return std::nullopt;
   return ErrorAnswer(403, Concat("This API is restricted, expecting header '", lacks, "'"));
 }
@@ -153,22 +154,22 @@ void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
 }
 
 void RequestHandler::Control(Session& session, Slice body) {
-  const auto call =
-      std::make_shared<ControlCall>(match_, std::move(body), session.shared_from_this(), mailbox_);
+  const auto call = std::make_shared<frontend::ControlCall>(
+      match_.route->operation, match_.model, std::move(body),
+      ReplyTo(session.shared_from_this(), mailbox_));
   const Status status = service_.control.Push(call);
   if (!status.ok()) call->Fail(status);
 }
 
 void RequestHandler::UnregisterSharedMemory(Session& session) {
-  auto done = [call = std::make_shared<ControlCall>(match_, Slice(), session.shared_from_this(),
-                                                    mailbox_)] { call->Answer({}); };
+  auto done = [reply = ReplyTo(session.shared_from_this(), mailbox_)]() { reply(std::string()); };
   if (match_.region.empty()) return service_.regions.UnregisterAll(std::move(done));
   service_.regions.Unregister(match_.region, std::move(done));
 }
 
 Status RequestHandler::Forward(const Head& head, Request& request) const {
   if (service_.forwarding == nullptr) return Ok();
-  return service_.forwarding->AddTo(request.parameters, head);
+  return service_.forwarding->AddTo(request.parameters, head.fields);
 }
 
 Status RequestHandler::Infer(Session& session, const Head& head, const Slice& body) {
@@ -264,7 +265,7 @@ void RequestHandler::OnGone() {
 void RequestHandler::OnComplete(std::unique_ptr<Request> request, Turn&) noexcept {
   completed_ = std::move(request);
   // Once pushed, the loop may be done with this before Push() returns.
-  const std::shared_ptr<Mailbox> mailbox = mailbox_;
+  const std::shared_ptr<net::Mailbox> mailbox = mailbox_;
   if (mailbox->Push(*this)) return;
   // The loop has ended. What keeps this goes last.
   const std::shared_ptr<Session> session = std::move(session_);

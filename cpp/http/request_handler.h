@@ -6,12 +6,11 @@
 #include <utility>
 
 #include "engine/submit.h"
-#include "http/access.h"
+#include "frontend/access.h"
+#include "frontend/control.h"
+#include "frontend/header_forwarding.h"
 #include "http/compression_queue.h"
-#include "http/control.h"
 #include "http/cors.h"
-#include "http/header_forwarding.h"
-#include "http/mailbox.h"
 #include "http/message.h"
 #include "http/metrics_page.h"
 #include "http/reads.h"
@@ -21,6 +20,7 @@
 #include "memory/allocator.h"
 #include "memory/shared_regions.h"
 #include "net/loop.h"
+#include "net/mailbox.h"
 #include "protocol/infer_json.h"
 
 namespace despina::http {
@@ -33,25 +33,25 @@ struct Service {
   std::span<const Route> routes;
   // Null: none.
   const Cors* cors;
-  const AccessRules* access;
-  const HeaderForwarding* forwarding;
+  const frontend::AccessRules* access;
+  const frontend::HeaderForwarding* forwarding;
   Allocator& allocator;
   MetricsPage& metrics;
   // What clients have lent, if they may.
   SharedRegions& regions;
   const bool allow_shared_memory;
   // Where requests go that change something.
-  ControlQueue& control;
+  frontend::ControlQueue& control;
   Submitter submitter;
   // Flushes the submitter.
   net::EndOfTurn end_of_turn;
   CompressionQueue compression;
 };
 
-class RequestHandler final : public Handler, private Completion, private Mailbox::Item {
+class RequestHandler final : public Handler, private Completion, private net::Mailbox::Item {
  public:
   // `service` is used while the loop runs, `mailbox` until the last request has completed.
-  RequestHandler(Service& service, std::shared_ptr<Mailbox> mailbox)
+  RequestHandler(Service& service, std::shared_ptr<net::Mailbox> mailbox)
       : service_(service), mailbox_(std::move(mailbox)) {}
 
   Decision OnHead(const Head& head) override;
@@ -83,7 +83,7 @@ class RequestHandler final : public Handler, private Completion, private Mailbox
                 protocol::OutputPreferences preferences);
 
   Service& service_;
-  const std::shared_ptr<Mailbox> mailbox_;
+  const std::shared_ptr<net::Mailbox> mailbox_;
   // Views of the session's head, or of what was decoded of it.
   RouteMatch match_;
   std::string model_;

@@ -12,6 +12,8 @@
 namespace despina::http {
 namespace {
 
+using frontend::FieldFilter;
+
 namespace beast = boost::beast;
 using beast::error_code;
 using beast::http::field;
@@ -161,7 +163,8 @@ class RequestParser::Impl {
   }
 };
 
-RequestParser::RequestParser(const FieldFilter& filter) : impl_(std::make_unique<Impl>()) {
+RequestParser::RequestParser(const frontend::FieldFilter& filter)
+    : impl_(std::make_unique<Impl>()) {
   impl_->filter = filter.empty() ? nullptr : &filter;
   Reset();
 }

@@ -8,7 +8,7 @@
 #include <span>
 #include <string>
 
-#include "http/field_filter.h"
+#include "frontend/field_filter.h"
 #include "http/message.h"
 
 namespace despina::http {
@@ -27,7 +27,7 @@ class RequestParser {
   using Sink = std::function<bool(std::span<const std::byte>)>;
 
   // `filter` says which fields are put into Head::fields; it must outlive the parser.
-  explicit RequestParser(const FieldFilter& filter);
+  explicit RequestParser(const frontend::FieldFilter& filter);
   RequestParser(const RequestParser&) = delete;
   RequestParser& operator=(const RequestParser&) = delete;
   ~RequestParser();

@@ -11,6 +11,8 @@
 namespace despina::http {
 namespace {
 
+using frontend::FieldFilter;
+
 using Outcome = RequestParser::Outcome;
 
 struct Parsed {

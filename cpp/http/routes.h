@@ -8,9 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "frontend/access.h"
 #include "http/message.h"
 
 namespace despina::http {
+
+using frontend::Api;
 
 enum class Endpoint : uint8_t {
   kInfer,
@@ -39,23 +42,6 @@ enum class Endpoint : uint8_t {
   kOpenApi,
   kMetrics,
 };
-
-// What operators can restrict, each as a whole.
-enum class Api : uint8_t {
-  kHealth,
-  kMetadata,
-  kInference,
-  kSharedMemory,
-  kModelConfiguration,
-  kModelRepository,
-  kStatistics,
-  kTrace,
-  kLogging,
-  // The metrics port's own.
-  kMetrics,
-};
-// Of those that can be restricted.
-inline constexpr size_t kApiCount = static_cast<size_t>(Api::kMetrics);
 
 struct Route {
   Endpoint endpoint;

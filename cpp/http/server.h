@@ -10,12 +10,13 @@
 #include "base/published.h"
 #include "base/status.h"
 #include "engine/submit.h"
-#include "http/access.h"
-#include "http/control.h"
+#include "frontend/access.h"
+#include "frontend/control.h"
+#include "frontend/header_forwarding.h"
 #include "http/cors.h"
-#include "http/header_forwarding.h"
 #include "http/metrics_page.h"
 #include "memory/allocator.h"
+#include "memory/shared_regions.h"
 #include "net/tls.h"
 
 namespace despina::http {
@@ -35,11 +36,11 @@ struct Options {
   // With certificate and key; null: HTTP without TLS.
   std::shared_ptr<net::TlsContext> tls{};
   // Null: nothing is restricted.
-  std::shared_ptr<const AccessRules> access{};
+  std::shared_ptr<const frontend::AccessRules> access{};
   // Null: pages of other origins may not use the server.
   std::shared_ptr<const Cors> cors{};
   // Null: no fields of requests' heads are parameters.
-  std::shared_ptr<const HeaderForwarding> forwarding{};
+  std::shared_ptr<const frontend::HeaderForwarding> forwarding{};
   // As /v2 tells them.
   std::string server_name = "despina";
   std::string server_version{};
@@ -72,10 +73,11 @@ class Server {
   explicit Server(std::unique_ptr<Impl> impl);
   // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start HTTP service: ..."
   // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
-  // cannot be made. The snapshot, the queue, the allocator and the clock must outlive the server;
-  // the allocator also the requests that Close() left behind.
+  // cannot be made. The snapshot, the queue, the regions, the allocator and the clock must outlive
+  // the server; the allocator also the requests that Close() left behind.
   static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
-                                               ControlQueue& control, Allocator& allocator,
+                                               frontend::ControlQueue& control,
+                                               SharedRegions& regions, Allocator& allocator,
                                                Clock& clock);
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;

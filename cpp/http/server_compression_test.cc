@@ -6,21 +6,21 @@
 #include <vector>
 
 #include "base/text.h"
+#include "frontend/testing/zlib.h"
 #include "http/testing/server_fixture.h"
-#include "http/testing/zlib.h"
 
 namespace despina::http {
 namespace {
 
+using frontend::testing::Compressed;
+using frontend::testing::Decompressed;
+using frontend::testing::kGzipForm;
+using frontend::testing::kZlibForm;
 using std::chrono::seconds;
 using testing::Client;
-using testing::Compressed;
-using testing::Decompressed;
 using testing::Get;
 using testing::InferBinary;
-using testing::kGzipForm;
 using testing::kJsonBody;
-using testing::kZlibForm;
 using testing::Post;
 using testing::Reply;
 using testing::ServerTest;

@@ -22,6 +22,18 @@ constexpr size_t kFirstBuffer = size_t{64} << 10;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+int StatusOf(frontend::Refusal::Reason reason) {
+  switch (reason) {
+    case frontend::Refusal::Reason::kMalformed:
+      return 400;
+    case frontend::Refusal::Reason::kTooLarge:
+      return 413;
+    case frontend::Refusal::Reason::kNoMemory:
+      return 503;
+  }
+  return 500;
+}
+
 }  // namespace
 
 Session::Session(std::shared_ptr<SessionEnvironment> environment, std::unique_ptr<Handler> handler)
@@ -240,8 +252,8 @@ bool Session::AddToBody(std::span<const std::byte> content) {
   Status status;
   if (!body_.allocated()) status = body_.Allocate(kFirstBuffer, aligned_);
   if (status.ok() && decompressor_) {
-    const std::optional<Refusal> refusal = decompressor_->Append(content, body_);
-    if (refusal) Reject(refusal->status, refusal->message);
+    const std::optional<frontend::Refusal> refusal = decompressor_->Append(content, body_);
+    if (refusal) Reject(StatusOf(refusal->reason), refusal->message);
     return !refusal;
   }
   if (status.ok()) status = body_.Append(content);
@@ -251,9 +263,9 @@ bool Session::AddToBody(std::span<const std::byte> content) {
 
 void Session::CompleteBody() {
   if (decompressor_) {
-    const std::optional<Refusal> refusal = decompressor_->Finish();
+    const std::optional<frontend::Refusal> refusal = decompressor_->Finish();
     decompressor_.reset();
-    if (refusal) return Reject(refusal->status, refusal->message);
+    if (refusal) return Reject(StatusOf(refusal->reason), refusal->message);
   }
   state_ = State::kWorking;
   working_ = true;

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "frontend/body.h"
+#include "frontend/decompressor.h"
+#include "frontend/field_filter.h"
 #include "http/access_log.h"
-#include "http/body.h"
-#include "http/compression.h"
 #include "http/cors.h"
-#include "http/field_filter.h"
 #include "http/input.h"
 #include "http/message.h"
 #include "http/request_parser.h"
@@ -52,7 +52,7 @@ struct SessionEnvironment {
   Allocator& allocator;
   const Clock& clock;
   // What is wanted of requests' heads. Set before there is a session.
-  FieldFilter fields{};
+  frontend::FieldFilter fields{};
   // Null: browsers are told nothing.
   std::shared_ptr<const Cors> cors{};
 };
@@ -195,10 +195,10 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   size_t head_bytes_ = 0;
 
   // Its charge stays until the answer has been sent, and covers that too.
-  Body body_;
+  frontend::Body body_;
   uint64_t aligned_ = 0;
   // While the body comes, if it is compressed.
-  std::optional<Decompressor> decompressor_;
+  std::optional<frontend::Decompressor> decompressor_;
   // Of a compressed body of known size: what is still to come.
   uint64_t compressed_left_ = 0;
   // Bytes of the body, or of the answer, since the deadline was set.

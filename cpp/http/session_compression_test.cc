@@ -4,16 +4,16 @@
 #include <string>
 
 #include "base/text.h"
+#include "frontend/testing/zlib.h"
 #include "http/testing/session_fixture.h"
-#include "http/testing/zlib.h"
 
 namespace despina::http {
 namespace {
 
-using testing::Compressed;
+using frontend::testing::Compressed;
+using frontend::testing::kZlibForm;
 using testing::kPost;
 using testing::kPostAnswer;
-using testing::kZlibForm;
 using testing::SessionTest;
 using Phase = net::Protocol::Phase;
 

@@ -34,7 +34,7 @@ class SharedMemoryTest : public ::testing::Test {
     options.port = 0;
     options.allow_shared_memory = allowed;
     options.max_bytes_in_flight = max_bytes_in_flight;
-    server_ = *Server::Start(options, snapshot_, control_, pool_, Clock::System());
+    server_ = *Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
   }
   Reply Get(std::string_view path) {
     return *Client(server_->port())
@@ -62,7 +62,8 @@ class SharedMemoryTest : public ::testing::Test {
 
   despina::testing::SharedObject object_{64};
   BufferPool pool_;
-  ControlQueue control_;
+  frontend::ControlQueue control_;
+  SharedRegions regions_;
   std::shared_ptr<FakeModel> now_ = std::make_shared<FakeModel>("now", Answers::kAtOnce);
   std::shared_ptr<FakeModel> held_ = std::make_shared<FakeModel>("held", Answers::kWhenReleased);
   Published<Snapshot> snapshot_{testing::SnapshotOf({now_, held_})};

@@ -25,7 +25,7 @@ bool HasContent(const Response& response) {
 }  // namespace
 
 StreamCall::StreamCall(StreamForm form, protocol::OutputPreferences preferences,
-                       std::shared_ptr<Session> session, std::shared_ptr<Mailbox> mailbox,
+                       std::shared_ptr<Session> session, std::shared_ptr<net::Mailbox> mailbox,
                        Allocator& allocator)
     : form_(form),
       preferences_(std::move(preferences)),

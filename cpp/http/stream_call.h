@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "engine/submit.h"
-#include "http/mailbox.h"
 #include "http/session.h"
 #include "memory/allocator.h"
-#include "protocol/infer_json.h"
+#include "net/mailbox.h"
+#include "protocol/infer_request.h"
 
 namespace despina::http {
 
@@ -28,11 +28,11 @@ enum class StreamForm : uint8_t {
 // One of them, from its submission to its end. Unless said otherwise the loop's thread only.
 class StreamCall final : public std::enable_shared_from_this<StreamCall>,
                          private Completion,
-                         private Mailbox::Item {
+                         private net::Mailbox::Item {
  public:
   // The allocator is used until the call has ended.
   StreamCall(StreamForm form, protocol::OutputPreferences preferences,
-             std::shared_ptr<Session> session, std::shared_ptr<Mailbox> mailbox,
+             std::shared_ptr<Session> session, std::shared_ptr<net::Mailbox> mailbox,
              Allocator& allocator);
   StreamCall(const StreamCall&) = delete;
   StreamCall& operator=(const StreamCall&) = delete;
@@ -60,7 +60,7 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall>,
   const protocol::OutputPreferences preferences_;
   // Until the end has been delivered: the session has a handler that may hold this.
   std::shared_ptr<Session> session_;
-  const std::shared_ptr<Mailbox> mailbox_;
+  const std::shared_ptr<net::Mailbox> mailbox_;
   Allocator& allocator_;
 
   // With the engine, until the end has been delivered.

@@ -34,7 +34,7 @@ class StreamCallTest : public ::testing::Test {
   StreamCallTest() {
     Options options;
     options.port = 0;
-    server_ = *Server::Start(options, snapshot_, control_, pool_, Clock::System());
+    server_ = *Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
   }
   ~StreamCallTest() override {
     server_.reset();
@@ -54,7 +54,8 @@ class StreamCallTest : public ::testing::Test {
   }
 
   BufferPool pool_;
-  ControlQueue control_;
+  frontend::ControlQueue control_;
+  SharedRegions regions_;
   std::shared_ptr<FakeModel> model_ =
       std::make_shared<FakeModel>("parts", Answers::kOnlyWhenReleased, /*decoupled=*/true);
   std::shared_ptr<FakeModel> whole_ = std::make_shared<FakeModel>("whole", Answers::kOnItsThread);

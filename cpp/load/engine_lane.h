@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "engine/submit.h"
-#include "http/mailbox.h"
 #include "load/dispatcher.h"
 #include "net/loop.h"
+#include "net/mailbox.h"
 
 namespace despina::load {
 
@@ -37,7 +37,7 @@ class EngineFeed {
   // Null once it is closed.
   Dispatcher* dispatcher() { return dispatcher_; }
   // Any thread.
-  http::Mailbox& mailbox() { return mailbox_; }
+  net::Mailbox& mailbox() { return mailbox_; }
   Clock& clock() { return clock_; }
   net::Loop& loop() { return *loop_; }
 
@@ -46,7 +46,7 @@ class EngineFeed {
   const std::shared_ptr<net::Loop> loop_;
   Dispatcher* dispatcher_;
   Clock& clock_;
-  http::Mailbox mailbox_;
+  net::Mailbox mailbox_;
   Submitter submitter_;
   net::EndOfTurn end_of_turn_;
 };
@@ -54,7 +54,7 @@ class EngineFeed {
 // Keeps itself while a request is under way: a model may answer after everything else has gone.
 class EngineLane final : public Lane,
                          public Completion,
-                         public http::Mailbox::Item,
+                         public net::Mailbox::Item,
                          public std::enable_shared_from_this<EngineLane> {
  public:
   explicit EngineLane(std::shared_ptr<EngineFeed> feed) : feed_(std::move(feed)) {}

@@ -306,24 +306,6 @@ Status Parser::ParseOutput(const JsonValue& value, std::vector<bool>& seen) {
 
 }  // namespace
 
-uint64_t InferRequest::shared_bytes() const {
-  uint64_t bytes = 0;
-  // No region is larger than what a file can be, and so no sum of them overflows.
-  for (const SharedInput& input : shared_inputs) bytes += input.place.size;
-  return bytes;
-}
-
-Status ReadSharedInputs(InferRequest& infer, Allocator& allocator) {
-  for (const auto& [index, place] : infer.shared_inputs) {
-    Result<Buffer> buffer = allocator.Allocate(place.size);
-    if (!buffer.ok()) return buffer.status();
-    Status status = place.region->Read(place.offset, buffer->writable());
-    if (!status.ok()) return status;
-    infer.request->inputs[index]->data = Slice(*std::move(buffer));
-  }
-  return Ok();
-}
-
 Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
                                 std::optional<uint64_t> json_size, const SharedRegions& regions,
                                 Allocator& allocator) {

@@ -11,53 +11,9 @@
 #include "memory/allocator.h"
 #include "memory/buffer.h"
 #include "memory/shared_regions.h"
+#include "protocol/infer_request.h"
 
 namespace despina::protocol {
-
-// Where in shared memory the data of a tensor is, or is to be.
-struct SharedPlace {
-  std::shared_ptr<const SharedRegion> region{};
-  uint64_t offset = 0;
-  uint64_t size = 0;
-
-  explicit operator bool() const { return region != nullptr; }
-};
-
-// How a client wants to have one output that it listed.
-struct OutputPreference {
-  // In the outputs of the model's definition.
-  uint32_t index = 0;
-  bool binary = false;
-  // The best so many classes in place of the tensor; 0: the tensor.
-  uint32_t classification = 0;
-  // Not in the response, but there.
-  SharedPlace shared{};
-};
-
-struct OutputPreferences {
-  // In the order asked; empty: all outputs, in the default form.
-  std::vector<OutputPreference> listed;
-  // The form of outputs that are not listed. A listed one that does not say `binary_data` is JSON
-  // whatever stands here: that is what clients of the protocol are used to.
-  bool binary_by_default = false;
-};
-
-// What a request said, without who asked: `completion` is not set.
-struct InferRequest {
-  // The data of an input: its index, and where it is.
-  struct SharedInput {
-    uint32_t index = 0;
-    SharedPlace place;
-  };
-
-  std::unique_ptr<Request> request;
-  OutputPreferences preferences;
-  // Inputs that have no data until ReadSharedInputs() gives it to them.
-  std::vector<SharedInput> shared_inputs;
-
-  // Bytes that these take together.
-  uint64_t shared_bytes() const;
-};
 
 // Bytes that should follow the JSON part within the buffer of the body, whatever they hold; the
 // binary tensors count. Where there are fewer the JSON part is copied before it is parsed.
@@ -76,9 +32,5 @@ inline constexpr size_t kJsonPadding = 64;
 Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
                                 std::optional<uint64_t> json_size, const SharedRegions& regions,
                                 Allocator& allocator);
-
-// Copies the data of inputs that lie in shared memory. INVALID_ARGUMENT where it is not there any
-// more, RESOURCE_EXHAUSTED.
-Status ReadSharedInputs(InferRequest& infer, Allocator& allocator);
 
 }  // namespace despina::protocol

@@ -9,7 +9,7 @@
 #include "engine/request.h"
 #include "memory/allocator.h"
 #include "memory/buffer.h"
-#include "protocol/infer_json.h"
+#include "protocol/infer_request.h"
 #include "protocol/text_buffer.h"
 
 namespace despina::protocol {

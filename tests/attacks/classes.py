@@ -228,11 +228,11 @@ CLASSES = {
             "tests/attacks/test_access.py::test_a_secret_stands_in_its_own_header",
             "tests/attacks/test_access.py::test_a_secret_of_one_request_is_none_of_the_next",
             "tests/attacks/test_access.py::test_nothing_restricted_is_on_the_port_of_the_metrics",
-            "cpp/http/access_test.cc::RestrictedServerTest.NoRouteLeadsAroundARestriction",
-            "cpp/http/access_test.cc::AccessRulesTest.TakesNothingButTheWholeValue",
+            "cpp/http/restrictions_test.cc::RestrictedServerTest.NoRouteLeadsAroundARestriction",
+            "cpp/frontend/access_test.cc::AccessRulesTest.TakesNothingButTheWholeValue",
         ),
         "Vertex, SageMaker, the OpenAI front end, gRPC health: not there. That the comparison takes"
-        " the same time wherever the values differ is seen in cpp/http/access.cc, not measured.",
+        " the same time wherever the values differ is seen in cpp/frontend/access.cc, not measured.",
     ),
     22: AttackClass(
         "traces that call somebody, forge headers, or fill the disk",

@@ -56,7 +56,7 @@ class ServerTest : public ::testing::Test {
   Server& Start(Options options = {}) {
     options.port = 0;
     Result<std::unique_ptr<Server>> server =
-        Server::Start(std::move(options), snapshot_, control_, pool_, Clock::System());
+        Server::Start(std::move(options), snapshot_, control_, regions_, pool_, Clock::System());
     EXPECT_TRUE(server.ok()) << server.status().message();
     server_ = *std::move(server);
     return *server_;
@@ -64,7 +64,8 @@ class ServerTest : public ::testing::Test {
   Client Connect() { return Client(server_->port()); }
 
   BufferPool pool_;
-  ControlQueue control_;
+  frontend::ControlQueue control_;
+  SharedRegions regions_;
   std::shared_ptr<FakeModel> now_ = std::make_shared<FakeModel>("now", FakeModel::Answers::kAtOnce);
   std::shared_ptr<FakeModel> thread_ =
       std::make_shared<FakeModel>("thread", FakeModel::Answers::kOnItsThread);

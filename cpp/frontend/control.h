@@ -5,53 +5,53 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/status.h"
-#include "http/mailbox.h"
-#include "http/routes.h"
-#include "http/session.h"
 #include "memory/buffer.h"
 
-namespace despina::http {
+namespace despina::frontend {
 
 // One of them. Made on the thread of its event loop, answered once, on any thread; one that goes
-// without an answer is answered with 500.
+// without an answer is answered with INTERNAL.
 class ControlCall {
  public:
-  ControlCall(const RouteMatch& match, Slice body, std::shared_ptr<Session> session,
-              std::shared_ptr<Mailbox> mailbox);
+  // Brings the content of the answer, or the error, to who asked. Called once, on any thread; must
+  // not block.
+  using Reply = std::function<void(Result<std::string>)>;
+
+  // `operation` is one of the front end's, which lives as long as the program. `model` is what the
+  // request names beside its body, if it does.
+  ControlCall(std::string_view operation, std::string_view model, Slice body, Reply reply)
+      : operation_(operation), model_(model), body_(std::move(body)), reply_(std::move(reply)) {}
   ControlCall(const ControlCall&) = delete;
   ControlCall& operator=(const ControlCall&) = delete;
-  ~ControlCall();
+  ~ControlCall() { Fail(Internal("the control plane has dropped the request")); }
 
-  // Of the route.
   std::string_view operation() const { return operation_; }
-  // What the path names; empty where it does not.
   const std::string& model() const { return model_; }
-  const std::string& repository() const { return repository_; }
   const Slice& body() const { return body_; }
 
-  // `json` may be empty: then the answer has no body. False when it was answered before.
-  bool Answer(std::string json);
-  bool Fail(const Status& status);
+  // What the front end's protocol has for an answer; may be empty. False when it was answered
+  // before.
+  bool Answer(std::string content) { return Send(std::move(content)); }
+  // Precondition: an error.
+  bool Fail(const Status& status) { return Send(status); }
 
  private:
-  class Reply;
-  bool Send(http::Answer answer);
+  bool Send(Result<std::string> answer);
 
   const std::string_view operation_;
   const std::string model_;
-  const std::string repository_;
   const Slice body_;
-  const std::shared_ptr<Mailbox> mailbox_;
   std::mutex mutex_;
-  // Null once it is answered. Guarded by mutex_.
-  std::shared_ptr<Session> session_;
+  // Empty once it is answered. Guarded by mutex_.
+  Reply reply_;
 };
 
 // Where the control plane takes them from. Any thread.
@@ -75,4 +75,4 @@ class ControlQueue {
   bool closed_ = false;
 };
 
-}  // namespace despina::http
+}  // namespace despina::frontend

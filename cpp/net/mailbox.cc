@@ -1,8 +1,8 @@
-#include "http/mailbox.h"
+#include "net/mailbox.h"
 
 #include <utility>
 
-namespace despina::http {
+namespace despina::net {
 
 bool Mailbox::Push(Item& item) {
   // Acquires: who finds it closed destroys what the loop had in hand.
@@ -38,4 +38,4 @@ void Mailbox::DeliverAll(Item* newest) {
   while (oldest != nullptr) std::exchange(oldest, oldest->next_)->OnDelivered();
 }
 
-}  // namespace despina::http
+}  // namespace despina::net

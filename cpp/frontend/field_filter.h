@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "http/message.h"
+#include "frontend/field.h"
 
-namespace despina::http {
+namespace despina::frontend {
 
 class FieldFilter {
  public:
@@ -27,4 +27,4 @@ class FieldFilter {
   std::vector<std::string> names_;
 };
 
-}  // namespace despina::http
+}  // namespace despina::frontend

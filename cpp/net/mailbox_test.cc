@@ -1,4 +1,4 @@
-#include "http/mailbox.h"
+#include "net/mailbox.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "base/thread.h"
 
-namespace despina::http {
+namespace despina::net {
 namespace {
 
 struct Note final : Mailbox::Item {
@@ -29,7 +29,7 @@ class MailboxTest : public ::testing::Test {
     loop_->Run();
   }
 
-  std::shared_ptr<net::Loop> loop_ = std::make_shared<net::Loop>();
+  std::shared_ptr<Loop> loop_ = std::make_shared<Loop>();
   Mailbox mailbox_{loop_};
   std::vector<const Note*> delivered_;
 };
@@ -73,4 +73,4 @@ TEST_F(MailboxTest, DeliversWhatIsThereWhenItIsClosedAndTakesNothingMore) {
 }
 
 }  // namespace
-}  // namespace despina::http
+}  // namespace despina::net

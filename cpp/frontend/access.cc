@@ -1,10 +1,10 @@
-#include "http/access.h"
+#include "frontend/access.h"
 
 #include <algorithm>
 
 #include "base/text.h"
 
-namespace despina::http {
+namespace despina::frontend {
 namespace {
 
 // As operators write them, in the order of Api.
@@ -63,15 +63,15 @@ void AccessRules::AddTo(FieldFilter& filter) const {
   }
 }
 
-std::string_view AccessRules::Denied(Api api, const Head& head) const {
+std::string_view AccessRules::Denied(Api api, std::span<const Field> fields) const {
   const auto index = static_cast<size_t>(api);
   // Of the metrics port, which has no restrictions.
   if (index >= required_.size() || required_[index].name.empty()) return {};
   const Field& required = required_[index];
   const auto given = std::ranges::find_if(
-      head.fields, [&](const Field& each) { return IsSameName(each.name, required.name); });
-  const bool allowed = given != head.fields.end() && IsSecret(given->value, required.value);
+      fields, [&](const Field& each) { return IsSameName(each.name, required.name); });
+  const bool allowed = given != fields.end() && IsSecret(given->value, required.value);
   return allowed ? std::string_view() : std::string_view(required.name);
 }
 
-}  // namespace despina::http
+}  // namespace despina::frontend

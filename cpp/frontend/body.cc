@@ -1,4 +1,4 @@
-#include "http/body.h"
+#include "frontend/body.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "protocol/infer_json.h"
 
-namespace despina::http {
+namespace despina::frontend {
 
 Status Body::Allocate(size_t size, uint64_t aligned) {
   const size_t start = (kDataAlignment - aligned % kDataAlignment) % kDataAlignment;
@@ -75,4 +75,4 @@ void Body::Release() {
   size_ = capacity_ = start_ = 0;
 }
 
-}  // namespace despina::http
+}  // namespace despina::frontend

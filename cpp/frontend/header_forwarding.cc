@@ -1,4 +1,4 @@
-#include "http/header_forwarding.h"
+#include "frontend/header_forwarding.h"
 
 #include <re2/re2.h>
 
@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 
-namespace despina::http {
+namespace despina::frontend {
 namespace {
 
 // Names that parameters of requests have a meaning for already.
@@ -45,9 +45,10 @@ Result<std::shared_ptr<HeaderForwarding>> HeaderForwarding::Make(const std::stri
       Concat("'", pattern, "' is no regular expression: ", made->pattern_->error()));
 }
 
-Status HeaderForwarding::AddTo(std::vector<Parameter>& parameters, const Head& head) const {
+Status HeaderForwarding::AddTo(std::vector<Parameter>& parameters,
+                               std::span<const Field> fields) const {
   const size_t given = parameters.size();
-  for (const Field& field : head.fields) {
+  for (const Field& field : fields) {
     if (!re2::RE2::PartialMatch(field.name, *pattern_)) continue;
     if (Status status = Add(parameters, given, field); !status.ok()) return status;
   }
@@ -79,4 +80,4 @@ Status HeaderForwarding::Add(std::vector<Parameter>& parameters, size_t given,
   return Ok();
 }
 
-}  // namespace despina::http
+}  // namespace despina::frontend

@@ -10,7 +10,7 @@
 #include "memory/budget.h"
 #include "memory/buffer.h"
 
-namespace despina::http {
+namespace despina::frontend {
 
 // Bytes in one buffer, so placed that the part behind the JSON is aligned, and with bytes behind
 // them that a JSON parser may read. The budget is charged for bytes that have arrived, not for
@@ -56,4 +56,4 @@ class Body {
   uint64_t charged_ = 0;
 };
 
-}  // namespace despina::http
+}  // namespace despina::frontend

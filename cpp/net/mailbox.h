@@ -7,7 +7,7 @@
 
 #include "net/loop.h"
 
-namespace despina::http {
+namespace despina::net {
 
 // Items are linked through themselves: handing one over allocates nothing and takes no lock. The
 // loop is woken by the first item of those that it takes together.
@@ -26,7 +26,7 @@ class Mailbox {
     Item* next_ = nullptr;
   };
 
-  explicit Mailbox(std::shared_ptr<net::Loop> loop) : loop_(std::move(loop)) {}
+  explicit Mailbox(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
 
@@ -42,9 +42,9 @@ class Mailbox {
   // Stands in the list's head once the mailbox is closed.
   Item* closed() { return reinterpret_cast<Item*>(this); }
 
-  const std::shared_ptr<net::Loop> loop_;
+  const std::shared_ptr<Loop> loop_;
   // The newest first.
   std::atomic<Item*> newest_{nullptr};
 };
 
-}  // namespace despina::http
+}  // namespace despina::net

@@ -2,19 +2,20 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/status.h"
 #include "engine/submit.h"
-#include "http/message.h"
+#include "frontend/field.h"
 
 namespace re2 {
 class RE2;
 }
 
-namespace despina::http {
+namespace despina::frontend {
 
 // Any thread.
 class HeaderForwarding {
@@ -24,10 +25,10 @@ class HeaderForwarding {
   static Result<std::shared_ptr<HeaderForwarding>> Make(const std::string& pattern);
   ~HeaderForwarding();
 
-  // Adds the fields of `head`, which has all of them, to the parameters of a request; several of
-  // one name are one, their values separated by commas. INVALID_ARGUMENT for a name that is
-  // reserved or given as a parameter too, and for a value that is no UTF-8.
-  Status AddTo(std::vector<Parameter>& parameters, const Head& head) const;
+  // Adds those of `fields`, which are all that a request has, to the parameters of a request;
+  // several of one name are one, their values separated by commas. INVALID_ARGUMENT for a name that
+  // is reserved or given as a parameter too, and for a value that is no UTF-8.
+  Status AddTo(std::vector<Parameter>& parameters, std::span<const Field> fields) const;
 
  private:
   explicit HeaderForwarding(const std::string& pattern);
@@ -36,4 +37,4 @@ class HeaderForwarding {
   const std::unique_ptr<re2::RE2> pattern_;
 };
 
-}  // namespace despina::http
+}  // namespace despina::frontend

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace despina::http::testing {
+namespace despina::frontend::testing {
 
 // What deflateInit2() and inflateInit2() call the forms.
 inline constexpr int kGzipForm = 15 + 16;
@@ -49,4 +49,4 @@ inline std::string Decompressed(std::string_view bytes, int form = kGzipForm) {
   return out;
 }
 
-}  // namespace despina::http::testing
+}  // namespace despina::frontend::testing
