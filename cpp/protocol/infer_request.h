@@ -52,6 +52,8 @@ struct InferRequest {
   OutputPreferences preferences;
   // Inputs that have no data until ReadSharedInputs() gives it to them.
   std::vector<SharedInput> shared_inputs;
+  // Whether a decoupled model's last response is sent also when it holds nothing.
+  bool enable_empty_final_response = false;
 
   // Bytes that these take together.
   uint64_t shared_bytes() const;
