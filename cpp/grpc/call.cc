@@ -10,7 +10,10 @@
 namespace despina::grpc {
 
 Call::Call(Session& session, SessionEnvironment& environment, int32_t stream)
-    : session_(&session), environment_(environment), stream_(stream) {}
+    : session_(&session),
+      environment_(environment),
+      stream_(stream),
+      charge_(environment.bytes_in_flight) {}
 
 bool Call::AddField(std::string_view name, std::string_view value) {
   // As HTTP/2 counts them.
@@ -71,8 +74,7 @@ void Call::OnData(std::span<const std::byte> bytes) {
   while (!over() && reader_) {
     Result<std::optional<Message>> next = reader_->Next(bytes);
     if (!next.ok()) {
-      DropHandler();
-      return Finish(next.status());
+      return Fail(next.status());
     }
     if (!*next) return;
     Deliver(**std::move(next));
@@ -82,8 +84,7 @@ void Call::OnData(std::span<const std::byte> bytes) {
 void Call::Deliver(Message message) {
   if (!method_->one_message) return handler_->OnMessage(*this, std::move(message));
   if (message_) {
-    DropHandler();
-    return Finish({Code::kUnimplemented, "more than one message where there must be one"});
+    return Fail({Code::kUnimplemented, "more than one message where there must be one"});
   }
   message_ = std::move(message);
 }
@@ -92,19 +93,22 @@ void Call::OnEnd() {
   ended_ = true;
   if (over() || !handler_) return;
   if (reader_->within_message()) {
-    DropHandler();
-    return Finish(Internal("the client has ended within a message"));
+    return Fail(Internal("the client has ended within a message"));
   }
   if (!method_->one_message) return handler_->OnEnd(*this);
   if (!message_) {
-    DropHandler();
-    return Finish({Code::kUnimplemented, "no message where there must be one"});
+    return Fail({Code::kUnimplemented, "no message where there must be one"});
   }
   handler_->OnMessage(*this, *std::exchange(message_, std::nullopt));
 }
 
 void Call::Send(const protocol::EncodedMessage& message) {
   if (over()) return;
+  if (!charge_.RaiseTo(queue_.size() + message.size())) {
+    return Fail({Code::kResourceExhausted,
+                 Concat("answers that wait to be sent hold more than the limit of ",
+                        charge_.budget().limit(), " bytes")});
+  }
   queue_.Push(message);
   if (!std::exchange(begun_, true)) {
     session_->BeginAnswer(*this);
@@ -139,8 +143,17 @@ void Call::SetReceiving(bool receiving) {
 
 void Call::OnDeadline() {
   const std::shared_ptr<Call> keep = shared_from_this();
+  Fail({Code::kDeadlineExceeded, "Deadline Exceeded"});
+}
+
+void Call::Fail(const Status& status) {
   DropHandler();
-  Finish({Code::kDeadlineExceeded, "Deadline Exceeded"});
+  Finish(status);
+}
+
+void Call::OnMoved() {
+  if (queue_.size() == 0) charge_.Release();
+  if (handler_ && !over()) handler_->OnSent(*this);
 }
 
 void Call::OnClosed() {

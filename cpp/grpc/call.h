@@ -15,7 +15,7 @@
 #include "grpc/message_queue.h"
 #include "grpc/message_reader.h"
 #include "net/loop.h"
-#include "protocol/infer_proto.h"
+#include "protocol/infer_proto_response.h"
 
 namespace despina::grpc {
 
@@ -71,6 +71,7 @@ class Call final : public std::enable_shared_from_this<Call> {
 
   // Nothing that is told to a call does anything once it is over.
   bool over() const { return session_ == nullptr || finished_; }
+  // A client that reads too little for what the server may hold is told so with RESOURCE_EXHAUSTED.
   void Send(const protocol::EncodedMessage& message);
   // The last thing that the client is told.
   void Finish(const Status& status);
@@ -95,7 +96,10 @@ class Call final : public std::enable_shared_from_this<Call> {
   void OnClosed();
 
   void OnDeadline();
+  // Nobody waits for the handler any more.
   void DropHandler();
+  void Fail(const Status& status);
+  void OnMoved();
   void Deliver(Message message);
 
   // Null once the stream is closed.
@@ -117,6 +121,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   size_t held_ = 0;
 
   MessageQueue queue_;
+  // For what is in the queue.
+  Charge charge_;
   // The head of the answer has been given to the session.
   bool begun_ = false;
   // Finish() was called; the status is sent behind what is in the queue.

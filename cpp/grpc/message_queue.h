@@ -8,7 +8,7 @@
 
 #include "grpc/outbox.h"
 #include "memory/buffer.h"
-#include "protocol/infer_proto.h"
+#include "protocol/infer_proto_response.h"
 
 namespace despina::grpc {
 

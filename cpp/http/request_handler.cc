@@ -257,7 +257,7 @@ std::shared_ptr<Trace> RequestHandler::Sample(const Model& model, const Head& he
 
 void RequestHandler::OnGone() {
   gone_ = true;
-  if (stream_) stream_->Cancel();
+  if (stream_) stream_->OnGone();
   // It has not been delivered yet, so it has not been destroyed either.
   if (in_flight_ != nullptr) in_flight_->Cancel();
 }
