@@ -22,7 +22,7 @@ from despina.control.http import (
 from despina.control.logging import Logging
 from despina.control.repository import Repository
 from despina.dev.session import Session
-from despina.engine import Engine, HttpServer
+from despina.engine import Engine, FrontEnd
 from despina.errors import DespinaError
 from despina.front_ends import http_options, metrics_options
 from despina.lifecycle.loader import Loader
@@ -85,7 +85,7 @@ class Runtime:
         catalog = self._make_catalog(in_process)
         self._names_at_start = catalog.names()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
-        self.front_ends: list[HttpServer] = []
+        self.front_ends: list[FrontEnd] = []
         self.control: ControlThread | None = None
         self.logging = Logging(log_settings(settings), apply_log_settings, settings.log_file)
         self.tracing, self._traces = start_tracing(settings, self.engine, self._knows)
