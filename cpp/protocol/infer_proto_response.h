@@ -36,8 +36,7 @@ enum class InferForm { kUnary, kStream };
 // never copied. Precondition: the response's status is OK.
 //
 // INVALID_ARGUMENT where an output cannot have the form asked for (classes, shared memory),
-// INTERNAL where the backend gave text that is not UTF-8, RESOURCE_EXHAUSTED when `allocator` has no
-// memory or the message is larger than one can be.
+// RESOURCE_EXHAUSTED when `allocator` has no memory or the message is larger than one can be.
 Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& response,
                                         const OutputPreferences& preferences, InferForm form,
                                         bool final, Allocator& allocator);

@@ -70,8 +70,9 @@ class ProtoReader {
   std::string_view Fixed64s();
   void Skip();
 
-  // How many bytes of the message are still to be read.
-  size_t remaining() const { return reader_.length(); }
+  // How much of the message follows the length of a value of bytes, which need not be all there.
+  // The value is still to be read.
+  size_t BehindLength() const;
 
  private:
   void Expect(protozero::pbf_wire_type type) const;
