@@ -79,6 +79,17 @@ def test_a_bomb_is_refused_before_memory_is_taken(preprocess, encode, picture, b
     assert peak_of(send) < BOUND
 
 
+@pytest.mark.parametrize("before", [b"iTXttext\0\1\0\0\0", b"zTXttext\0\0"])
+def test_what_a_png_says_beside_its_pixels_is_not_inflated(preprocess, encode, picture, before):
+    body = before + zlib.compress(b"a" * (8 << 20), 9)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    data = encode(picture, "PNG")
+    bomb = data[:33] + chunk * 10 + data[33:]  # behind the header
+    served = []
+    assert peak_of(lambda: served.append(preprocess(bomb, size=(32, 32)))) < BOUND
+    assert np.array_equal(served[0]["TENSOR"], preprocess(data, size=(32, 32))["TENSOR"])
+
+
 def test_the_bound_would_notice_memory_that_is_taken(preprocess, encode, picture):
     data = jpeg(encode, picture)
     peak = peak_of(
