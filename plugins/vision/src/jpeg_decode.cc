@@ -22,6 +22,7 @@ struct Decoder {
   jpeg_decompress_struct library{};
   jpeg_error_mgr errors{};
   Escape escape;
+  Bytes data;
   uint8_t* to = nullptr;  // where the first row goes, and the others behind it
 };
 
@@ -37,7 +38,10 @@ void PrintNothing(j_common_ptr) {}
 
 void Create(Decoder* decoder) { jpeg_create_decompress(&decoder->library); }
 
-void ReadUpToScan(Decoder* decoder) { jpeg_read_header(&decoder->library, TRUE); }
+void ReadUpToScan(Decoder* decoder) {
+  jpeg_mem_src(&decoder->library, decoder->data.data(), decoder->data.size());
+  jpeg_read_header(&decoder->library, TRUE);
+}
 
 void ReadRows(Decoder* decoder) {
   jpeg_decompress_struct& library = decoder->library;
@@ -59,8 +63,8 @@ class JpegFile {
     decoder_.errors.emit_message = Ignore;
     decoder_.errors.output_message = PrintNothing;
     library().client_data = &decoder_;
+    decoder_.data = data;
     Do(Create);
-    jpeg_mem_src(&library(), data.data(), data.size());
     Do(ReadUpToScan);
   }
   int width() const { return static_cast<int>(decoder_.library.image_width); }
