@@ -2,7 +2,10 @@
 #include <cstdio>  // for jpeglib.h, which does not include it
 // Behind it.
 #include <jpeglib.h>
+// Behind that.
+#include <jerror.h>
 
+#include <new>
 #include <vector>
 
 #include "decode.h"
@@ -90,6 +93,7 @@ class JpegFile {
 
   void Do(void (*work)(Decoder*)) {
     if (decoder_.escape.Attempt(&decoder_, work)) return;
+    if (decoder_.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
     throw Undecodable(Format::kJpeg, decoder_.escape.reason());
   }
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import resource
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from despina_sdk import BackendError
+from despina_sdk import BackendError, Code
 
 SIDE = 8000  # 64 megapixels, 192 MB of pixels
 BOUND = 16 << 20
@@ -109,3 +111,29 @@ def test_an_instance_does_not_keep_the_memory_of_a_large_image(
     (request,) = execute(instance, sent)
     assert request.error is None
     assert (kilobytes("VmRSS") - before) * 1024 < 2 * BOUND
+
+
+@contextmanager
+def at_most(more: int) -> Iterator[None]:
+    """The process cannot take more bytes than that from the system."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (kilobytes("VmSize") * 1024 + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "WEBP"])
+def test_memory_that_a_codec_lacks_is_not_taken_for_a_corrupt_image(
+    request, preprocess, encode, picture, image_format
+):
+    """Its pixels are 48 MB, the codec needs 64 MB or more besides."""
+    if "python" in request.node.callspec.id:
+        pytest.skip("OpenCV does not say which it is")
+    large = np.zeros((4000, 4000, 3), np.uint8)
+    large[: picture.shape[0], : picture.shape[1]] = picture  # more colours than a palette has
+    data = encode(large, image_format, progressive=True, subsampling=0, lossless=True, method=0)
+    with at_most(80 << 20), pytest.raises(BackendError, match="^out of memory$") as caught:
+        preprocess(data, size=(32, 32), reduced_decode="false")
+    assert caught.value.code == Code.RESOURCE_EXHAUSTED
