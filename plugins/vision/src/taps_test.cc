@@ -17,7 +17,7 @@ double Sampled(const Taps& taps, size_t sample, const std::vector<double>& pixel
   double sum = 0;
   for (int k = 0; k < taps.count; ++k) {
     sum += static_cast<double>(taps.weights_of(sample)[k]) *
-           pixels[static_cast<size_t>(taps.first[sample] + k)];
+           pixels[static_cast<size_t>(taps.first[sample]) + static_cast<size_t>(k)];
   }
   return sum;
 }
