@@ -277,7 +277,7 @@ void BindControl(py::module_& module) {
   using frontend::ControlCall;
   py::class_<ControlCall, std::shared_ptr<ControlCall>>(
       module, "ControlCall", "A request that changes something. Any thread.")
-      .def_property_readonly("operation", &ControlCall::operation, "Of the route.")
+      .def_property_readonly("operation", &ControlCall::operation, "Of the route, or the RPC.")
       .def_property_readonly("model", &ControlCall::model, "That the path names, or nothing.")
       .def_property_readonly(
           "body",
@@ -286,8 +286,14 @@ void BindControl(py::module_& module) {
             return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
           },
           "Of the request.")
-      .def("answer", &ControlCall::Answer, py::arg("json") = "",
-           py::call_guard<py::gil_scoped_release>(), "Answers 200; whether that came first.")
+      .def(
+          "answer",
+          [](ControlCall& call, const py::bytes& content) {
+            std::string answer = content;
+            const py::gil_scoped_release release;
+            return call.Answer(std::move(answer));
+          },
+          py::arg("content") = py::bytes(), "Answers without an error; whether that came first.")
       .def(
           "fail",
           [](ControlCall& call, int code, std::string message) {

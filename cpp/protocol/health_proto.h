@@ -1,9 +1,7 @@
 // Messages of grpc.health.v1.Health.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,7 +19,7 @@ enum class ServingStatus : uint8_t {
 };
 
 // The service that a HealthCheckRequest asks about, a view of the message; empty: the server.
-Result<std::string_view> ParseHealthCheck(std::span<const std::byte> message);
+Result<std::string_view> ParseHealthCheck(std::string_view message);
 
 // HealthCheckResponse.
 std::string HealthCheckProto(ServingStatus status);

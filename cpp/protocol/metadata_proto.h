@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "engine/definition.h"
+#include "engine/snapshot.h"
 
 namespace despina::protocol {
 
@@ -18,5 +19,8 @@ std::string ModelMetadataProto(const ModelDefinition& model, std::span<const int
 
 // ModelConfigResponse.
 std::string ModelConfigProto(const ModelDefinition& model);
+
+// RepositoryIndexResponse.
+std::string RepositoryIndexProto(std::span<const IndexRow> rows, bool only_ready);
 
 }  // namespace despina::protocol

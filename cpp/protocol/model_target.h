@@ -12,7 +12,7 @@
 namespace despina::protocol {
 
 // The version that a text of a message names: nothing for an empty one, which stands for the
-// latest. INVALID_ARGUMENT unless it is the digits of a positive number.
+// latest. INVALID_ARGUMENT unless it is digits that make a number.
 Result<std::optional<int64_t>> ParseModelVersion(std::string_view text);
 
 // The versions that the metadata of a model names: the one that was asked for, or all that take

@@ -2,7 +2,6 @@
 // message, for what does not parse. Views in what is parsed are views of the message.
 #pragma once
 
-#include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,11 +13,10 @@ namespace despina::protocol {
 
 // SystemSharedMemoryStatusRequest, SystemSharedMemoryUnregisterRequest, and those of CUDA: the
 // region's name; empty: all. Also of CudaSharedMemoryRegisterRequest, of which nothing else counts.
-Result<std::string_view> ParseRegionName(std::string_view message_name,
-                                         std::span<const std::byte> message);
+Result<std::string_view> ParseRegionName(std::string_view message_name, std::string_view message);
 
 // SystemSharedMemoryRegisterRequest.
-Result<SharedRegion::Place> ParseSystemRegion(std::span<const std::byte> message);
+Result<SharedRegion::Place> ParseSystemRegion(std::string_view message);
 
 // SystemSharedMemoryStatusResponse. That of CUDA is always empty, as are the answers to the others.
 std::string SystemSharedMemoryStatusProto(std::span<const SharedRegion::Place> regions);

@@ -1,6 +1,7 @@
 // Which statistics a request is answered with, over HTTP and over gRPC.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,6 +20,17 @@ struct NamedCounts {
   int64_t version = 1;
   ModelCounts counts;
 };
+
+struct NamedDuration {
+  std::string_view name;
+  DurationCount value;
+};
+
+// The fields of the protocol's InferStatistics, InferResponseStatistics and, behind its batch_size,
+// InferBatchStatistics, in the order of their numbers.
+std::array<NamedDuration, 8> InferDurations(const ModelCounts& counts);
+std::array<NamedDuration, 6> ResponseDurations(const ResponseCounts& counts);
+std::array<NamedDuration, 3> BatchDurations(const BatchCounts& counts);
 
 // Of all models that take requests.
 std::vector<NamedCounts> AllStatistics(const Snapshot& snapshot);
