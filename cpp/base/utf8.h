@@ -9,6 +9,6 @@ namespace despina {
 bool IsUtf8(std::string_view text);
 
 // A text that others can read: where it is not UTF-8 every byte beyond ASCII becomes U+FFFD.
-std::string Utf8(std::string_view text);
+std::string ToUtf8(std::string_view text);
 
 }  // namespace despina

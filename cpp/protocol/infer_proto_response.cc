@@ -82,7 +82,7 @@ void WriteText(Writer& writer, uint32_t field, std::string_view text) {
   if (IsUtf8(text)) {
     writer.String(field, text);
   } else {
-    writer.String(field, Utf8(text));
+    writer.String(field, ToUtf8(text));
   }
 }
 
