@@ -30,7 +30,7 @@ extern "C" {
 #define DESPINA_ABI_MINOR 1
 /* Of this file without this line. While the major number is 0, a server takes the backends that
  * were compiled with its own file, and no others. */
-#define DESPINA_ABI_HASH UINT64_C(0x6c2a0cb13bfc904b)
+#define DESPINA_ABI_HASH UINT64_C(0x7eb5cd626e493efe)
 
 /* -- codes and texts ------------------------------------------------------------------------- */
 
@@ -222,6 +222,7 @@ typedef struct {
 
   /* Of a batch. Requests supply the same inputs, in shapes that differ in the batch axis only. */
   size_t (*batch_size)(const despina_batch *batch);
+  /* Of all requests together, also of those that are answered. */
   uint64_t (*batch_rows)(const despina_batch *batch);
   /* i < batch_size() */
   despina_request *(*batch_request)(despina_batch *batch, size_t i);
@@ -255,9 +256,11 @@ typedef struct {
   /* Completes all requests that are not answered. */
   void (*batch_complete)(despina_batch *batch, despina_code code, despina_str message);
 
-  /* Of a request. */
+  /* Of a request: what the client called it; may be empty. */
   despina_str (*request_id)(const despina_request *request);
+  /* Its own rows of the batch; 1 when the model has no batch axis. */
   uint64_t (*request_rows)(const despina_request *request);
+  /* How many custom parameters the client sent. */
   size_t (*request_parameter_count)(const despina_request *request);
   /* i < request_parameter_count() */
   despina_parameter (*request_parameter)(const despina_request *request, size_t i);
@@ -272,6 +275,7 @@ typedef struct {
   despina_code (*request_allocate)(despina_request *request, uint32_t output,
                                    despina_datatype datatype, const int64_t *shape, int32_t ndim,
                                    despina_tensor *out, despina_error *error);
+  /* As of a batch, likewise. */
   despina_code (*request_give)(despina_request *request, uint32_t output, void *stream,
                                despina_tensor_owned *tensor, despina_error *error);
   /* Of the answer, or of the part that is sent next. Copied. INVALID_ARGUMENT for a type that there
@@ -292,6 +296,7 @@ typedef struct {
   /* What came before the start counts as preparing inputs, what comes after the end as preparing
    * outputs. Where a backend does not say, the server counts its own part of them. */
   void (*batch_mark)(despina_batch *batch, int32_t mark);
+  /* The same for one request. */
   void (*request_mark)(despina_request *request, int32_t mark);
 
   /* Metrics. Any thread, as long as the model is loaded. A series that is there already is given
@@ -331,7 +336,9 @@ typedef struct {
    * made none. */
   despina_code (*backend_create)(const despina_host_api *host, const despina_pair *options,
                                  size_t option_count, despina_backend **out, despina_error *error);
+  /* After its models. */
   void (*backend_destroy)(despina_backend *backend);
+  /* Loads one version; may take its time. */
   despina_code (*model_load)(despina_backend *backend, const despina_model_spec *spec,
                              despina_model **out, despina_error *error);
   /* Once, after the model is loaded: completes its configuration. */
@@ -343,7 +350,9 @@ typedef struct {
   /* The instance's own thread, one call at a time. */
   despina_code (*instance_create)(despina_model *model, const despina_placement *placement,
                                   despina_instance **out, despina_error *error);
+  /* Answers the requests of a batch. */
   void (*execute)(despina_instance *instance, despina_batch *batch);
+  /* After the last execute(). */
   void (*instance_destroy)(despina_instance *instance);
 
   /* What follows may be NULL. */
