@@ -18,7 +18,7 @@ COMMAND = re.compile(r"\bpip (?:install|wheel) ([^`\n]*)")
 
 
 def asks_for_ours(arguments: str) -> bool:
-    """Whether pip would look for `despina-sdk`, or another of ours, where it may be a stranger's."""
+    """Whether pip would look for `despina-sdk`, where it may be a stranger's."""
     words = shlex.split(arguments, comments=True)
     if "--no-index" in words or {"--no-deps", "--no-build-isolation"} <= {*words}:
         return False
