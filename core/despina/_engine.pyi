@@ -567,4 +567,4 @@ def set_log_format(format: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     0: the default, 1: with ISO 8601 times, 2: JSON lines.
     """
-ABI: str = '0.1 (4b14827e)'
+ABI: str = '0.1 (7eb5cd62)'
