@@ -232,7 +232,8 @@ CLASSES = {
             "cpp/frontend/access_test.cc::AccessRulesTest.TakesNothingButTheWholeValue",
         ),
         "Vertex, SageMaker, the OpenAI front end, gRPC health: not there. That the comparison takes"
-        " the same time wherever the values differ is seen in cpp/frontend/access.cc, not measured.",
+        " the same time wherever the values differ is seen in cpp/frontend/access.cc, not"
+        " measured.",
     ),
     22: AttackClass(
         "traces that call somebody, forge headers, or fill the disk",
