@@ -16,6 +16,7 @@ from despina.dev.build import (
     Build,
     BuildError,
     BuildStopped,
+    _program,
     trimmed,
 )
 
@@ -92,6 +93,21 @@ def test_a_plugin_that_was_copied_with_its_build_could_not_be_built(tmp_path: Pa
     Build(copy).run(never)
     libraries = [each / BUILD_FOLDER / "libplugin.so" for each in (first, copy)]
     assert libraries[0].read_bytes() != libraries[1].read_bytes()
+
+
+@pytest.mark.parametrize("ninja", [True, False])
+def test_of_a_file_that_is_missing_nothing_was_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ninja: bool
+) -> None:
+    if not ninja:
+        without = {"ninja": None, "cmake": _program("cmake")}
+        monkeypatch.setattr("despina.dev.build._program", without.get)
+    linked = "target_link_libraries(plugin PRIVATE ${CMAKE_SOURCE_DIR}/libmissing.a)"
+    build = write(tmp_path, f"{COMPILED}\n{linked}", "CXX")
+    (tmp_path / "plugin.cc").touch()
+    with pytest.raises(BuildError) as caught:
+        build.run(never)
+    assert "libmissing.a', needed by" in caught.value.lines[0]
 
 
 def test_what_was_chosen_for_a_build_stays(tmp_path: Path) -> None:

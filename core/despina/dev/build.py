@@ -28,8 +28,12 @@ KILL_SECONDS = 5.0
 """For compilers to end by themselves."""
 
 HOME = re.compile(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.+)$", re.MULTILINE)
-NOISE = re.compile(r"\[\d+/\d+\] |\[ *\d+%\] |ninja: |g?make(\[\d+\])?: |FAILED: |-- ")
-ERROR = re.compile(r"\berror:|CMake Error|undefined reference|multiple definition|cannot find")
+NOISE = re.compile(
+    r"\[\d+/\d+\] |\[ *\d+%\] |ninja: (?!error:)|g?make(\[\d+\])?: (?!\*\*\* No rule)|FAILED: |-- "
+)
+ERROR = re.compile(
+    r"\berror:|CMake Error|undefined reference|multiple definition|cannot find|No rule to make"
+)
 CONTEXT = re.compile(r"In file included from|\s+from |.*: In |.*: At global scope")
 
 
