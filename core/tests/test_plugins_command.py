@@ -1,8 +1,11 @@
 """``despina plugins`` and ``despina plugins doctor``: what works, and why something does not."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -345,6 +348,27 @@ def test_a_plugin_that_never_comes_back_is_ended(install_plugin, monkeypatch):
     monkeypatch.setattr("despina.plugins.trial.attempts.__defaults__", ("", 5.0))
     install_plugin("plugin-bad", "import time; time.sleep(600)", backends={"good": "Good"})
     assert "it did not come back within 5 s" in doctor("good")
+
+
+@pytest.mark.parametrize("command", [("plugins",), ("plugins", "doctor", "stuck"), ("doctor",)])
+def test_sigterm_left_the_process_of_a_trial_and_its_folder(
+    install_plugin, tmp_path: Path, monkeypatch, command: tuple[str, ...]
+):
+    began = tmp_path / "began"
+    os.mkfifo(began)
+    # Opening it waits for the other end; so does reading, until the process has gone.
+    source = f"import time; end = open({str(began)!r}, 'w'); time.sleep(600)"
+    site = install_plugin("plugin-stuck", source, backends={"stuck": "X"}, plugins={"stuck": ""})
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    process = subprocess.Popen([sys.executable, "-m", "despina", *command])
+    with began.open() as held:
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+        assert held.read() == ""
+    assert not list(folder.glob("despina-*"))
 
 
 def test_a_plugin_with_hooks_is_diagnosed_as_well(install_plugin):
