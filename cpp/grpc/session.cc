@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "grpc/session_callbacks.h"
 
 namespace despina::grpc {
 namespace {
@@ -63,7 +62,7 @@ void Session::OnOpened(net::Transport& transport) {
   transport_ = &transport;
   opened_at_ = last_read_ = environment_->clock.Now();
   age_deadline_ = Later(opened_at_, environment_->limits.max_age);
-  session_ = Callbacks::NewSession(*this);
+  session_ = NewSession();
   if (session_ == nullptr) {
     done_ = true;
     return;
