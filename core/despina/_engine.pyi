@@ -82,7 +82,7 @@ class ModelDefinition:
     """
     What the engine knows of a model.
     """
-    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}', decoupled: bool = False, latency_summaries: bool = False, first_response_bounds: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [], metric_tags: collections.abc.Sequence[tuple[str, str]] = []) -> None:
+    def __init__(self, *, name: str, version: typing.SupportsInt | typing.SupportsIndex, platform: str, max_batch_size: typing.SupportsInt | typing.SupportsIndex, inputs: collections.abc.Sequence[TensorDefinition], outputs: collections.abc.Sequence[TensorDefinition], dynamic_batching: bool = False, preferred_batch_sizes: collections.abc.Sequence[typing.SupportsInt | typing.SupportsIndex] = [], max_queue_delay_microseconds: typing.SupportsInt | typing.SupportsIndex = 0, preserve_ordering: bool = False, max_queue_size: typing.SupportsInt | typing.SupportsIndex = 0, instances: collections.abc.Sequence[InstanceDefinition] = [], steps: collections.abc.Sequence[StepDefinition] = [], max_inflight_requests: typing.SupportsInt | typing.SupportsIndex = 0, config_json: str = '{}', config_proto: bytes = b'', decoupled: bool = False, latency_summaries: bool = False, first_response_bounds: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex] = [], metric_tags: collections.abc.Sequence[tuple[str, str]] = []) -> None:
         ...
 class Counter:
     """
@@ -398,9 +398,9 @@ class ControlCall:
     """
     A request that changes something. Any thread.
     """
-    def answer(self, json: str = '') -> bool:
+    def answer(self, content: bytes = b'') -> bool:
         """
-        Answers 200; whether that came first.
+        Answers without an error; whether that came first.
         """
     def fail(self, code: typing.SupportsInt | typing.SupportsIndex, message: str) -> bool:
         """
@@ -419,7 +419,7 @@ class ControlCall:
     @property
     def operation(self) -> str:
         """
-        Of the route.
+        Of the route, or the RPC.
         """
 class LoadedModel:
     """

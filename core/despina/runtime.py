@@ -11,18 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from despina.control.http import (
-    Call,
-    ControlThread,
-    Operation,
-    json_object,
-    member,
-    model_of,
-)
+from despina.control.calls import ControlThread, Operation
+from despina.control.grpc import grpc_operations
+from despina.control.http import http_operations
 from despina.control.logging import Logging
 from despina.control.repository import Repository
 from despina.dev.session import Session
-from despina.engine import Engine, HttpServer
+from despina.engine import Engine, FrontEnd
 from despina.errors import DespinaError
 from despina.front_ends import http_options, metrics_options
 from despina.lifecycle.loader import Loader
@@ -85,7 +80,7 @@ class Runtime:
         catalog = self._make_catalog(in_process)
         self._names_at_start = catalog.names()
         self.engine = Engine(pool_max_cached_bytes=settings.pinned_memory_pool_byte_size)
-        self.front_ends: list[HttpServer] = []
+        self.front_ends: list[FrontEnd] = []
         self.control: ControlThread | None = None
         self.logging = Logging(log_settings(settings), apply_log_settings, settings.log_file)
         self.tracing, self._traces = start_tracing(settings, self.engine, self._knows)
@@ -182,32 +177,13 @@ class Runtime:
         return lines
 
     def _operations(self) -> dict[str, Operation]:
-        """By their names in the routes."""
+        """By the names that the front ends give them."""
         explicit = self.settings.model_control_mode == "explicit"
         repository = Repository(
             self.manager, explicit=explicit, max_file_bytes=self.settings.http_max_input_size
         )
-
-        def parameters(call: Call) -> Mapping[str, Any]:
-            found: Mapping[str, Any] = member(json_object(call.body), "parameters", dict, {})
-            return found
-
-        def trace_settings(call: Call) -> dict[str, Any]:
-            return self.tracing.get(model_of(call))
-
-        def update_trace_settings(call: Call) -> dict[str, Any]:
-            return self.tracing.update(model_of(call), json_object(call.body))
-
-        return {
-            "log_settings": lambda call: self.logging.get(),
-            "log_settings_update": lambda call: self.logging.update(json_object(call.body)),
-            "trace_settings": trace_settings,
-            "trace_settings_update": update_trace_settings,
-            "model_trace_settings": trace_settings,
-            "model_trace_settings_update": update_trace_settings,
-            "model_load": lambda call: repository.load(model_of(call), parameters(call)),
-            "model_unload": lambda call: repository.unload(model_of(call), parameters(call)),
-        }
+        parts = (repository, self.tracing, self.logging)
+        return http_operations(*parts) | grpc_operations(*parts)
 
     def _knows(self, model: str) -> bool:
         return any(each.name == model for each in self.manager.statuses())

@@ -182,6 +182,7 @@ def test_the_definition_has_what_the_configuration_says(tmp_path: Path):
     assert definition.preserve_ordering
     assert definition.max_queue_size == 16
     assert '"max_queue_size":16' in definition.config_json
+    assert ModelConfig.FromString(definition.config_proto) == config
 
 
 def test_one_batch_at_a_time_where_there_is_no_batch_axis(tmp_path: Path):

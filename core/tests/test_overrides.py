@@ -47,6 +47,16 @@ def test_configuration_and_files_are_read():
     assert override.files == {PurePosixPath("1/deep/w"): b"\0w", PurePosixPath("l.txt"): b""}
 
 
+def test_a_file_may_come_as_it_is():
+    content = b"\0not base64\xff"
+    override = read_override({"config": '{"backend": "b"}', "file:w": content}, len(content))
+    assert override is not None
+    assert override.files == {PurePosixPath("w"): content}
+    given = {"config": "{}", "file:w": content}
+    assert refusal(given, len(content) - 1) == f"the files have more than {len(content) - 1} bytes"
+    assert refusal({"config": b"{}"}) == "Unable to parse 'config': it is not a string"
+
+
 @pytest.mark.parametrize(
     ("path", "problem"),
     [

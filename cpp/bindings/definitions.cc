@@ -51,8 +51,8 @@ ModelDefinition MakeModel(std::string name, int64_t version, std::string platfor
                           int64_t max_queue_delay_microseconds, bool preserve_ordering,
                           size_t max_queue_size, std::vector<InstanceDefinition> instances,
                           std::vector<StepDefinition> steps, size_t max_inflight_requests,
-                          std::string config_json, bool decoupled, bool latency_summaries,
-                          std::vector<double> first_response_bounds,
+                          std::string config_json, const py::bytes& config_proto, bool decoupled,
+                          bool latency_summaries, std::vector<double> first_response_bounds,
                           std::vector<std::pair<std::string, std::string>> metric_tags) {
   ModelDefinition model;
   model.name = std::move(name);
@@ -70,6 +70,7 @@ ModelDefinition MakeModel(std::string name, int64_t version, std::string platfor
   model.steps = std::move(steps);
   if (max_inflight_requests > 0) model.max_inflight_requests = max_inflight_requests;
   model.config_json = std::move(config_json);
+  model.config_proto = config_proto;
   model.decoupled = decoupled;
   model.measuring = {.summaries = latency_summaries,
                      .first_response_bounds = std::move(first_response_bounds)};
@@ -106,8 +107,8 @@ void BindDefinitions(py::module_& module) {
            py::arg("max_queue_delay_microseconds") = 0, py::arg("preserve_ordering") = false,
            py::arg("max_queue_size") = 0, py::arg("instances") = std::vector<InstanceDefinition>(),
            py::arg("steps") = std::vector<StepDefinition>(), py::arg("max_inflight_requests") = 0,
-           py::arg("config_json") = "{}", py::arg("decoupled") = false,
-           py::arg("latency_summaries") = false,
+           py::arg("config_json") = "{}", py::arg("config_proto") = py::bytes(),
+           py::arg("decoupled") = false, py::arg("latency_summaries") = false,
            py::arg("first_response_bounds") = std::vector<double>(),
            py::arg("metric_tags") = Pairs());
 }

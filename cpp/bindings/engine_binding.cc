@@ -16,6 +16,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "bindings/engine_error.h"
+#include "bindings/front_end.h"
 #include "bindings/kept_object.h"
 #include "bindings/load_binding.h"
 #include "bindings/native_binding.h"
@@ -24,7 +25,6 @@
 #include "bindings/sync_infer.h"
 #include "bindings/trace_binding.h"
 #include "engine/engine.h"
-#include "http/server.h"
 #include "memory/copy.h"
 #include "memory/pool.h"
 #include "protocol/metadata_json.h"
@@ -34,29 +34,6 @@ namespace py = pybind11;
 
 namespace despina::bindings {
 namespace {
-
-// A front end. Python may hold it longer than the engine that made it: closing it is idempotent.
-class HttpServer {
- public:
-  HttpServer(std::unique_ptr<http::Server> server, Clock& clock)
-      : server_(std::move(server)), clock_(clock) {}
-
-  uint16_t port() const { return server_->port(); }
-  void StopAccepting() {
-    std::lock_guard lock(mutex_);
-    server_->StopAccepting();
-  }
-  bool Close(double timeout) {
-    const Duration limit = Seconds(timeout);
-    std::lock_guard lock(mutex_);
-    return server_->Close(Later(clock_.Now(), limit));
-  }
-
- private:
-  std::mutex mutex_;
-  std::unique_ptr<http::Server> server_;
-  Clock& clock_;
-};
 
 // The engine with the memory that its requests are made of.
 class PythonEngine {
@@ -229,18 +206,11 @@ class PythonEngine {
     return engine_.WaitIdle(Seconds(timeout));
   }
 
-  std::shared_ptr<HttpServer> Serve(http::Options options) {
-    std::shared_ptr<HttpServer> server;
-    {
-      const py::gil_scoped_release release;
-      Result<std::unique_ptr<http::Server>> started = http::Server::Start(
-          std::move(options), engine_.snapshot(), control_, regions_, *pool_, engine_.clock());
-      if (!started.ok()) throw EngineError(started.status());
-      server = std::make_shared<HttpServer>(*std::move(started), engine_.clock());
-      if (closed_) server->Close(0);
-    }
-    servers_.push_back(server);
-    return server;
+  std::shared_ptr<FrontEnd> ServeHttp(http::Options options) {
+    return Serve<http::Server>(std::move(options));
+  }
+  std::shared_ptr<FrontEnd> ServeGrpc(grpc::Options options) {
+    return Serve<grpc::Server>(std::move(options));
   }
 
   std::shared_ptr<frontend::ControlCall> NextControlCall() {
@@ -254,29 +224,44 @@ class PythonEngine {
 
   void Close() {
     if (closed_.exchange(true)) return;
-    const auto servers = servers_;
+    const auto front_ends = front_ends_;
     {
       const py::gil_scoped_release release;
       control_.Close();
-      for (const auto& server : servers) server->Close(0);
+      for (const auto& front_end : front_ends) front_end->Close(0);
       engine_.Close();
     }
     DropReleased();
   }
 
  private:
+  template <class Server, class Options>
+  std::shared_ptr<FrontEnd> Serve(Options options) {
+    std::shared_ptr<FrontEnd> front_end;
+    {
+      const py::gil_scoped_release release;
+      Result<std::unique_ptr<Server>> started = Server::Start(
+          std::move(options), engine_.snapshot(), control_, regions_, *pool_, engine_.clock());
+      if (!started.ok()) throw EngineError(started.status());
+      front_end = std::make_shared<FrontEnd>(*std::move(started), engine_.clock());
+      if (closed_) front_end->Close(0);
+    }
+    front_ends_.push_back(front_end);
+    return front_end;
+  }
+
   // In this order: what comes later uses what comes before.
   std::unique_ptr<BufferPool> pool_;
   Engine engine_;
   frontend::ControlQueue control_;
   SharedRegions regions_;
-  std::vector<std::shared_ptr<HttpServer>> servers_;
+  std::vector<std::shared_ptr<FrontEnd>> front_ends_;
   std::atomic<bool> closed_{false};
 };
 
-std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port,
-                                         bool counter_latencies, std::vector<double> quantiles,
-                                         bool host_load, double interval) {
+std::shared_ptr<FrontEnd> ServeMetrics(PythonEngine& engine, std::string address, uint16_t port,
+                                       bool counter_latencies, std::vector<double> quantiles,
+                                       bool host_load, double interval) {
   http::Options options;
   options.role = http::Options::Role::kMetrics;
   options.metrics = {
@@ -285,14 +270,14 @@ std::shared_ptr<HttpServer> ServeMetrics(PythonEngine& engine, std::string addre
       .interval = Seconds(interval)};
   options.address = std::move(address);
   options.port = port;
-  return engine.Serve(std::move(options));
+  return engine.ServeHttp(std::move(options));
 }
 
 void BindControl(py::module_& module) {
   using frontend::ControlCall;
   py::class_<ControlCall, std::shared_ptr<ControlCall>>(
       module, "ControlCall", "A request that changes something. Any thread.")
-      .def_property_readonly("operation", &ControlCall::operation, "Of the route.")
+      .def_property_readonly("operation", &ControlCall::operation, "Of the route, or the RPC.")
       .def_property_readonly("model", &ControlCall::model, "That the path names, or nothing.")
       .def_property_readonly(
           "body",
@@ -301,8 +286,14 @@ void BindControl(py::module_& module) {
             return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
           },
           "Of the request.")
-      .def("answer", &ControlCall::Answer, py::arg("json") = "",
-           py::call_guard<py::gil_scoped_release>(), "Answers 200; whether that came first.")
+      .def(
+          "answer",
+          [](ControlCall& call, const py::bytes& content) {
+            std::string answer = content;
+            const py::gil_scoped_release release;
+            return call.Answer(std::move(answer));
+          },
+          py::arg("content") = py::bytes(), "Answers without an error; whether that came first.")
       .def(
           "fail",
           [](ControlCall& call, int code, std::string message) {
@@ -324,7 +315,9 @@ void BindModels(py::module_& module) {
 }
 
 void BindServing(py::class_<PythonEngine>& engine) {
-  engine.def("serve_http", &PythonEngine::Serve, py::arg("options"), "Starts the HTTP front end.")
+  engine
+      .def("serve_http", &PythonEngine::ServeHttp, py::arg("options"), "Starts the HTTP front end.")
+      .def("serve_grpc", &PythonEngine::ServeGrpc, py::arg("options"), "Starts the gRPC front end.")
       .def("put_load", &PythonEngine::PutLoad, py::keep_alive<0, 1>(), py::arg("model"),
            py::arg("inputs"), py::kw_only(), py::arg("version") = py::none(), py::arg("plan"),
            "Submits a request again and again.")
@@ -347,14 +340,6 @@ void BindTracing(py::class_<PythonEngine>& engine) {
 }  // namespace
 
 void BindEngine(py::module_& module) {
-  py::class_<HttpServer, std::shared_ptr<HttpServer>>(module, "HttpServer", "A front end.")
-      .def_property_readonly("port", &HttpServer::port, "The port it listens on.")
-      .def("stop_accepting", &HttpServer::StopAccepting, py::call_guard<py::gil_scoped_release>(),
-           "Closes the listener and the idle connections.")
-      .def("close", &HttpServer::Close, py::arg("timeout") = 0.0,
-           py::call_guard<py::gil_scoped_release>(),
-           "Waits so many seconds for answers in flight, then closes everything. Whether all were "
-           "answered.");
   py::class_<ResponseStream>(module, "ResponseStream", "The parts of one request's answer.")
       .def("next", &ResponseStream::Next, "Waits for the next part; None after the last one.")
       .def("poll", &ResponseStream::Poll,

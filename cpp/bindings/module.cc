@@ -12,6 +12,8 @@
 #include "bindings/detached_object.h"
 #include "bindings/engine_binding.h"
 #include "bindings/engine_error.h"
+#include "bindings/front_end.h"
+#include "bindings/grpc_binding.h"
 #include "bindings/http_binding.h"
 #include "bindings/load_binding.h"
 #include "bindings/metrics_binding.h"
@@ -74,6 +76,8 @@ PYBIND11_MODULE(_engine, module) {
   despina::bindings::BindMetrics(module);
   despina::bindings::BindNative(module);
   despina::bindings::BindHttpOptions(module);
+  despina::bindings::BindGrpcOptions(module);
+  despina::bindings::BindFrontEnd(module);
   despina::bindings::BindTraces(module);
   despina::bindings::BindLoad(module);
   despina::bindings::BindEngine(module);

@@ -73,8 +73,9 @@ struct ModelDefinition {
   std::vector<StepDefinition> steps;
   // Requests that an ensemble works on at one time.
   size_t max_inflight_requests = 4096;
-  // The whole configuration in its JSON form, as served.
+  // The whole configuration as served: in its JSON form, and as the protobuf message.
   std::string config_json;
+  std::string config_proto;
 
   bool batching_axis() const { return max_batch_size > 0; }
   bool is_ensemble() const { return !steps.empty(); }

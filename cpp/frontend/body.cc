@@ -31,18 +31,15 @@ Status Body::Commit(size_t size) {
 }
 
 Status Body::Charge(uint64_t bytes) {
-  if (bytes <= charged_) return Ok();
-  if (!budget_.TryTake(bytes - charged_)) {
-    return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
-                                             budget_.limit(), " bytes; try again later")};
-  }
-  charged_ = bytes;
-  return Ok();
+  if (charge_.RaiseTo(bytes)) return Ok();
+  return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
+                                           charge_.budget().limit(), " bytes; try again later")};
 }
 
 Status Body::ChargeBesides(uint64_t bytes) {
   constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
-  return Charge(bytes > kMost - charged_ ? kMost : charged_ + bytes);
+  const uint64_t charged = charge_.amount();
+  return Charge(bytes > kMost - charged ? kMost : charged + bytes);
 }
 
 Status Body::MakeRoom(size_t size) {
@@ -70,7 +67,7 @@ Slice Body::Take() {
 }
 
 void Body::Release() {
-  budget_.Give(std::exchange(charged_, 0));
+  charge_.Release();
   buffer_ = {};
   size_ = capacity_ = start_ = 0;
 }

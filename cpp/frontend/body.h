@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 
 #include "base/status.h"
 #include "memory/allocator.h"
@@ -17,10 +18,9 @@ namespace despina::frontend {
 // those that a header promised; what nobody has written to takes no memory from the system.
 class Body {
  public:
-  Body(Allocator& allocator, Budget& budget) : allocator_(allocator), budget_(budget) {}
+  Body(Allocator& allocator, Budget& budget) : allocator_(allocator), charge_(budget) {}
   Body(const Body&) = delete;
   Body& operator=(const Body&) = delete;
-  ~Body() { Release(); }
 
   // Makes room for `size` bytes. The byte at `aligned`, counted from the first, is to lie on a
   // boundary of kDataAlignment. RESOURCE_EXHAUSTED.
@@ -36,8 +36,9 @@ class Body {
   Status Append(std::span<const std::byte> bytes);
   size_t size() const { return size_; }
 
-  // The bytes; the charge stays until Release().
+  // The bytes; the charge stays until Release() or TakeCharge().
   Slice Take();
+  despina::Charge TakeCharge() { return std::move(charge_); }
   // Makes the charge at least `bytes`, until Release(). RESOURCE_EXHAUSTED when the budget is
   // spent; then it stays as it is.
   Status Charge(uint64_t bytes);
@@ -47,13 +48,12 @@ class Body {
 
  private:
   Allocator& allocator_;
-  Budget& budget_;
+  despina::Charge charge_;
   Buffer buffer_;
   // Of the first byte in the buffer.
   size_t start_ = 0;
   size_t capacity_ = 0;
   size_t size_ = 0;
-  uint64_t charged_ = 0;
 };
 
 }  // namespace despina::frontend

@@ -5,14 +5,19 @@
 #include <utility>
 #include <vector>
 
-#include "base/text.h"
 #include "protocol/error_map.h"
 #include "protocol/json_value.h"
 #include "protocol/metadata_json.h"
+#include "protocol/model_target.h"
+#include "protocol/shared_memory.h"
 #include "protocol/stats_json.h"
 
 namespace despina::http {
 namespace {
+
+Answer StatusAnswer(const Status& status) {
+  return ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
+}
 
 Answer EmptyAnswer(int status) {
   Answer answer;
@@ -20,45 +25,15 @@ Answer EmptyAnswer(int status) {
   return answer;
 }
 
-protocol::NamedCounts CountsOf(const Model& model) {
-  return {model.definition().name, model.definition().version, model.Counts()};
-}
-
-std::vector<protocol::NamedCounts> AllCounts(const Snapshot& snapshot) {
-  std::vector<protocol::NamedCounts> counts;
-  counts.reserve(snapshot.serving.size());
-  for (const auto& model : snapshot.serving) counts.push_back(CountsOf(*model));
-  return counts;
-}
-
 Answer ModelStatistics(const RouteMatch& match, const Snapshot& snapshot) {
-  std::vector<protocol::NamedCounts> counts;
-  const auto entry = snapshot.models.find(match.model);
-  const bool served = entry != snapshot.models.end() && !entry->second.versions.empty();
-  if (served) {
-    for (const auto& [number, model] : entry->second.versions) {
-      if (!match.version || *match.version == number) counts.push_back(CountsOf(*model));
-    }
-  }
-  if (counts.empty()) {
-    return ErrorAnswer(
-        400, served
-                 ? Concat("requested model version is not available for model '", match.model, "'")
-                 : Concat("requested model '", match.model, "' is not available"));
-  }
-  return JsonAnswer(protocol::StatisticsJson(counts));
+  const auto counts = protocol::ModelStatistics(snapshot, match.model, match.version);
+  if (!counts.ok()) return StatusAnswer(counts.status());
+  return JsonAnswer(protocol::StatisticsJson(*counts));
 }
 
 Answer ModelMetadata(const RouteMatch& match, const Snapshot& snapshot, const Model& model) {
-  std::vector<int64_t> versions;
-  if (match.version) {
-    versions.push_back(*match.version);
-  } else {
-    for (const auto& each : snapshot.models.find(match.model)->second.versions) {
-      versions.push_back(each.first);
-    }
-  }
-  return JsonAnswer(protocol::ModelMetadataJson(model.definition(), versions));
+  return JsonAnswer(protocol::ModelMetadataJson(
+      model.definition(), protocol::ListedVersions(snapshot, match.model, match.version)));
 }
 
 Answer AnswerModelRead(const RouteMatch& match, const Snapshot& snapshot) {
@@ -67,8 +42,7 @@ Answer AnswerModelRead(const RouteMatch& match, const Snapshot& snapshot) {
     return model && model->ready() ? EmptyAnswer(200) : ErrorAnswer(400, "Model version not ready");
   }
   if (!model) {
-    const Status missing = snapshot.Missing(match.model, match.version);
-    return ErrorAnswer(protocol::HttpStatus(missing.code()), missing.message());
+    return StatusAnswer(snapshot.Missing(match.model, match.version));
   }
   if (match.route->endpoint == Endpoint::kModelMetadata) {
     return ModelMetadata(match, snapshot, *model);
@@ -82,8 +56,8 @@ Answer ServerReady(const Snapshot& snapshot) {
 }
 
 Answer CudaMemoryStatus(const RouteMatch& match) {
-  if (match.region.empty()) return JsonAnswer("[]");
-  return ErrorAnswer(404, Concat("Unable to find cuda shared memory region: '", match.region, "'"));
+  const Status found = protocol::CudaRegions(match.region);
+  return found.ok() ? JsonAnswer("[]") : StatusAnswer(found);
 }
 
 // Whether only versions that take requests are asked for.
@@ -103,10 +77,7 @@ Result<bool> OnlyReady(const Slice& body) {
 
 Answer AnswerIndex(const Snapshot& snapshot, const Slice& body) {
   const Result<bool> only_ready = OnlyReady(body);
-  if (!only_ready.ok()) {
-    return ErrorAnswer(protocol::HttpStatus(only_ready.status().code()),
-                       only_ready.status().message());
-  }
+  if (!only_ready.ok()) return StatusAnswer(only_ready.status());
   return JsonAnswer(protocol::RepositoryIndexJson(snapshot.index, *only_ready));
 }
 
@@ -119,14 +90,13 @@ Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const Serve
     case Endpoint::kServerMetadata:
       return JsonAnswer(protocol::ServerMetadataJson(server.name, server.version));
     case Endpoint::kAllStatistics:
-      return JsonAnswer(protocol::StatisticsJson(AllCounts(snapshot)));
+      return JsonAnswer(protocol::StatisticsJson(protocol::AllStatistics(snapshot)));
     case Endpoint::kModelStatistics:
       return ModelStatistics(match, snapshot);
     case Endpoint::kCudaMemoryStatus:
       return CudaMemoryStatus(match);
     case Endpoint::kCudaMemoryRegister:
-      return ErrorAnswer(501, Concat("failed to register CUDA shared memory region: '",
-                                     match.region, "', GPUs not supported"));
+      return StatusAnswer(protocol::RegisterCudaRegion(match.region));
     case Endpoint::kCudaMemoryUnregister:
       return JsonAnswer("");
     default:

@@ -12,6 +12,8 @@
 #include "protocol/generate.h"
 #include "protocol/infer_binary.h"
 #include "protocol/infer_response.h"
+#include "protocol/metadata.h"
+#include "protocol/shared_memory.h"
 
 namespace despina::http {
 namespace {
@@ -62,11 +64,11 @@ Handler::Decision RequestHandler::OnHead(const Head& head) {
     case Endpoint::kSharedMemoryRegister:
     case Endpoint::kSharedMemoryUnregister:
       if (!service_.allow_shared_memory) {
-        return {.answer = ErrorAnswer(501, kSharedMemoryDisabled)};
+        return {.answer = ErrorAnswer(501, protocol::kSharedMemoryDisabled)};
       }
       return DecideOnBody(head);
     case Endpoint::kNamedRepository:
-      return {.answer = ErrorAnswer(501, "'repository_name' specification is not supported")};
+      return {.answer = ErrorAnswer(501, protocol::kNoNamedRepositories)};
     case Endpoint::kGenerate:
     case Endpoint::kGenerateStream:
     case Endpoint::kControl:
@@ -257,7 +259,7 @@ std::shared_ptr<Trace> RequestHandler::Sample(const Model& model, const Head& he
 
 void RequestHandler::OnGone() {
   gone_ = true;
-  if (stream_) stream_->Cancel();
+  if (stream_) stream_->OnGone();
   // It has not been delivered yet, so it has not been destroyed either.
   if (in_flight_ != nullptr) in_flight_->Cancel();
 }

@@ -10,6 +10,7 @@
 #include "protocol/error_map.h"
 #include "protocol/json_text.h"
 #include "protocol/json_value.h"
+#include "protocol/shared_memory.h"
 
 namespace despina::http {
 namespace {
@@ -51,16 +52,13 @@ Result<SharedRegion::Place> ParsePlace(std::string_view name, const Slice& body)
 }  // namespace
 
 Answer AnswerSharedMemory(const RouteMatch& match, const SharedRegions& regions) {
+  const auto places = protocol::SystemRegions(regions, match.region);
+  if (!places.ok()) return StatusAnswer(places.status());
   std::string out;
-  for (const SharedRegion::Place& place : regions.All()) {
-    if (!match.region.empty() && place.name != match.region) continue;
+  for (const SharedRegion::Place& place : *places) {
     out += Concat(out.empty() ? "" : ",", R"({"name":)", Quoted(place.name), R"(,"key":)",
                   Quoted(place.key), R"(,"offset":)", place.offset, R"(,"byte_size":)", place.size,
                   '}');
-  }
-  if (out.empty() && !match.region.empty()) {
-    return ErrorAnswer(404,
-                       Concat("Unable to find system shared memory region: '", match.region, "'"));
   }
   return JsonAnswer(Concat('[', out, ']'));
 }

@@ -8,9 +8,6 @@
 
 namespace despina::http {
 
-inline constexpr std::string_view kSharedMemoryDisabled =
-    "Client shared memory is disabled. Start the server with '--allow-client-shm=true' to enable.";
-
 // [{"name":...,"key":...,"offset":...,"byte_size":...}, ...] of the region that the path names, or
 // of all; NOT_FOUND.
 Answer AnswerSharedMemory(const RouteMatch& match, const SharedRegions& regions);

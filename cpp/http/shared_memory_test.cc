@@ -12,6 +12,7 @@
 #include "http/testing/fake_model.h"
 #include "memory/pool.h"
 #include "memory/testing/shared_object.h"
+#include "protocol/shared_memory.h"
 
 namespace despina::http {
 namespace {
@@ -160,7 +161,7 @@ TEST_F(SharedMemoryTest, WhatIsCopiedCountsAsInFlight) {
 
 TEST_F(SharedMemoryTest, UnlessItIsAllowedNothingCanBeLent) {
   Start(false);
-  const std::string refusal = Concat(R"({"error":")", kSharedMemoryDisabled, R"("})");
+  const std::string refusal = Concat(R"({"error":")", protocol::kSharedMemoryDisabled, R"("})");
   const Reply registering = Register("r", 0, 64);
   EXPECT_EQ(registering.status, 501);
   EXPECT_EQ(registering.body, refusal);

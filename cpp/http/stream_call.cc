@@ -27,68 +27,13 @@ bool HasContent(const Response& response) {
 StreamCall::StreamCall(StreamForm form, protocol::OutputPreferences preferences,
                        std::shared_ptr<Session> session, std::shared_ptr<net::Mailbox> mailbox,
                        Allocator& allocator)
-    : form_(form),
+    : StreamedRequest(std::move(mailbox)),
+      form_(form),
       preferences_(std::move(preferences)),
       session_(std::move(session)),
-      mailbox_(std::move(mailbox)),
       allocator_(allocator) {}
 
-Status StreamCall::Submit(std::unique_ptr<Request> request, Submitter& submitter) {
-  Request* submitted = request.get();
-  request->completion = this;
-  self_ = shared_from_this();
-  Status status = submitter.Submit(request);
-  if (status.ok()) {
-    request_ = submitted;
-  } else {
-    self_.reset();
-  }
-  return status;
-}
-
-void StreamCall::Cancel() {
-  gone_ = true;
-  // It has not been delivered yet, so it has not been destroyed either.
-  if (request_ != nullptr) request_->Cancel();
-}
-
-void StreamCall::OnPart(const Request&, Response&& part) noexcept {
-  std::unique_lock lock(mutex_);
-  parts_.push_back(std::move(part));
-  Deliver(std::move(lock));
-}
-
-void StreamCall::OnComplete(std::unique_ptr<Request> request, Turn&) noexcept {
-  std::unique_lock lock(mutex_);
-  completed_ = std::move(request);
-  Deliver(std::move(lock));
-}
-
-void StreamCall::Deliver(std::unique_lock<std::mutex> lock) {
-  // Once pushed, and the lock left, the loop may be done with this.
-  const std::shared_ptr<StreamCall> self = self_;
-  const std::unique_lock held(std::move(lock));
-  if (std::exchange(in_mailbox_, true) || mailbox_->Push(*this)) return;
-  // The loop has ended: there is nobody to tell.
-  in_mailbox_ = false;
-  parts_.clear();
-  if (!completed_) return;
-  completed_.reset();
-  session_.reset();
-  self_.reset();
-}
-
-void StreamCall::OnDelivered() {
-  std::vector<Response> parts;
-  std::unique_ptr<Request> completed;
-  std::shared_ptr<StreamCall> self;
-  {
-    const std::lock_guard lock(mutex_);
-    in_mailbox_ = false;
-    parts.swap(parts_);
-    completed = std::move(completed_);
-    if (completed) self = std::move(self_);
-  }
+void StreamCall::OnDelivery(std::vector<Response> parts, std::unique_ptr<Request> completed) {
   for (const Response& part : parts) Take(part);
   if (!completed) return;
   const Response& last = completed->response;
@@ -96,7 +41,6 @@ void StreamCall::OnDelivered() {
   const bool decoupled = completed->model->definition().decoupled;
   if (!last.status.ok() || !decoupled || HasContent(last)) Take(last);
   End(std::move(completed->trace));
-  request_ = nullptr;
   session_.reset();
 }
 
@@ -109,10 +53,10 @@ void StreamCall::Take(const Response& response) {
 
 Result<Slice> StreamCall::Encode(const Response& response) {
   if (form_ != StreamForm::kInferEvents) {
-    return protocol::EncodeGenerate(*request_, response, allocator_);
+    return protocol::EncodeGenerate(*request(), response, allocator_);
   }
   Result<protocol::EncodedResponse> encoded =
-      protocol::EncodeInfer(*request_, response, preferences_, allocator_);
+      protocol::EncodeInfer(*request(), response, preferences_, allocator_);
   if (!encoded.ok()) return encoded.status();
   return std::move(encoded->json);
 }
@@ -129,7 +73,7 @@ void StreamCall::SendEvent(const Result<Slice>& json) {
 
 void StreamCall::Begin(int status) {
   if (std::exchange(begun_, true)) return;
-  begun_at_ = request_->model->clock().Now();
+  begun_at_ = request()->model->clock().Now();
   Answer head;
   head.status = status;
   head.content_type = "text/event-stream; charset=utf-8";

@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include "engine/submit.h"
+#include "frontend/streamed_request.h"
 #include "http/session.h"
 #include "memory/allocator.h"
 #include "net/mailbox.h"
@@ -25,31 +25,24 @@ enum class StreamForm : uint8_t {
   kInferEvents,
 };
 
-// One of them, from its submission to its end. Unless said otherwise the loop's thread only.
-class StreamCall final : public std::enable_shared_from_this<StreamCall>,
-                         private Completion,
-                         private net::Mailbox::Item {
+// One of them, from its submission to its end. The loop's thread only.
+class StreamCall final : public frontend::StreamedRequest {
  public:
   // The allocator is used until the call has ended.
   StreamCall(StreamForm form, protocol::OutputPreferences preferences,
              std::shared_ptr<Session> session, std::shared_ptr<net::Mailbox> mailbox,
              Allocator& allocator);
-  StreamCall(const StreamCall&) = delete;
-  StreamCall& operator=(const StreamCall&) = delete;
 
-  // Submits the request, and keeps this until its answer has been delivered. On failure it has not
-  // been taken.
-  Status Submit(std::unique_ptr<Request> request, Submitter& submitter);
   // The client has gone. Nothing happens once it is answered.
-  void Cancel();
+  void OnGone() {
+    gone_ = true;
+    Cancel();
+  }
 
  private:
-  // Any thread.
-  void OnPart(const Request& request, Response&& part) noexcept override;
-  void OnComplete(std::unique_ptr<Request> request, Turn& turn) noexcept override;
-  void Deliver(std::unique_lock<std::mutex> lock);
+  void OnDelivery(std::vector<Response> parts, std::unique_ptr<Request> completed) override;
+  void OnUndelivered() override { session_.reset(); }
 
-  void OnDelivered() override;
   void Take(const Response& response);
   void End(std::shared_ptr<Trace> trace);
   Result<Slice> Encode(const Response& response);
@@ -60,25 +53,14 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall>,
   const protocol::OutputPreferences preferences_;
   // Until the end has been delivered: the session has a handler that may hold this.
   std::shared_ptr<Session> session_;
-  const std::shared_ptr<net::Mailbox> mailbox_;
   Allocator& allocator_;
 
-  // With the engine, until the end has been delivered.
-  Request* request_ = nullptr;
   bool begun_ = false;
   TimePoint begun_at_{};
   bool gone_ = false;
   // Of kGenerate: how many responses have come, and the first of them, or the first that failed.
   size_t responses_ = 0;
   Result<Slice> generated_ = Slice();
-
-  std::mutex mutex_;
-  // Guarded by mutex_ from here on: what has come and was not delivered.
-  std::vector<Response> parts_;
-  std::unique_ptr<Request> completed_;
-  bool in_mailbox_ = false;
-  // This, from the submission to the delivery of the end.
-  std::shared_ptr<StreamCall> self_;
 };
 
 }  // namespace despina::http

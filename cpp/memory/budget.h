@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 namespace despina {
 
@@ -27,6 +28,38 @@ class Budget {
  private:
   const uint64_t limit_;
   std::atomic<uint64_t> used_{0};
+};
+
+// What one holder has taken of a budget, which outlives it. Given back when it is destroyed.
+class Charge {
+ public:
+  Charge() = default;
+  explicit Charge(Budget& budget) : budget_(&budget) {}
+  Charge(Charge&& other) noexcept
+      : budget_(other.budget_), amount_(std::exchange(other.amount_, 0)) {}
+  Charge& operator=(Charge other) noexcept {
+    std::swap(budget_, other.budget_);
+    std::swap(amount_, other.amount_);
+    return *this;
+  }
+  ~Charge() { Release(); }
+
+  uint64_t amount() const { return amount_; }
+  // Precondition of what follows: there is a budget. False, and nothing changed, when it is spent.
+  bool RaiseTo(uint64_t amount) {
+    if (amount <= amount_) return true;
+    if (!budget_->TryTake(amount - amount_)) return false;
+    amount_ = amount;
+    return true;
+  }
+  const Budget& budget() const { return *budget_; }
+  void Release() {
+    if (amount_ > 0) budget_->Give(std::exchange(amount_, 0));
+  }
+
+ private:
+  Budget* budget_ = nullptr;
+  uint64_t amount_ = 0;
 };
 
 }  // namespace despina

@@ -22,14 +22,6 @@ Result<Buffer> Copied(const Slice& data, size_t prefix, Allocator& allocator) {
   return buffer;
 }
 
-Result<Slice> Aligned(Slice data, Allocator& allocator) {
-  if (data.empty() || data.aligned()) return data;
-  Result<Buffer> copy = Copied(data, 0, allocator);
-  if (!copy.ok()) return copy.status();
-  misaligned_copies.fetch_add(1, std::memory_order_relaxed);
-  return Slice(*std::move(copy));
-}
-
 Status RawRefused(const ModelDefinition& model, std::string_view why) {
   return InvalidArgument(
       Concat("a raw binary request cannot be made to model '", model.name, "': ", why));
@@ -100,6 +92,14 @@ Result<std::optional<uint64_t>> ParseJsonSize(std::optional<std::string_view> he
 
 uint64_t MisalignedCopies() { return misaligned_copies.load(std::memory_order_relaxed); }
 
+Result<Slice> InputData(Slice data, DataType datatype, Allocator& allocator) {
+  if (datatype == DataType::kBytes || data.empty() || data.aligned()) return data;
+  Result<Buffer> copy = Copied(data, 0, allocator);
+  if (!copy.ok()) return copy.status();
+  misaligned_copies.fetch_add(1, std::memory_order_relaxed);
+  return Slice(*std::move(copy));
+}
+
 Result<Slice> BinaryTensors::Take(std::string_view input, DataType datatype, uint64_t size,
                                   Allocator& allocator) {
   if (size > rest_.size()) {
@@ -109,8 +109,7 @@ Result<Slice> BinaryTensors::Take(std::string_view input, DataType datatype, uin
   }
   Slice data = rest_.Part(0, size);
   rest_ = rest_.Part(size, rest_.size() - size);
-  if (datatype == DataType::kBytes) return data;
-  return Aligned(std::move(data), allocator);
+  return InputData(std::move(data), datatype, allocator);
 }
 
 Status BinaryTensors::Finish() const {
@@ -133,7 +132,7 @@ Result<Tensor> RawInput(const ModelDefinition& model, const Slice& body, Allocat
   } else {
     Result<Shape> shape = DeducedShape(model, body.size());
     if (!shape.ok()) return shape.status();
-    Result<Slice> data = Aligned(body, allocator);
+    Result<Slice> data = InputData(body, tensor.datatype, allocator);
     if (!data.ok()) return data.status();
     tensor.shape = *shape;
     tensor.data = *std::move(data);

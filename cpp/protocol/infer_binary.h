@@ -22,14 +22,17 @@ Result<std::optional<uint64_t>> ParseJsonSize(std::optional<std::string_view> he
 // thread.
 uint64_t MisalignedCopies();
 
+// Bytes of a message as the data of an input: a view where they are aligned or the datatype is
+// BYTES, a copy otherwise. RESOURCE_EXHAUSTED when `allocator` has no memory.
+Result<Slice> InputData(Slice data, DataType datatype, Allocator& allocator);
+
 // The tensors behind the JSON part of one request, in the order of its inputs.
 class BinaryTensors {
  public:
   // The model's name is for error texts; it must outlive this.
   BinaryTensors(Slice rest, std::string_view model) : rest_(std::move(rest)), model_(model) {}
 
-  // The next `size` bytes, as the data of an input: a view where they are aligned or the datatype
-  // is BYTES, a copy otherwise. INVALID_ARGUMENT where there are fewer.
+  // The next `size` bytes, as InputData() gives them. INVALID_ARGUMENT where there are fewer.
   Result<Slice> Take(std::string_view input, DataType datatype, uint64_t size,
                      Allocator& allocator);
   // INVALID_ARGUMENT when data is left over.

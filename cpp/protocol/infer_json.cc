@@ -29,11 +29,7 @@ class Parser {
  public:
   Parser(InferRequest& out, BinaryTensors binary, const SharedRegions& regions,
          Allocator& allocator)
-      : out_(out),
-        model_(out.request->model->definition()),
-        binary_(std::move(binary)),
-        regions_(regions),
-        allocator_(allocator) {}
+      : out_(out), binary_(std::move(binary)), regions_(regions), allocator_(allocator) {}
 
   Status Parse(const JsonObject& document);
 
@@ -42,10 +38,9 @@ class Parser {
   Status ParseInput(const JsonValue& value);
   Result<Slice> ParseData(std::string_view input, const DataSource& source, const Tensor& tensor);
   Status ParseOutputs(const JsonValue& value);
-  Status ParseOutput(const JsonValue& value, std::vector<bool>& seen);
+  Status ParseOutput(const JsonValue& value);
 
   InferRequest& out_;
-  const ModelDefinition& model_;
   BinaryTensors binary_;
   const SharedRegions& regions_;
   Allocator& allocator_;
@@ -54,8 +49,7 @@ class Parser {
 Result<DataType> ParseDataTypeOf(std::string_view input, const JsonValue& value) {
   const Result<std::string_view> name = AsString("datatype", value);
   if (!name.ok()) return name.status();
-  if (const std::optional<DataType> datatype = ParseDataType(*name)) return *datatype;
-  return InvalidArgument(Concat("invalid datatype for input ", input));
+  return InputDataType(input, *name);
 }
 
 Result<Shape> ParseShapeOf(std::string_view input, const JsonValue& value) {
@@ -87,31 +81,22 @@ Result<SharedPlace> ParsePlace(const JsonObject& parameters, const SharedRegions
       "shared_memory_region", "shared_memory_offset", "shared_memory_byte_size"};
   std::array<std::optional<JsonValue>, kNames.size()> found;
   if (Status status = FindMembers(parameters, kNames, found); !status.ok()) return status;
-  SharedPlace place;
   if (!found[kRegion]) {
     for (const Member alone : {kOffset, kSize}) {
       if (found[alone]) return BadMember(kNames[alone], "there is no 'shared_memory_region'");
     }
-    return place;
+    return SharedPlace();
   }
   const Result<std::string_view> name = AsString(kNames[kRegion], *found[kRegion]);
   if (!name.ok()) return name.status();
-  if (found[kOffset]) {
-    const Result<uint64_t> offset = AsUnsigned(kNames[kOffset], *found[kOffset]);
-    if (!offset.ok()) return offset.status();
-    place.offset = *offset;
-  }
+  Result<uint64_t> offset = uint64_t{0};
+  if (found[kOffset]) offset = AsUnsigned(kNames[kOffset], *found[kOffset]);
+  if (!offset.ok()) return offset.status();
   const Result<JsonValue> there = Required(kNames[kSize], found[kSize]);
   if (!there.ok()) return there.status();
   const Result<uint64_t> size = AsUnsigned(kNames[kSize], *there);
   if (!size.ok()) return size.status();
-  place.size = *size;
-  Result<std::shared_ptr<const SharedRegion>> region = regions.Find(*name);
-  if (!region.ok()) return region.status();
-  Status within = (*region)->Check(place.offset, place.size);
-  if (!within.ok()) return within;
-  place.region = *std::move(region);
-  return place;
+  return FindPlace(regions, *name, *offset, *size);
 }
 
 Result<DataSource> ParseSourceOf(std::string_view input, const std::optional<JsonValue>& data,
@@ -167,12 +152,10 @@ Status ParsePreferenceOf(std::string_view output, const JsonValue& parameters,
   Result<SharedPlace> place = ParsePlace(*object, regions);
   if (!place.ok()) return place.status();
   preference.shared = *std::move(place);
-  const auto both = [&](std::string_view other) {
-    return InvalidArgument(Concat("Output can't set both 'shared_memory_region' and '", other,
-                                  "' for output '", output, "'"));
-  };
-  if (preference.shared && preference.classification > 0) return both("classification");
-  if (preference.shared && preference.binary) return both("binary_data");
+  if (preference.shared && preference.classification > 0) {
+    return NotInSharedMemory(output, kNames[kClassification]);
+  }
+  if (preference.shared && preference.binary) return NotInSharedMemory(output, kNames[kBinary]);
   return Ok();
 }
 
@@ -225,16 +208,8 @@ Status Parser::ParseInput(const JsonValue& value) {
   }
   const Result<std::string_view> name = AsString(kNames[kName], *found[kName]);
   if (!name.ok()) return name.status();
-  const std::optional<uint32_t> index = model_.FindInput(*name);
-  if (!index) {
-    return InvalidArgument(
-        Concat("unexpected inference input '", *name, "' for model '", model_.name, "'"));
-  }
-  std::optional<Tensor>& place = out_.request->inputs[*index];
-  if (place) {
-    return InvalidArgument(
-        Concat(RequestIdPrefix(out_.request->id), "input '", *name, "' already exists in request"));
-  }
+  const Result<uint32_t> index = NewInput(*out_.request, *name);
+  if (!index.ok()) return index.status();
   const Result<DataType> datatype = ParseDataTypeOf(*name, *found[kDataType]);
   if (!datatype.ok()) return datatype.status();
   const Result<Shape> shape = ParseShapeOf(*name, *found[kShape]);
@@ -242,6 +217,7 @@ Status Parser::ParseInput(const JsonValue& value) {
   const Result<DataSource> source =
       ParseSourceOf(*name, found[kData], found[kParameters], regions_);
   if (!source.ok()) return source.status();
+  std::optional<Tensor>& place = out_.request->inputs[*index];
   place = Tensor{.datatype = *datatype, .shape = *shape, .data = {}};
   if (source->shared) {
     out_.shared_inputs.push_back({*index, source->shared});
@@ -266,14 +242,13 @@ Result<Slice> Parser::ParseData(std::string_view input, const DataSource& source
 Status Parser::ParseOutputs(const JsonValue& value) {
   const Result<JsonArray> outputs = AsArray("outputs", value);
   if (!outputs.ok()) return outputs.status();
-  std::vector<bool> seen(model_.outputs.size());
   for (const JsonValue output : *outputs) {
-    if (Status status = ParseOutput(output, seen); !status.ok()) return status;
+    if (Status status = ParseOutput(output); !status.ok()) return status;
   }
   return Ok();
 }
 
-Status Parser::ParseOutput(const JsonValue& value, std::vector<bool>& seen) {
+Status Parser::ParseOutput(const JsonValue& value) {
   enum Member { kName, kParameters };
   constexpr std::array<std::string_view, 2> kNames = {"name", "parameters"};
   const Result<JsonObject> object = AsObject("outputs", value);
@@ -284,16 +259,8 @@ Status Parser::ParseOutput(const JsonValue& value, std::vector<bool>& seen) {
   if (!there.ok()) return there.status();
   const Result<std::string_view> name = AsString(kNames[kName], *there);
   if (!name.ok()) return name.status();
-  const std::optional<uint32_t> index = model_.FindOutput(*name);
-  if (!index) {
-    return InvalidArgument(
-        Concat("unexpected inference output '", *name, "' for model '", model_.name, "'"));
-  }
-  if (seen[*index]) {
-    return InvalidArgument(
-        Concat("output '", *name, "' is requested more than once from model '", model_.name, "'"));
-  }
-  seen[*index] = true;
+  const Result<uint32_t> index = NewOutput(*out_.request, *name);
+  if (!index.ok()) return index.status();
   OutputPreference preference{.index = *index};
   if (found[kParameters]) {
     Status status = ParsePreferenceOf(*name, *found[kParameters], regions_, preference);

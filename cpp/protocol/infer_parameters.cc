@@ -11,26 +11,23 @@
 namespace despina::protocol {
 namespace {
 
-// What a reserved name may hold.
-enum class Kind { kUnsigned, kUnsignedOrString, kBool };
-
 struct Reserved {
   std::string_view name;
-  Kind kind;
+  ReservedParameter kind;
 };
 
+constexpr std::array<Reserved, 5> kReserved = {{{"sequence_id", ReservedParameter::kSequenceId},
+                                                {"sequence_start", ReservedParameter::kFlag},
+                                                {"sequence_end", ReservedParameter::kFlag},
+                                                {"priority", ReservedParameter::kPriority},
+                                                {"timeout", ReservedParameter::kTimeout}}};
+// Reserved where it has a meaning, which is in JSON.
 constexpr std::string_view kBinaryOutput = "binary_data_output";
-constexpr std::array<Reserved, 6> kReserved = {{{"sequence_id", Kind::kUnsignedOrString},
-                                                {"sequence_start", Kind::kBool},
-                                                {"sequence_end", Kind::kBool},
-                                                {"priority", Kind::kUnsigned},
-                                                {"timeout", Kind::kUnsigned},
-                                                {kBinaryOutput, Kind::kBool}}};
 
-Status CheckReserved(const Reserved& reserved, const JsonValue& value) {
-  if (reserved.kind == Kind::kBool) return AsBool(reserved.name, value).status();
-  if (reserved.kind == Kind::kUnsignedOrString && value.is_string()) return Ok();
-  return AsUnsigned(reserved.name, value).status();
+Status CheckReserved(std::string_view name, ReservedParameter kind, const JsonValue& value) {
+  if (kind == ReservedParameter::kFlag) return AsBool(name, value).status();
+  if (kind == ReservedParameter::kSequenceId && value.is_string()) return Ok();
+  return AsUnsigned(name, value).status();
 }
 
 Result<Parameter> Custom(std::string_view name, const JsonValue& value) {
@@ -60,19 +57,27 @@ Result<Parameter> Custom(std::string_view name, const JsonValue& value) {
 
 }  // namespace
 
+std::optional<ReservedParameter> FindReservedParameter(std::string_view name) {
+  const auto* const reserved = std::ranges::find(kReserved, name, &Reserved::name);
+  if (reserved == kReserved.end()) return std::nullopt;
+  return reserved->kind;
+}
+
+bool IsServerParameter(std::string_view name) { return name.starts_with("triton_"); }
+
 Status ParseParameter(std::string_view name, const JsonValue& value, InferParameters& out) {
-  if (name.starts_with("triton_")) {
+  if (IsServerParameter(name)) {
     return InvalidArgument(
         "parameter keys starting with 'triton_' are reserved for Triton usage and should not be "
         "specified.");
   }
-  const auto* const reserved = std::ranges::find(kReserved, name, &Reserved::name);
-  if (reserved != kReserved.end()) {
-    Status status = CheckReserved(*reserved, value);
-    if (status.ok() && name == kBinaryOutput) {
-      out.binary_data_output = value.get_bool().value_unsafe();
-    }
-    return status;
+  if (const auto reserved = FindReservedParameter(name)) {
+    return CheckReserved(name, *reserved, value);
+  }
+  if (name == kBinaryOutput) {
+    const Result<bool> binary = AsBool(name, value);
+    if (binary.ok()) out.binary_data_output = *binary;
+    return binary.status();
   }
   Result<Parameter> custom = Custom(name, value);
   if (!custom.ok()) return custom.status();

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -52,6 +53,8 @@ struct InferRequest {
   OutputPreferences preferences;
   // Inputs that have no data until ReadSharedInputs() gives it to them.
   std::vector<SharedInput> shared_inputs;
+  // Whether a decoupled model's last response is sent also when it holds nothing.
+  bool enable_empty_final_response = false;
 
   // Bytes that these take together.
   uint64_t shared_bytes() const;
@@ -60,5 +63,19 @@ struct InferRequest {
 // Copies the data of inputs that lie in shared memory. INVALID_ARGUMENT where it is not there any
 // more, RESOURCE_EXHAUSTED.
 Status ReadSharedInputs(InferRequest& infer, Allocator& allocator);
+
+// What is the same whatever protocol brings it, and refused in the same words.
+
+// The index of an input or output that the model has and the request does not name so far.
+// INVALID_ARGUMENT.
+Result<uint32_t> NewInput(const Request& request, std::string_view name);
+Result<uint32_t> NewOutput(const Request& request, std::string_view name);
+// INVALID_ARGUMENT where there is no such datatype.
+Result<DataType> InputDataType(std::string_view input, std::string_view datatype);
+// Part of a region. NOT_FOUND, INVALID_ARGUMENT where it is not within it.
+Result<SharedPlace> FindPlace(const SharedRegions& regions, std::string_view region,
+                              uint64_t offset, uint64_t size);
+// Of an output that is to lie in shared memory and cannot be what else was asked.
+Status NotInSharedMemory(std::string_view output, std::string_view asked);
 
 }  // namespace despina::protocol

@@ -1,17 +1,14 @@
 #include "protocol/infer_response.h"
 
-#include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <optional>
-#include <span>
 #include <string_view>
 #include <utility>
 #include <variant>
 
 #include "base/text.h"
 #include "engine/model.h"
-#include "protocol/classification.h"
+#include "protocol/infer_outputs.h"
 #include "protocol/json_tensor.h"
 #include "protocol/json_text.h"
 #include "protocol/text_buffer.h"
@@ -30,33 +27,13 @@ Status AppendParameters(const std::vector<Parameter>& parameters, TextBuffer& te
   return Ok();
 }
 
-// The form of an output; nothing when it was not asked for.
-std::optional<OutputPreference> PreferenceFor(uint32_t index,
-                                              const OutputPreferences& preferences) {
-  if (preferences.listed.empty()) {
-    return OutputPreference{.index = index, .binary = preferences.binary_by_default};
-  }
-  const auto found = std::ranges::find(preferences.listed, index, &OutputPreference::index);
-  if (found == preferences.listed.end()) return std::nullopt;
-  return *found;
-}
-
-Status WriteShared(std::string_view name, const Tensor& tensor, const SharedPlace& place) {
-  if (tensor.data.size() > place.size) {
-    return InvalidArgument(Concat("shared memory size specified with the request for output '",
-                                  name, "' (", place.size, " bytes) should be at least ",
-                                  tensor.data.size(), " bytes to hold the results"));
-  }
-  return place.region->Write(place.offset, tensor.data.bytes());
-}
-
 Status AppendOutput(std::string_view name, const Tensor& tensor, const OutputPreference& preference,
                     TextBuffer& text, std::vector<Slice>& tensors) {
   text.Append(R"({"name":)", Quoted(name), R"(,"datatype":")", DataTypeName(tensor.datatype),
               R"(","shape":)", ToText(tensor.shape));
   if (preference.shared) {
     text.Append('}');
-    return WriteShared(name, tensor, preference.shared);
+    return Ok();
   }
   if (preference.binary) {
     text.Append(R"(,"parameters":{"binary_data_size":)", tensor.data.size(), "}}");
@@ -74,24 +51,14 @@ Status AppendOutputs(const ModelDefinition& model, const Response& response,
                      std::vector<Slice>& tensors) {
   std::string_view separator;
   text.Append(R"(,"outputs":[)");
-  for (const OutputTensor& output : response.outputs) {
-    const std::optional<OutputPreference> preference = PreferenceFor(output.index, preferences);
-    if (!preference) continue;
-    const TensorDefinition& definition = model.outputs[output.index];
-    text.Append(std::exchange(separator, ","));
-    Status status;
-    if (preference->classification > 0) {
-      Result<Tensor> classes = Classify(definition, output.tensor, model.batching_axis(),
-                                        preference->classification, allocator);
-      status = classes.ok() ? AppendOutput(definition.name, *classes, *preference, text, tensors)
-                            : classes.status();
-    } else {
-      status = AppendOutput(definition.name, output.tensor, *preference, text, tensors);
-    }
-    if (!status.ok()) return status;
-  }
+  Status status = ForEachWantedOutput(
+      model, response, preferences, allocator,
+      [&](std::string_view name, const Tensor& tensor, const OutputPreference& preference) {
+        text.Append(std::exchange(separator, ","));
+        return AppendOutput(name, tensor, preference, text, tensors);
+      });
   text.Append("]}");
-  return Ok();
+  return status;
 }
 
 }  // namespace

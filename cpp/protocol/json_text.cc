@@ -12,7 +12,6 @@
 namespace despina::protocol {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 constexpr uint8_t kLongEscape = 6;
 
 // Characters that each byte becomes: itself, \n and its like, or \u001f.
@@ -41,18 +40,6 @@ char ShortEscape(char control) {
     default:
       return control;
   }
-}
-
-std::string Replaced(std::string_view text) {
-  std::string out;
-  for (const char each : text) {
-    if (static_cast<uint8_t>(each) < 0x80) {
-      out += each;
-    } else {
-      out += kReplacement;
-    }
-  }
-  return out;
 }
 
 template <class Float>
@@ -152,7 +139,7 @@ char* WriteEscaped(std::string_view text, char* out) {
 
 void AppendPiece(std::string& out, Quoted piece) {
   if (!IsUtf8(piece.text)) {
-    AppendPiece(out, Quoted(Replaced(piece.text)));
+    AppendPiece(out, Quoted(ToUtf8(piece.text)));
     return;
   }
   out += '"';

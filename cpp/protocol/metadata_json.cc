@@ -4,6 +4,7 @@
 
 #include "engine/tensor.h"
 #include "protocol/json_text.h"
+#include "protocol/metadata.h"
 
 namespace despina::protocol {
 namespace {
@@ -11,12 +12,9 @@ namespace {
 void AppendTensor(std::string& out, const TensorDefinition& tensor, bool batched) {
   out += Concat(R"({"name":)", Quoted(tensor.name), R"(,"datatype":")",
                 DataTypeName(tensor.datatype), R"(","shape":[)");
+  const Shape shape = WireShape(tensor, batched);
   std::string_view separator;
-  if (batched) {
-    out += "-1";
-    separator = ",";
-  }
-  for (const int64_t dim : tensor.dims.dims()) {
+  for (const int64_t dim : shape.dims()) {
     out += Concat(separator, dim);
     separator = ",";
   }
@@ -33,11 +31,15 @@ void AppendTensors(std::string& out, const std::vector<TensorDefinition>& tensor
 }  // namespace
 
 std::string ServerMetadataJson(std::string_view name, std::string_view version) {
-  return Concat(R"({"name":)", Quoted(name), R"(,"version":)", Quoted(version),
-                R"(,"extensions":["classification","model_repository",)",
-                R"#("model_repository(unload_dependents)","model_configuration",)#",
-                R"("system_shared_memory","binary_tensor_data","parameters","statistics",)",
-                R"("trace","logging"]})");
+  std::string out =
+      Concat(R"({"name":)", Quoted(name), R"(,"version":)", Quoted(version), R"(,"extensions":[)");
+  std::string_view separator;
+  for (const std::string_view extension : kServerExtensions) {
+    out += Concat(separator, '"', extension, '"');
+    separator = ",";
+  }
+  out += "]}";
+  return out;
 }
 
 std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int64_t> versions) {
@@ -56,7 +58,7 @@ std::string ModelMetadataJson(const ModelDefinition& model, std::span<const int6
 std::string RepositoryIndexJson(std::span<const IndexRow> rows, bool only_ready) {
   std::string out = "[";
   for (const IndexRow& row : rows) {
-    if (only_ready && row.state != "READY") continue;
+    if (!IsListed(row, only_ready)) continue;
     if (out.size() > 1) out += ',';
     out += Concat(R"({"name":)", Quoted(row.name));
     if (row.version) out += Concat(R"(,"version":")", *row.version, '"');

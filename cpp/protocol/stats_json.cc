@@ -7,11 +7,6 @@
 namespace despina::protocol {
 namespace {
 
-struct NamedDuration {
-  std::string_view name;
-  DurationCount value;
-};
-
 // Members of an object, without its braces.
 void AppendDurations(std::string& out, std::span<const NamedDuration> durations) {
   std::string_view separator;
@@ -26,10 +21,7 @@ void AppendBatches(std::string& out, const ModelCounts& counts) {
   std::string_view separator;
   for (const auto& [rows, batch] : counts.batches) {
     out += Concat(separator, R"({"batch_size":)", rows, ',');
-    const NamedDuration durations[] = {{"compute_input", batch.compute_input},
-                                       {"compute_infer", batch.compute_infer},
-                                       {"compute_output", batch.compute_output}};
-    AppendDurations(out, durations);
+    AppendDurations(out, BatchDurations(batch));
     out += '}';
     separator = ",";
   }
@@ -37,15 +29,8 @@ void AppendBatches(std::string& out, const ModelCounts& counts) {
 
 void AppendResponses(std::string& out, const ModelCounts& counts) {
   for (size_t i = 0; i < counts.responses.size(); ++i) {
-    const ResponseCounts& response = counts.responses[i];
     out += Concat(i > 0 ? "," : "", '"', i, R"(":{)");
-    const NamedDuration durations[] = {{"compute_infer", response.compute_infer},
-                                       {"compute_output", response.compute_output},
-                                       {"success", response.success},
-                                       {"fail", response.fail},
-                                       {"empty_response", response.empty},
-                                       {"cancel", response.cancel}};
-    AppendDurations(out, durations);
+    AppendDurations(out, ResponseDurations(counts.responses[i]));
     out += '}';
   }
 }
@@ -56,16 +41,7 @@ void AppendModel(std::string& out, const NamedCounts& model) {
                 R"(","last_inference":)", counts.last_inference_ms, R"(,"inference_count":)",
                 counts.inference_count, R"(,"execution_count":)", counts.execution_count,
                 R"(,"inference_stats":{)");
-  // There is no response cache yet: clients get its counts all the same, as zeros.
-  const NamedDuration durations[] = {{"success", counts.success},
-                                     {"fail", counts.fail},
-                                     {"queue", counts.queue},
-                                     {"compute_input", counts.compute_input},
-                                     {"compute_infer", counts.compute_infer},
-                                     {"compute_output", counts.compute_output},
-                                     {"cache_hit", {}},
-                                     {"cache_miss", {}}};
-  AppendDurations(out, durations);
+  AppendDurations(out, InferDurations(counts));
   out += R"(},"response_stats":{)";
   AppendResponses(out, counts);
   out += R"(},"batch_stats":[)";

@@ -31,6 +31,7 @@ LIBRARIES: dict[str, set[str]] = {
     r"Python\.h|pybind11/.*|numpy/.*": {"bindings"},
     r"boost/beast.*": {"http", "load"},
     r"simdjson\.h": {"base", "protocol"},
+    r"protozero/.*": {"protocol"},
     r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
     r"openssl/.*": {"net"},
     r"zlib\.h|re2/.*": {"frontend", "http"},

@@ -133,7 +133,7 @@ def test_the_server_carries_the_licences_of_what_is_inside(unpacked: Path) -> No
     (folder,) = unpacked.glob("despina-*.dist-info/licenses")
     assert "Apache License" in (folder / "LICENSE").read_text()
     notice = (folder / "NOTICE").read_text()
-    names = ("Boost", "OpenSSL", "pybind11", "RE2", "simdjson")
+    names = ("Boost", "OpenSSL", "protozero", "pybind11", "RE2", "simdjson")
     assert [name for name in names if name not in notice] == []
 
 

@@ -64,6 +64,7 @@ class Definition:
     """One version of a model. 0 for a size of a queue is the engine's default.
 
     Attributes:
+        config_json, config_proto: the whole configuration, as served over HTTP and over gRPC.
         latency_summaries: whether quantiles of the times of its requests are measured.
         first_response_bounds: of a histogram of times to the first response, in milliseconds;
             none: it is not measured.
@@ -85,6 +86,7 @@ class Definition:
     steps: tuple[Step, ...] = ()
     max_inflight_requests: int = 0
     config_json: str = "{}"
+    config_proto: bytes = b""
     decoupled: bool = False
     latency_summaries: bool = False
     first_response_bounds: tuple[float, ...] = ()
@@ -109,7 +111,12 @@ def define(config: ModelConfig, version: int, folder: Path, origin: Origin) -> D
     outputs = tuple(
         replace(tensor, labels=each) for tensor, each in zip(whole.outputs, labels, strict=True)
     )
-    return replace(whole, outputs=outputs, config_json=config_to_json(config))
+    return replace(
+        whole,
+        outputs=outputs,
+        config_json=config_to_json(config),
+        config_proto=config.SerializeToString(deterministic=True),
+    )
 
 
 def outline(config: ModelConfig, version: int) -> Definition:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from despina.config.load import MAX_CONFIG_BYTES
-from despina.control.http import json_object
+from despina.control.json_text import json_object
 from despina.errors import DespinaError
 from despina.repository.override import Override
 from despina_sdk import Code
@@ -28,7 +28,7 @@ def read_override(parameters: Mapping[str, Any], max_bytes: int) -> Override | N
 
     Args:
         parameters: ``config``, the text of a configuration in its JSON form, and ``file:PATH``,
-            the base64 form of a file's content.
+            a file's content, or the text of its base64 form.
         max_bytes: of all files together.
 
     Returns:
@@ -39,26 +39,30 @@ def read_override(parameters: Mapping[str, Any], max_bytes: int) -> Override | N
     """
     unknown = [key for key in parameters if key != CONFIG and not key.startswith(FILE)]
     if unknown:
-        raise _invalid(f"unrecognized load parameter '{unknown[0]}'")
-    texts = {key: _text(key, value) for key, value in parameters.items()}
-    encoded = {_path(key): text for key, text in texts.items() if key != CONFIG}
-    if encoded and CONFIG not in texts:
+        raise _invalid(f"unrecognized load parameter '{unknown[0]}'.")
+    given = {key: _checked(key, value) for key, value in parameters.items()}
+    contents = {_path(key): value for key, value in given.items() if key != CONFIG}
+    if contents and CONFIG not in given:
         text = "Load parameter 'config' must be specified for model file override"
         raise _invalid(text)
-    if not texts:
+    if not given:
         return None
-    _check_paths(encoded, len(texts) - 1)
-    # As many bytes as there are at most; the text itself is bounded by the request's limit.
-    if sum(len(text) // 4 * 3 for text in encoded.values()) > max_bytes:
+    _check_paths(contents, len(given) - 1)
+    # As many bytes as there are at most; what was given is bounded by the request's limit.
+    if sum(map(_most_bytes, contents.values())) > max_bytes:
         raise _invalid(f"the files have more than {max_bytes} bytes")
-    files = {path: _decode(path, text) for path, text in encoded.items()}
-    return Override(_config(texts[CONFIG]), files)
+    files = {path: _decode(path, content) for path, content in contents.items()}
+    return Override(_config(str(given[CONFIG])), files)
 
 
-def _text(key: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise _invalid(f"Unable to parse '{key}': it is not a string")
-    return value
+def _checked(key: str, value: Any) -> str | bytes:
+    if isinstance(value, str) or (isinstance(value, bytes) and key != CONFIG):
+        return value
+    raise _invalid(f"Unable to parse '{key}': it is not a string")
+
+
+def _most_bytes(content: str | bytes) -> int:
+    return len(content) if isinstance(content, bytes) else len(content) // 4 * 3
 
 
 def _config(text: str) -> dict[str, Any]:
@@ -104,9 +108,11 @@ def _check_paths(paths: Iterable[PurePosixPath], given: int) -> None:
                 raise _invalid(text)
 
 
-def _decode(path: PurePosixPath, text: str) -> bytes:
+def _decode(path: PurePosixPath, content: str | bytes) -> bytes:
+    if isinstance(content, bytes):
+        return content
     try:
-        return base64.b64decode(text, validate=True)
+        return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _invalid(f"load parameter '{FILE}{path}' is not base64: {error}") from error
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from despina.control.http import member
+from despina.control.json_text import member
 from despina.control.overrides import read_override
 from despina.errors import DespinaError
 from despina.lifecycle.manager import Manager

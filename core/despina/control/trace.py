@@ -12,7 +12,10 @@ from despina.settings.trace import MAX_RATE, TraceConfig, levels
 from despina.text import shortened
 from despina_sdk import Code
 
-_FIELDS = ("trace_level", "trace_rate", "trace_count", "log_frequency")
+LEVEL = "trace_level"
+FIELDS = (LEVEL, "trace_rate", "trace_count", "log_frequency")
+"""What may be changed; the level has any number of values, the others one."""
+
 _MAX_COUNT = (1 << 63) - 1
 
 
@@ -103,7 +106,7 @@ class Tracing:
         if "trace_file" in document:
             text = "trace file location can not be updated through network protocol"
             raise DespinaError(Code.UNIMPLEMENTED, text)
-        named = {key: document[key] for key in _FIELDS if key in document}
+        named = {key: document[key] for key in FIELDS if key in document}
         values = {_attribute(key): _value(key, value) for key, value in named.items()}
         if values.get("level") == ():
             del values["level"]  # an empty list changes nothing
@@ -174,7 +177,7 @@ def _value(key: str, given: Any) -> Any:
     """The value of a member; ``None`` clears it."""
     if given is None:
         return None
-    if key == "trace_level":
+    if key == LEVEL:
         if not isinstance(given, list):
             raise _invalid("attempt to access JSON non-array as array")
         if not all(isinstance(name, str) for name in given):

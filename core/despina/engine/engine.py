@@ -121,10 +121,10 @@ class MetricsOptions:
     interval: float
 
 
-class HttpServer:
+class FrontEnd:
     """A front end that listens."""
 
-    def __init__(self, server: _engine.HttpServer) -> None:
+    def __init__(self, server: _engine.FrontEnd) -> None:
         """Takes the engine's object."""
         self._server = server
 
@@ -362,23 +362,23 @@ class Engine:
         """Refuses such requests from now on, and those that wait."""
         self._engine.close_control()
 
-    def serve_http(self, options: HttpOptions) -> HttpServer:
+    def serve_http(self, options: HttpOptions) -> FrontEnd:
         """Starts the HTTP front end.
 
         Raises:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_http(_engine.HttpOptions(**vars(options))))
+            return FrontEnd(self._engine.serve_http(_engine.HttpOptions(**vars(options))))
 
-    def serve_metrics(self, options: MetricsOptions) -> HttpServer:
+    def serve_metrics(self, options: MetricsOptions) -> FrontEnd:
         """Starts the port of ``/metrics``.
 
         Raises:
             DespinaError: it cannot listen there.
         """
         with translated():
-            return HttpServer(self._engine.serve_metrics(**asdict(options)))
+            return FrontEnd(self._engine.serve_metrics(**asdict(options)))
 
     def close(self) -> None:
         """Stops front ends, then models. A second call does nothing."""

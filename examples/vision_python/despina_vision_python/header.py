@@ -171,6 +171,8 @@ def _read_bmp(data: bytes, limits: Limits) -> ImageHeader:
     if header_size == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
         compression = 0
+    elif header_size < 40:
+        raise ImageError(f"is a malformed BMP: its header has {header_size} bytes")
     else:
         width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
     # A negative height says that the rows are stored from top to bottom.

@@ -132,9 +132,19 @@ def _normalisation(parameters: Parameters, datatype: str, channels: int) -> tupl
             if any(number != default for number in value):
                 raise parameters.error(name, "has no meaning for UINT8, which carries raw pixels")
         return np.ones(channels, np.float32), np.zeros(channels, np.float32)
-    gain = scale / np.array(std)
-    offset = -np.array(mean) / np.array(std)
-    return gain.astype(np.float32), offset.astype(np.float32)
+    gain = _quotients(parameters, "scale", (scale,), std)
+    return gain, -_quotients(parameters, "mean", mean, std)
+
+
+def _quotients(
+    parameters: Parameters, name: str, values: tuple[float, ...], std: tuple[float, ...]
+) -> Array:
+    """Of a parameter's values and the standard deviations, as the tensor's arithmetic takes it."""
+    with np.errstate(over="ignore"):
+        quotients: Array = (np.array(values) / np.array(std)).astype(np.float32)
+    if not np.isfinite(quotients).all():
+        raise parameters.error(name, "divided by std is more than FP32 can hold")
+    return quotients
 
 
 def _signature(spec: ModelSpec, options: ImageOptions, datatype: str) -> Signature:

@@ -22,6 +22,9 @@ from despina_sdk import (
 from despina_vision_python.keypoints import REFINEMENTS, find_peaks
 from despina_vision_python.parameters import Parameters, settle_tensors
 
+MAX_SIDE = 16_384
+"""Cells along an axis of a heatmap: an input of ``image_preprocess`` has no more pixels."""
+
 
 class PosePostprocess(Backend):
     """Finds the highest cell of each heatmap, refines it and maps it to the original image.
@@ -95,9 +98,7 @@ class _PoseInstance(Instance):
             raise BackendError(Code.INTERNAL, "HEATMAPS and INVERSE_TRANSFORM are both required")
         if not self._batching:
             heatmaps, inverse = heatmaps[np.newaxis], inverse[np.newaxis]
-        if 0 in heatmaps.shape[2:]:
-            shape = list(heatmaps.shape[1:])
-            raise BackendError(Code.INVALID_ARGUMENT, f"HEATMAPS of shape {shape} have no cells")
+        _check_shape(heatmaps.shape[1:])
         for request in batch.requests:
             if not np.isfinite(request.inputs["INVERSE_TRANSFORM"]).all():
                 request.fail(
@@ -107,6 +108,15 @@ class _PoseInstance(Instance):
                 )
         keypoints = _keypoints(heatmaps, inverse, self._options)
         batch.scatter({"KEYPOINTS": keypoints if self._batching else keypoints[0]})
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    """Raises BackendError for heatmaps [K, h, w] in which there is no peak to find."""
+    about = f"HEATMAPS of shape {list(shape)} have"
+    if 0 in shape[1:]:
+        raise BackendError(Code.INVALID_ARGUMENT, f"{about} no cells")
+    if max(shape[1:]) > MAX_SIDE:
+        raise BackendError(Code.INVALID_ARGUMENT, f"{about} a side of more than {MAX_SIDE} cells")
 
 
 def _keypoints(heatmaps: Array, inverse: Array, options: _Options) -> Array:

@@ -26,7 +26,7 @@ struct BmpLayout {
   int64_t row_bytes() const { return (width * bits + 31) / 32 * 4; }
 };
 
-// Nothing of it is checked but its presence. Throws OutOfBounds.
+// The size of its header is checked, of the rest the presence. Throws OutOfBounds and ImageError.
 BmpLayout ReadBmpLayout(Bytes data);
 
 }  // namespace vision

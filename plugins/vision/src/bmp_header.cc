@@ -21,6 +21,10 @@ BmpLayout ReadBmpLayout(Bytes data) {
     layout.bits = data.U16(24, kLittle);
     return layout;
   }
+  if (layout.header_bytes < 40) {
+    throw Malformed(Format::kBmp,
+                    "its header has " + std::to_string(layout.header_bytes) + " bytes");
+  }
   layout.width = static_cast<int32_t>(data.U32(18, kLittle));
   const int64_t height = static_cast<int32_t>(data.U32(22, kLittle));
   layout.top_down = height < 0;

@@ -22,9 +22,8 @@ void Decode(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels
       case Format::kBmp:
         return DecodeBmp(data, header, pixels);
       case Format::kWebp:
-        break;
+        return DecodeWebp(data, header, pixels);
     }
-    return DecodeWebp(data, header, pixels);
   } catch (const OutOfBounds&) {
     throw Undecodable(header.format, "its data is corrupt");
   }

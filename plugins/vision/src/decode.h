@@ -13,7 +13,8 @@ int ReductionFor(const ImageHeader& header, double step);
 
 // Makes the pixels as stored: ceil(width / reduction) times ceil(height / reduction). Alpha is
 // dropped, not composited; 16 bits become the upper 8; of an animation the first frame is taken;
-// the orientation is not applied. Throws ImageError, after which the pixels are whatever they are.
+// the orientation is not applied. Throws ImageError, and std::bad_alloc where a library finds no
+// memory either, after which the pixels are whatever they are.
 //
 // `header` is what ReadHeader said of `data`, `reduction` one of those that ReductionFor gives.
 void Decode(Bytes data, const ImageHeader& header, int reduction, Pixels* pixels);

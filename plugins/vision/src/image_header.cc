@@ -2,23 +2,27 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 namespace vision {
 
 namespace {
 
-using Reader = ImageHeader (*)(Bytes, const Limits&);
+struct Container {
+  Format format;
+  ImageHeader (*read)(Bytes, const Limits&);
+};
 
 // Nothing where the bytes begin like no format that is known.
-Reader ReaderOf(Bytes data, Format* format) {
+std::optional<Container> Recognize(Bytes data) {
   using namespace std::string_view_literals;
-  if (data.StartsWith("\xff\xd8\xff"sv)) return *format = Format::kJpeg, ReadJpegHeader;
-  if (data.StartsWith("\x89PNG\r\n\x1a\n"sv)) return *format = Format::kPng, ReadPngHeader;
-  if (data.StartsWith("BM"sv)) return *format = Format::kBmp, ReadBmpHeader;
+  if (data.StartsWith("\xff\xd8\xff"sv)) return Container{Format::kJpeg, ReadJpegHeader};
+  if (data.StartsWith("\x89PNG\r\n\x1a\n"sv)) return Container{Format::kPng, ReadPngHeader};
+  if (data.StartsWith("BM"sv)) return Container{Format::kBmp, ReadBmpHeader};
   if (data.StartsWith("RIFF"sv) && data.StartsWith("WEBP"sv, 8)) {
-    return *format = Format::kWebp, ReadWebpHeader;
+    return Container{Format::kWebp, ReadWebpHeader};
   }
-  return nullptr;
+  return std::nullopt;
 }
 
 std::string FirstBytes(Bytes data) {
@@ -78,16 +82,15 @@ ImageHeader ReadHeader(Bytes data, const Limits& limits) {
     throw ImageError("has " + std::to_string(data.size()) +
                      " bytes, more than max_bytes = " + std::to_string(limits.max_bytes));
   }
-  Format format{};
-  const Reader reader = ReaderOf(data, &format);
-  if (reader == nullptr) {
+  const std::optional<Container> container = Recognize(data);
+  if (!container) {
     throw ImageError("is not a JPEG, PNG, BMP or WebP image (first bytes " + FirstBytes(data) +
                      ")");
   }
   try {
-    return reader(data, limits);
+    return container->read(data, limits);
   } catch (const OutOfBounds&) {
-    throw Truncated(format);
+    throw Truncated(container->format);
   }
 }
 

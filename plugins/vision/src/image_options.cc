@@ -1,6 +1,8 @@
 #include "image_options.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "parameters.h"
 #include "tensors.h"
@@ -61,14 +63,21 @@ Framing ReadFraming(const Parameters& parameters) {
 
 // For UINT8, which carries raw pixels.
 void RefuseNormalization(const Parameters& parameters, double scale,
-                         const std::vector<double>& mean, const std::vector<double>& std) {
+                         const std::vector<double>& means, const std::vector<double>& deviations) {
   const auto check = [&](const char* name, const std::vector<double>& values, double otherwise) {
     if (std::all_of(values.begin(), values.end(), [&](double v) { return v == otherwise; })) return;
     throw parameters.Refusal(name, "has no meaning for UINT8, which carries raw pixels");
   };
   check("scale", {scale}, 1.0 / 255);
-  check("mean", mean, 0);
-  check("std", std, 1);
+  check("mean", means, 0);
+  check("std", deviations, 1);
+}
+
+// Of a parameter's value and the standard deviation, as the tensor's arithmetic takes it.
+float Quotient(const Parameters& parameters, const char* name, double value, double deviation) {
+  const double quotient = value / deviation;
+  if (std::abs(quotient) <= std::numeric_limits<float>::max()) return static_cast<float>(quotient);
+  throw parameters.Refusal(name, "divided by std is more than FP32 can hold");
 }
 
 TensorFormat ReadTensorFormat(const Parameters& parameters, despina::Datatype datatype) {
@@ -77,13 +86,13 @@ TensorFormat ReadTensorFormat(const Parameters& parameters, despina::Datatype da
   format.layout = static_cast<Layout>(parameters.Choice("layout", {"NCHW", "NHWC"}, 0));
   const size_t channels = format.channels();
   const double scale = parameters.PositiveNumber("scale", 1.0 / 255);
-  const std::vector<double> mean = parameters.Numbers("mean", 0, channels);
-  const std::vector<double> std = parameters.PositiveNumbers("std", 1, channels);
+  const std::vector<double> means = parameters.Numbers("mean", 0, channels);
+  const std::vector<double> deviations = parameters.PositiveNumbers("std", 1, channels);
   const bool raw = datatype == despina::UINT8;
-  if (raw) RefuseNormalization(parameters, scale, mean, std);
+  if (raw) RefuseNormalization(parameters, scale, means, deviations);
   for (size_t i = 0; i < channels; ++i) {
-    format.gain[i] = raw ? 1 : static_cast<float>(scale / std[i]);
-    format.offset[i] = raw ? 0 : static_cast<float>(-mean[i] / std[i]);
+    format.gain[i] = raw ? 1 : Quotient(parameters, "scale", scale, deviations[i]);
+    format.offset[i] = raw ? 0 : -Quotient(parameters, "mean", means[i], deviations[i]);
   }
   format.size.width = static_cast<int>(parameters.Integer("width", std::nullopt, 1, kMaxSide));
   format.size.height = static_cast<int>(parameters.Integer("height", std::nullopt, 1, kMaxSide));

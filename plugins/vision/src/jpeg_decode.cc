@@ -2,7 +2,10 @@
 #include <cstdio>  // for jpeglib.h, which does not include it
 // Behind it.
 #include <jpeglib.h>
+// Behind that.
+#include <jerror.h>
 
+#include <new>
 #include <vector>
 
 #include "decode.h"
@@ -22,6 +25,7 @@ struct Decoder {
   jpeg_decompress_struct library{};
   jpeg_error_mgr errors{};
   Escape escape;
+  Bytes data;
   uint8_t* to = nullptr;  // where the first row goes, and the others behind it
 };
 
@@ -37,7 +41,10 @@ void PrintNothing(j_common_ptr) {}
 
 void Create(Decoder* decoder) { jpeg_create_decompress(&decoder->library); }
 
-void ReadUpToScan(Decoder* decoder) { jpeg_read_header(&decoder->library, TRUE); }
+void ReadUpToScan(Decoder* decoder) {
+  jpeg_mem_src(&decoder->library, decoder->data.data(), decoder->data.size());
+  jpeg_read_header(&decoder->library, TRUE);
+}
 
 void ReadRows(Decoder* decoder) {
   jpeg_decompress_struct& library = decoder->library;
@@ -59,8 +66,8 @@ class JpegFile {
     decoder_.errors.emit_message = Ignore;
     decoder_.errors.output_message = PrintNothing;
     library().client_data = &decoder_;
+    decoder_.data = data;
     Do(Create);
-    jpeg_mem_src(&library(), data.data(), data.size());
     Do(ReadUpToScan);
   }
   int width() const { return static_cast<int>(decoder_.library.image_width); }
@@ -86,6 +93,7 @@ class JpegFile {
 
   void Do(void (*work)(Decoder*)) {
     if (decoder_.escape.Attempt(&decoder_, work)) return;
+    if (decoder_.errors.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
     throw Undecodable(Format::kJpeg, decoder_.escape.reason());
   }
 

@@ -72,7 +72,9 @@ Peak FindPeak(const Heatmap& heatmap) {
   ptrdiff_t highest = 0;
   float value = value_at(0);
   for (ptrdiff_t i = 1; i < size; ++i) {
-    if (value_at(i) > value) value = value_at(highest = i);
+    if (value_at(i) <= value) continue;
+    highest = i;
+    value = value_at(i);
   }
   return {static_cast<int>(highest % heatmap.width), static_cast<int>(highest / heatmap.width),
           value};

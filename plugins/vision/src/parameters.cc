@@ -70,10 +70,9 @@ int64_t Parameters::Integer(std::string_view name, std::optional<int64_t> otherw
   if (!IsWholeNumber(text)) throw Refusal(name, "is '" + text + "', not a whole number");
   int64_t value = 0;
   const auto error = std::from_chars(text.data(), text.data() + text.size(), value).ec;
-  // Beyond all integers: there is no bound above, or it is not kept.
-  if (error == std::errc::result_out_of_range) value = text[0] == '-' ? -1 : kUnbounded;
-  const bool out_of_range = error == std::errc::result_out_of_range && most != kUnbounded;
-  if (value < least || value > most || out_of_range) {
+  // Beyond all integers: the last one keeps to the bounds, or not, as it would.
+  if (error == std::errc::result_out_of_range) value = text[0] == '-' ? -kUnbounded : kUnbounded;
+  if (value < least || value > most) {
     const std::string bounds = most == kUnbounded
                                    ? "at least " + std::to_string(least)
                                    : std::to_string(least) + " to " + std::to_string(most);

@@ -11,9 +11,6 @@ namespace vision {
 
 namespace {
 
-// Of texts and profiles, which the library inflates without being asked to.
-constexpr png_alloc_size_t kMaxChunkBytes = png_alloc_size_t{16} << 20;
-
 struct Decoder {
   Decoder() = default;
   Decoder(const Decoder&) = delete;
@@ -45,7 +42,9 @@ void Read(png_structp library, png_bytep to, size_t size) {
 void ReadUpToPixels(Decoder* decoder) {
   png_structp library = decoder->library;
   png_set_read_fn(library, decoder, Read);
-  png_set_chunk_malloc_max(library, kMaxChunkBytes);
+  // Texts, profiles and the like are of no use here. The library would inflate and keep a thousand
+  // of them.
+  png_set_keep_unknown_chunks(library, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_set_user_limits(library, PNG_UINT_31_MAX, PNG_UINT_31_MAX);  // ReadHeader has checked it
   png_read_info(library, decoder->info);
 }

@@ -17,6 +17,9 @@ namespace {
 constexpr Refinement kRefinements[] = {QuarterShift, DarkShift, NoShift};
 constexpr size_t kTransformElements = 6;
 
+// Cells along an axis of a heatmap: an input of image_preprocess has no more pixels.
+constexpr int64_t kMaxSide = 16'384;
+
 struct Options {
   explicit Options(const despina::ModelSpec& spec)
       : Options(Parameters(spec, {"input_width", "input_height", "refinement"})) {}
@@ -62,6 +65,19 @@ bool AllFinite(const float* values, size_t count) {
   return std::all_of(values, values + count, [](float value) { return std::isfinite(value); });
 }
 
+// Throws despina::Error for heatmaps in which there is no peak to find. `shape` ends with
+// keypoints, height and width.
+void CheckShape(const despina::Shape& shape) {
+  const int64_t height = shape[shape.rank() - 2], width = shape[shape.rank() - 1];
+  const std::string about = "HEATMAPS of shape [" + std::to_string(shape[shape.rank() - 3]) + ", " +
+                            std::to_string(height) + ", " + std::to_string(width) + "] have ";
+  if (height == 0 || width == 0) throw despina::InvalidArgument(about + "no cells");
+  if (height > kMaxSide || width > kMaxSide) {
+    throw despina::InvalidArgument(about + "a side of more than " + std::to_string(kMaxSide) +
+                                   " cells");
+  }
+}
+
 // x, y and score of one heatmap.
 void WriteKeypoint(const Heatmap& heatmap, const float* inverse, const Options& options,
                    float* to) {
@@ -84,14 +100,9 @@ class Instance {
   void execute(despina::Batch& batch) {
     const auto heatmaps = batch.gather<float>(model_.heatmaps);
     const auto inverse = batch.gather<float>(model_.inverse);
-    const despina::Shape& shape = heatmaps.shape();  // [rows,] keypoints, height, width
-    const size_t axis = model_.batching ? 1 : 0;
-    if (shape[axis + 1] == 0 || shape[axis + 2] == 0) {
-      throw despina::InvalidArgument("HEATMAPS of shape [" + std::to_string(shape[axis]) + ", " +
-                                     std::to_string(shape[axis + 1]) + ", " +
-                                     std::to_string(shape[axis + 2]) + "] have no cells");
-    }
-    const auto kinds = static_cast<size_t>(shape[axis]);
+    const despina::Shape& shape = heatmaps.shape();
+    CheckShape(shape);
+    const auto kinds = static_cast<size_t>(shape[shape.rank() - 3]);
     size_t row = 0;
     for (size_t i = 0; i < batch.size(); ++i) {
       const despina::Request request = batch[i];

@@ -17,7 +17,7 @@ double Sampled(const Taps& taps, size_t sample, const std::vector<double>& pixel
   double sum = 0;
   for (int k = 0; k < taps.count; ++k) {
     sum += static_cast<double>(taps.weights_of(sample)[k]) *
-           pixels[static_cast<size_t>(taps.first[sample] + k)];
+           pixels[static_cast<size_t>(taps.first[sample]) + static_cast<size_t>(k)];
   }
   return sum;
 }
@@ -48,10 +48,12 @@ TEST_P(EachInterpolation, OfEqualStepsIsTheAxisItself) {
 
 TEST_P(EachInterpolation, RepeatsTheEdge) {
   const std::vector<double> pixels = {5, 9, 2, 200, 31};
-  const Taps taps = MakeTaps(
-      -10, 24, 2, 5, GetParam() == Interpolation::kArea ? Interpolation::kLinear : GetParam());
-  EXPECT_NEAR(Sampled(taps, 0, pixels), 5, 1e-5);
-  EXPECT_NEAR(Sampled(taps, 1, pixels), 31, 1e-5);
+  for (const double start : {-20.0, -1.0}) {
+    EXPECT_NEAR(Sampled(MakeTaps(start, 1, 1, 5, GetParam()), 0, pixels), 5, 1e-5);
+  }
+  for (const double start : {5.0, 24.0}) {
+    EXPECT_NEAR(Sampled(MakeTaps(start, 1, 1, 5, GetParam()), 0, pixels), 31, 1e-5);
+  }
 }
 
 TEST(Taps, LinearIsBetweenNeighbours) {

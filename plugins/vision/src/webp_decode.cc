@@ -3,6 +3,7 @@
 #include <webp/demux.h>
 
 #include <memory>
+#include <new>
 
 #include "decode.h"
 
@@ -28,6 +29,27 @@ struct Frame {
   WebPIterator found{};
 };
 
+void DecodeFrame(const WebPIterator& frame, Pixels* pixels) {
+  WebPDecoderConfig config;
+  if (WebPInitDecoderConfig(&config) == 0) {
+    throw Undecodable(Format::kWebp, "the library is of another version");
+  }
+  uint8_t* to =
+      pixels->row(frame.y_offset) + static_cast<size_t>(frame.x_offset) * Pixels::kChannels;
+  config.output.colorspace = MODE_RGB;
+  config.output.is_external_memory = 1;
+  config.output.u.RGBA = {to, static_cast<int>(pixels->row_bytes()),
+                          static_cast<size_t>(pixels->row(pixels->height()) - to)};
+  switch (WebPDecode(frame.fragment.bytes, frame.fragment.size, &config)) {
+    case VP8_STATUS_OK:
+      return;
+    case VP8_STATUS_OUT_OF_MEMORY:
+      throw std::bad_alloc();
+    default:
+      throw Undecodable(Format::kWebp, "its data is corrupt");
+  }
+}
+
 }  // namespace
 
 void DecodeWebp(Bytes data, const ImageHeader& header, Pixels* pixels) {
@@ -44,13 +66,7 @@ void DecodeWebp(Bytes data, const ImageHeader& header, Pixels* pixels) {
   }
   pixels->Resize(header.width, header.height);
   if (found.width < header.width || found.height < header.height) pixels->Clear();
-  const size_t offset = static_cast<size_t>(found.x_offset) * Pixels::kChannels;
-  uint8_t* to = pixels->row(found.y_offset) + offset;
-  const size_t room = static_cast<size_t>(pixels->row(header.height) - to);
-  if (WebPDecodeRGBInto(found.fragment.bytes, found.fragment.size, to, room,
-                        static_cast<int>(pixels->row_bytes())) == nullptr) {
-    throw Undecodable(Format::kWebp, "its data is corrupt");
-  }
+  DecodeFrame(found, pixels);
 }
 
 }  // namespace vision

@@ -91,6 +91,13 @@ def test_a_small_jpeg_of_very_many_scans(preprocess, encode, picture):
     refused(preprocess, bomb, "^IMAGE is a JPEG of more than 100 scans$")
 
 
+@pytest.mark.parametrize("size", [0, 5, 39])
+def test_a_bmp_whose_header_is_shorter_than_what_is_read_of_it(preprocess, encode, picture, size):
+    data = bytearray(encode(picture, "BMP"))
+    struct.pack_into("<I", data, 14, size)
+    refused(preprocess, bytes(data), f"^IMAGE is a malformed BMP: its header has {size} bytes$")
+
+
 @pytest.mark.parametrize(
     "box",
     [(0, 0, np.nan, 10), (np.inf, 0, 10, 10), (0, 0, 10, 0), (0, 0, -5, 10), (3e38, 0, 10, 10)],

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import resource
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from despina_sdk import BackendError
+from despina_sdk import BackendError, Code
 
 SIDE = 8000  # 64 megapixels, 192 MB of pixels
 BOUND = 16 << 20
@@ -79,6 +81,17 @@ def test_a_bomb_is_refused_before_memory_is_taken(preprocess, encode, picture, b
     assert peak_of(send) < BOUND
 
 
+@pytest.mark.parametrize("before", [b"iTXttext\0\1\0\0\0", b"zTXttext\0\0"])
+def test_what_a_png_says_beside_its_pixels_is_not_inflated(preprocess, encode, picture, before):
+    body = before + zlib.compress(b"a" * (8 << 20), 9)
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    data = encode(picture, "PNG")
+    bomb = data[:33] + chunk * 10 + data[33:]  # behind the header
+    served = []
+    assert peak_of(lambda: served.append(preprocess(bomb, size=(32, 32)))) < BOUND
+    assert np.array_equal(served[0]["TENSOR"], preprocess(data, size=(32, 32))["TENSOR"])
+
+
 def test_the_bound_would_notice_memory_that_is_taken(preprocess, encode, picture):
     data = jpeg(encode, picture)
     peak = peak_of(
@@ -98,3 +111,29 @@ def test_an_instance_does_not_keep_the_memory_of_a_large_image(
     (request,) = execute(instance, sent)
     assert request.error is None
     assert (kilobytes("VmRSS") - before) * 1024 < 2 * BOUND
+
+
+@contextmanager
+def at_most(more: int) -> Iterator[None]:
+    """The process cannot take more bytes than that from the system."""
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (kilobytes("VmSize") * 1024 + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+@pytest.mark.parametrize("image_format", ["JPEG", "WEBP"])
+def test_memory_that_a_codec_lacks_is_not_taken_for_a_corrupt_image(
+    request, preprocess, encode, picture, image_format
+):
+    """Its pixels are 48 MB, the codec needs 64 MB or more besides."""
+    if "python" in request.node.callspec.id:
+        pytest.skip("OpenCV does not say which it is")
+    large = np.zeros((4000, 4000, 3), np.uint8)
+    large[: picture.shape[0], : picture.shape[1]] = picture  # more colours than a palette has
+    data = encode(large, image_format, progressive=True, subsampling=0, lossless=True, method=0)
+    with at_most(80 << 20), pytest.raises(BackendError, match="^out of memory$") as caught:
+        preprocess(data, size=(32, 32), reduced_decode="false")
+    assert caught.value.code == Code.RESOURCE_EXHAUSTED

@@ -50,6 +50,12 @@ def refused(load, text, **arguments):
         ({"mean": "1,,3"}, "'mean' is '', not a finite number"),
         ({"color": "GRAY", "mean": "1,2,3"}, "'mean' has 3 numbers, it must have 1 or 1"),
         ({"std": "1,0,1"}, "'std' is 0, it must be greater than 0"),
+        ({"scale": "1e39"}, "'scale' divided by std is more than FP32 can hold"),
+        ({"std": "1e-300"}, "'scale' divided by std is more than FP32 can hold"),
+        (
+            {"mean": "0,-1,0", "std": "1e-39", "scale": "1e-39"},
+            "'mean' divided by std is more than FP32 can hold",
+        ),
         (
             {"datatype": "UINT8", "scale": "1"},
             "'scale' has no meaning for UINT8, which carries raw pixels",

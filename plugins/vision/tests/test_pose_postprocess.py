@@ -157,6 +157,20 @@ def test_heatmaps_without_cells_are_refused(keypoints):
         keypoints(np.empty((0, 48), np.float32))
 
 
+@pytest.mark.parametrize("shape", [(2**31, 1), (1, 2**31), (1, 16_385)], ids=str)
+def test_heatmaps_of_more_cells_than_32_bits_count_are_refused(make_instance, execute, shape):
+    def send():
+        heatmaps = np.empty((1, 0, *shape), np.float32)
+        sent = {"HEATMAPS": heatmaps, "INVERSE_TRANSFORM": IDENTITY[None]}
+        (request,) = execute(make_instance("pose_postprocess"), sent)
+        if request.error is not None:
+            raise request.error
+
+    with pytest.raises(BackendError, match="have a side of more than 16384 cells") as caught:
+        send()
+    assert caught.value.code == Code.INVALID_ARGUMENT
+
+
 def test_no_keypoints_give_no_keypoints(make_instance, execute):
     sent = {"HEATMAPS": np.empty((2, 0, 64, 48), np.float32), "INVERSE_TRANSFORM": IDENTITY[None]}
     sent["INVERSE_TRANSFORM"] = np.repeat(sent["INVERSE_TRANSFORM"], 2, axis=0)

@@ -1,0 +1,135 @@
+// One call, as the server sees it: a stream of HTTP/2 that begins with a head.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "frontend/field.h"
+#include "grpc/message_queue.h"
+#include "grpc/message_reader.h"
+#include "net/loop.h"
+#include "protocol/infer_proto_response.h"
+
+namespace despina::grpc {
+
+class Call;
+class Session;
+struct Method;
+struct SessionEnvironment;
+
+// What answers a call.
+class CallHandler {
+ public:
+  virtual ~CallHandler() = default;
+  // The client has sent this. Of a method that takes one message, when the client has ended too.
+  virtual void OnMessage(Call& call, Message message) = 0;
+  // The client sends no more; only of methods that take any number of messages.
+  virtual void OnEnd(Call& /*call*/) {}
+  // Nobody waits for the answer any more: the client has gone or cancelled, or its time is over.
+  // What the call is told from now on is dropped.
+  virtual void OnGone() = 0;
+  // Less is waiting to be sent than before.
+  virtual void OnSent(Call& /*call*/) {}
+};
+
+// What the server reads of a call's head.
+struct Head {
+  std::string method;
+  std::string path;
+  std::string content_type;
+  std::optional<Duration> timeout;
+  bool malformed_timeout = false;
+  // grpc-encoding, unless it says identity.
+  std::string encoding;
+  std::string traceparent;
+  std::string tracestate;
+  // Those that the server's options ask for, in the order in which they came.
+  std::vector<frontend::Field> fields;
+  // Of all names and values.
+  size_t bytes = 0;
+  // When it had come.
+  TimePoint begun{};
+};
+
+// Kept by its session while the client waits, and by whoever works on it. The loop's thread only.
+class Call final : public std::enable_shared_from_this<Call> {
+ public:
+  Call(Session& session, SessionEnvironment& environment, int32_t stream);
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  const Head& head() const { return head_; }
+  // The handler gets what the client sends. To be called once, when the head is there.
+  void Accept(std::unique_ptr<CallHandler> handler, const Method& method);
+
+  // Nothing that is told to a call does anything once it is over.
+  bool over() const { return session_ == nullptr || finished_; }
+  // A client that reads too little for what the server may hold is told so with RESOURCE_EXHAUSTED.
+  void Send(const protocol::EncodedMessage& message);
+  // The last thing that the client is told.
+  void Finish(const Status& status);
+  void Respond(const protocol::EncodedMessage& message) {
+    Send(message);
+    Finish(Ok());
+  }
+  // Bytes of messages that have not been sent.
+  size_t unsent() const { return queue_.size(); }
+  // Whether the client may send more than what fits into the stream's window.
+  void SetReceiving(bool receiving);
+
+ private:
+  friend class Session;
+
+  // -- what the session tells it
+  // False when the head is larger than it may be; then the field is only counted.
+  bool AddField(std::string_view name, std::string_view value);
+  void OnHead();
+  void OnData(std::span<const std::byte> bytes);
+  void OnEnd();
+  void OnClosed();
+
+  void OnDeadline();
+  // Nobody waits for the handler any more.
+  void DropHandler();
+  void Fail(const Status& status);
+  void OnMoved();
+  void Deliver(Message message);
+
+  // Null once the stream is closed.
+  Session* session_;
+  SessionEnvironment& environment_;
+  const int32_t stream_;
+  Head head_;
+  std::optional<net::Timer> deadline_;
+
+  const Method* method_ = nullptr;
+  std::unique_ptr<CallHandler> handler_;
+  std::optional<MessageReader> reader_;
+  // Of a method that takes one message.
+  std::optional<Message> message_;
+  // The client sends no more.
+  bool ended_ = false;
+  bool receiving_ = true;
+  // Bytes that came while it was not receiving: the client does not know yet that they were taken.
+  size_t held_ = 0;
+
+  MessageQueue queue_;
+  // For what is in the queue.
+  Charge charge_;
+  // The head of the answer has been given to the session.
+  bool begun_ = false;
+  // Finish() was called; the status is sent behind what is in the queue.
+  bool finished_ = false;
+  Status status_;
+  // The session waits for more.
+  bool deferred_ = false;
+};
+
+}  // namespace despina::grpc

@@ -1,0 +1,56 @@
+#include "grpc/health.h"
+
+#include <algorithm>
+#include <array>
+
+namespace despina::grpc {
+namespace {
+
+using protocol::ServingStatus;
+
+constexpr std::array<std::string_view, 3> kServices = {"", "inference.GRPCInferenceService",
+                                                       "grpc.health.v1.Health"};
+
+}  // namespace
+
+ServingStatus HealthOf(std::string_view service, const Snapshot& snapshot) {
+  if (std::ranges::find(kServices, service) == kServices.end()) {
+    return ServingStatus::kServiceUnknown;
+  }
+  return snapshot.ready && !snapshot.exiting ? ServingStatus::kServing : ServingStatus::kNotServing;
+}
+
+void HealthCheck::OnMessage(Call& call, Message message) {
+  const Result<std::string_view> name = protocol::ParseHealthCheck(message.bytes.bytes());
+  if (!name.ok()) return call.Finish(name.status());
+  const ServingStatus status = HealthOf(*name, service_.submitter.snapshot());
+  if (status == ServingStatus::kServiceUnknown) return call.Finish(NotFound("unknown service"));
+  const auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
+  if (!answer.ok()) return call.Finish(answer.status());
+  call.Respond(*answer);
+}
+
+void HealthWatch::OnMessage(Call& call, Message message) {
+  const Result<std::string_view> name = protocol::ParseHealthCheck(message.bytes.bytes());
+  if (!name.ok()) return call.Finish(name.status());
+  name_ = *name;
+  call_ = &call;
+  service_.watches.insert(this);
+  Look();
+}
+
+void HealthWatch::OnGone() {
+  call_ = nullptr;
+  service_.watches.erase(this);
+}
+
+void HealthWatch::Look() {
+  const ServingStatus status = HealthOf(name_, service_.submitter.snapshot());
+  if (status == told_) return;
+  told_ = status;
+  const auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
+  // Told at the next change, if there is no memory now.
+  if (answer.ok()) call_->Send(*answer);
+}
+
+}  // namespace despina::grpc

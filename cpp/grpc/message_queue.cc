@@ -1,0 +1,62 @@
+#include "grpc/message_queue.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+namespace despina::grpc {
+namespace {
+
+// Pieces that were moved before their places are used again.
+constexpr size_t kMostMoved = 256;
+
+}  // namespace
+
+void MessageQueue::Append(std::variant<Prefix, Slice> piece, size_t size) {
+  if (size == 0) return;
+  pieces_.push_back(std::move(piece));
+  size_ += size;
+}
+
+void MessageQueue::Push(const protocol::EncodedMessage& message) {
+  const size_t length = message.size();
+  Prefix prefix{};
+  for (size_t i = 1; i < prefix.size(); ++i) {
+    prefix[i] = static_cast<std::byte>(length >> (8 * (prefix.size() - 1 - i)));
+  }
+  Append(prefix, prefix.size());
+  size_t at = 0;
+  for (const protocol::EncodedMessage::Piece& piece : message.pieces) {
+    Append(message.text.Part(at, piece.text_bytes), piece.text_bytes);
+    at += piece.text_bytes;
+    Append(piece.data, piece.data.size());
+  }
+}
+
+bool MessageQueue::Move(size_t size, Outbox& out) {
+  size_ -= size;
+  while (size > 0) {
+    const auto& piece = pieces_[first_];
+    const auto* const prefix = std::get_if<Prefix>(&piece);
+    const size_t whole = prefix != nullptr ? prefix->size() : std::get<Slice>(piece).size();
+    const size_t part = std::min(size, whole - moved_);
+    const bool added = prefix != nullptr ? out.Copy(std::span(*prefix).subspan(moved_, part))
+                                         : out.Add(std::get<Slice>(piece).Part(moved_, part));
+    if (!added) return false;
+    size -= part;
+    moved_ += part;
+    if (moved_ < whole) break;
+    moved_ = 0;
+    pieces_[first_++] = Slice();
+  }
+  if (size_ == 0) {
+    pieces_.clear();
+    first_ = 0;
+  } else if (first_ >= kMostMoved) {
+    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(first_));
+    first_ = 0;
+  }
+  return true;
+}
+
+}  // namespace despina::grpc

@@ -1,0 +1,21 @@
+// What heads and trailers of calls say, as texts.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+
+namespace despina::grpc {
+
+// What grpc-timeout says: up to eight digits and a unit. Nothing where it is malformed.
+std::optional<Duration> ParseTimeout(std::string_view value);
+
+// Whether a content-type is one of gRPC with protocol buffers.
+bool IsGrpc(std::string_view content_type);
+
+// As grpc-message has it: what is not printable ASCII, and '%', as "%E2%82%AC".
+std::string PercentEncoded(std::string_view message);
+
+}  // namespace despina::grpc

@@ -1,0 +1,73 @@
+#include "grpc/router.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "grpc/control_call.h"
+#include "grpc/health.h"
+#include "grpc/infer_call.h"
+#include "grpc/methods.h"
+#include "grpc/reads.h"
+#include "grpc/stream_infer_call.h"
+
+namespace despina::grpc {
+namespace {
+
+constexpr std::string_view kStopped =
+    "GRPC server is shutting down and has stopped accepting new requests.";
+
+bool IsWork(Rpc rpc) {
+  return rpc == Rpc::kModelInfer || rpc == Rpc::kModelStreamInfer || rpc == Rpc::kControl;
+}
+
+std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head, const Method& method) {
+  switch (method.rpc) {
+    case Rpc::kModelInfer:
+      return std::make_unique<InferCall>(service);
+    case Rpc::kModelStreamInfer:
+      return std::make_unique<StreamInferCall>(service, head);
+    case Rpc::kControl:
+    case Rpc::kSharedMemoryUnregister:
+      return MakeControlHandler(service, method);
+    case Rpc::kHealthCheck:
+      return std::make_unique<HealthCheck>(service);
+    case Rpc::kHealthWatch:
+      return std::make_unique<HealthWatch>(service);
+    default:
+      return MakeReadHandler(service, method);
+  }
+}
+
+}  // namespace
+
+void ServiceRouter::OnCall(Call& call) {
+  const Head& head = call.head();
+  const Method* const method = FindMethod(head.path);
+  const Status refused = Refuse(head, method);
+  if (!refused.ok()) return call.Finish(refused);
+  call.Accept(MakeHandler(service_, head, *method), *method);
+}
+
+Status ServiceRouter::Refuse(const Head& head, const Method* method) {
+  if (method == nullptr) {
+    return {Code::kUnimplemented, Concat("there is no method '", head.path, "'")};
+  }
+  if (service_.access != nullptr) {
+    const std::string_view lacks = service_.access->Denied(method->api, head.fields);
+    if (!lacks.empty()) {
+      return Unavailable(Concat("This protocol is restricted, expecting header '", lacks, "'"));
+    }
+  }
+  if (!head.encoding.empty() && head.encoding != "gzip" && head.encoding != "deflate") {
+    return {Code::kUnimplemented,
+            Concat("compression with '", head.encoding, "' is not supported: use gzip or deflate")};
+  }
+  if (IsWork(method->rpc) && service_.submitter.snapshot().exiting) {
+    return Unavailable(std::string(kStopped));
+  }
+  return Ok();
+}
+
+}  // namespace despina::grpc

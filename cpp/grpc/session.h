@@ -1,0 +1,190 @@
+// gRPC on one connection: a session of nghttp2 with bytes in and bytes out, and the calls on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/clock.h"
+#include "frontend/field_filter.h"
+#include "grpc/call.h"
+#include "grpc/outbox.h"
+#include "memory/allocator.h"
+#include "memory/budget.h"
+#include "net/loop.h"
+#include "net/protocol.h"
+
+struct nghttp2_session;
+
+namespace despina::grpc {
+
+// Which pings are sent to clients, and how many they may send.
+struct KeepaliveOptions {
+  // After so long without a byte from the client it is asked whether it is there.
+  Duration time = std::chrono::hours(2);
+  // It has so long to answer.
+  Duration timeout = std::chrono::seconds(20);
+  // Also when there is no call.
+  bool permit_without_calls = false;
+  // So many, until a call has something to tell again; 0: any number.
+  unsigned max_pings_without_data = 2;
+  // Pings that come sooner than this after the one before are strikes, unless something was sent to
+  // the client in between. Without calls that are not permitted it is two hours.
+  Duration min_ping_interval = std::chrono::minutes(5);
+  // With more the connection is ended; 0: any number.
+  unsigned max_ping_strikes = 2;
+};
+
+struct SessionLimits {
+  size_t max_message_bytes = (size_t{1} << 31) - 1;
+  size_t max_header_bytes = size_t{64} << 10;
+  uint32_t max_concurrent_streams = 1024;
+  // Until the client has said that it speaks HTTP/2.
+  Duration opening_timeout = std::chrono::seconds(30);
+  KeepaliveOptions keepalive{};
+  // After the one the client is told to connect anew, after the other calls that still run are
+  // ended.
+  Duration max_age = Duration::max();
+  Duration max_age_grace = Duration::max();
+};
+
+// What the sessions of one server share.
+struct SessionEnvironment {
+  SessionEnvironment(const SessionLimits& the_limits, uint64_t max_bytes_in_flight,
+                     Allocator& the_allocator, const Clock& the_clock)
+      : limits(the_limits),
+        bytes_in_flight(max_bytes_in_flight),
+        allocator(the_allocator),
+        clock(the_clock) {}
+
+  const SessionLimits limits;
+  Budget bytes_in_flight;
+  Allocator& allocator;
+  const Clock& clock;
+  // What is wanted of calls' heads. Set before there is a session.
+  frontend::FieldFilter fields{};
+};
+
+// Decides what answers a call.
+class Router {
+ public:
+  virtual ~Router() = default;
+  // The head is there. The call is accepted or finished when this returns.
+  virtual void OnCall(Call& call) = 0;
+};
+
+// What the sessions of one loop share. The loop's thread only.
+class SessionLoop {
+ public:
+  SessionLoop(net::Loop& loop, Router& router);
+
+  net::Loop& loop() { return loop_; }
+  Router& router() { return router_; }
+  // Where all of them read to: what is there is used up before the next one reads.
+  std::span<std::byte> read_buffer() { return read_buffer_; }
+  // The session will be flushed with FlushAll().
+  void FlushLater(std::shared_ptr<Session> session) { to_flush_.push_back(std::move(session)); }
+  // At the end of a turn: what the turn brought leaves each connection in one piece.
+  void FlushAll();
+
+ private:
+  net::Loop& loop_;
+  Router& router_;
+  std::vector<std::byte> read_buffer_;
+  std::vector<std::shared_ptr<Session>> to_flush_;
+};
+
+// The loop's thread only, except for the destructor.
+class Session final : public net::Protocol, public std::enable_shared_from_this<Session> {
+ public:
+  // `flush` schedules SessionLoop::FlushAll() at the end of the turn.
+  Session(std::shared_ptr<SessionEnvironment> environment, SessionLoop& loop,
+          net::EndOfTurn& end_of_turn);
+  ~Session() override;
+
+  // Ends the connection once the client can have learnt why. Before it is opened.
+  void RefuseAll(std::string why) { refusal_ = std::move(why); }
+
+  void OnOpened(net::Transport& transport) override;
+  void OnClosed() override;
+  std::span<std::byte> ReadSpace() override;
+  void OnRead(size_t size) override;
+  std::span<const std::span<const std::byte>> Output() override;
+  void OnWritten(size_t size) override { outbox_.Drop(size); }
+  Phase phase() const override;
+  TimePoint deadline() const override;
+  void OnDeadline() override;
+  void OnStopping() override;
+
+  // -- for its calls
+  // There is something to be sent.
+  void Flush();
+  void BeginAnswer(Call& call);
+  void AnswerWithoutMessage(Call& call, int http_status);
+  void ContinueAnswer(Call& call);
+  // The client may send so many bytes more on the stream.
+  void Consume(Call& call, size_t bytes);
+  net::Loop& net_loop() { return loop_.loop(); }
+  Router& router() { return loop_.router(); }
+
+ private:
+  friend class SessionLoop;
+  struct Callbacks;
+
+  // What is counted against floods.
+  void CountControlFrame();
+  void OnPing();
+  void OnPingAnswered();
+  void OnSomethingSent();
+  // Tells the client that nothing new is taken, and ends when nothing is left to be answered.
+  void GoAway(uint32_t error_code, std::string_view why);
+  // The same for a client that has broken the rules: nothing is left to be answered.
+  void Terminate(uint32_t error_code, std::string_view why);
+  // Moves what the session of nghttp2 wants to send into the outbox, as far as there is room.
+  void Fill();
+  bool finished() const;
+  bool outbox_full() const;
+
+  const std::shared_ptr<SessionEnvironment> environment_;
+  SessionLoop& loop_;
+  net::EndOfTurn& end_of_turn_;
+  nghttp2_session* session_ = nullptr;
+  net::Transport* transport_ = nullptr;
+  std::unordered_map<int32_t, std::shared_ptr<Call>> calls_;
+  Outbox outbox_;
+  std::string refusal_;
+
+  // The loop will flush this at the end of the turn.
+  bool flush_scheduled_ = false;
+  // There may be more to be moved into the outbox.
+  bool may_fill_ = false;
+  // The outbox had no room for a frame.
+  bool blocked_ = false;
+  bool done_ = false;
+  // What the client sends is no longer looked at.
+  bool deaf_ = false;
+
+  TimePoint opened_at_{};
+  bool preface_seen_ = false;
+  bool going_away_ = false;
+  // The last GOAWAY is sent when this ping of ours is answered.
+  bool awaits_last_ping_ = false;
+  TimePoint last_read_{};
+  TimePoint drain_deadline_ = TimePoint::max();
+  // Of a keepalive ping that was not answered.
+  TimePoint ping_deadline_ = TimePoint::max();
+  TimePoint age_deadline_ = TimePoint::max();
+  unsigned pings_without_data_ = 0;
+
+  // Of the client's.
+  TimePoint last_ping_ = TimePoint::min();
+  unsigned ping_strikes_ = 0;
+  // Control frames since the client last did something useful.
+  unsigned control_frames_ = 0;
+};
+
+}  // namespace despina::grpc

@@ -1,0 +1,179 @@
+#include "grpc/stream_infer_call.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "protocol/infer_proto_response.h"
+
+namespace despina::grpc {
+namespace {
+
+using protocol::EncodedMessage;
+
+// Requests of one stream that are worked on, or whose responses wait for earlier ones; and bytes
+// that wait to be sent. With more, the client may only send what fits into the stream's window.
+constexpr size_t kManyRequests = 512;
+constexpr size_t kManyBytes = size_t{1} << 20;
+// What may wait for a client that does not read what a decoupled model makes.
+constexpr size_t kMaxUnsent = size_t{64} << 20;
+
+// In the call's metadata.
+constexpr std::string_view kStatusOfGrpc = "triton_grpc_error";
+
+bool HasContent(const Response& response) {
+  return !response.outputs.empty() || !response.parameters.empty();
+}
+
+}  // namespace
+
+// One request, from its submission to its end.
+class StreamInferCall::Streamed final : public frontend::StreamedRequest {
+ public:
+  // What was received, but for the request itself, which is to be submitted.
+  Streamed(StreamInferCall& owner, Call& call, const Request& request, ReceivedInfer received,
+           std::shared_ptr<net::Mailbox> mailbox)
+      : StreamedRequest(std::move(mailbox)),
+        id(request.id),
+        decoupled(request.model->definition().decoupled),
+        preferences(std::move(received.infer.preferences)),
+        owner_(owner),
+        empty_final_(received.infer.enable_empty_final_response),
+        charge_(std::move(received.charge)),
+        call_(call.shared_from_this()) {}
+
+  const Request& in_flight() const { return *request(); }
+
+  const std::string id;
+  const bool decoupled;
+  const protocol::OutputPreferences preferences;
+
+ private:
+  void OnDelivery(std::vector<Response> parts, std::unique_ptr<Request> completed) override {
+    for (const Response& part : parts) owner_.Take(*call_, *this, part, false);
+    if (!completed) return;
+    // The owner is the call's, and may go with it.
+    const std::shared_ptr<Call> call = std::move(call_);
+    const Response& last = completed->response;
+    // What a decoupled model ends with need not be a response of its own.
+    if (!last.status.ok() || !decoupled || empty_final_ || HasContent(last)) {
+      owner_.Take(*call, *this, last, true);
+    }
+    owner_.End(*call, *this);
+  }
+
+  void OnUndelivered() override { call_.reset(); }
+
+  StreamInferCall& owner_;
+  const bool empty_final_;
+  const Charge charge_;
+  // Keeps the call, and so the owner.
+  std::shared_ptr<Call> call_;
+};
+
+StreamInferCall::StreamInferCall(Service& service, const Head& head)
+    : service_(service),
+      status_of_grpc_(std::ranges::any_of(head.fields, [](const frontend::Field& field) {
+        return field.name == kStatusOfGrpc && field.value == "true";
+      })) {}
+
+void StreamInferCall::OnMessage(Call& call, Message message) {
+  std::string id;
+  const Status status = Begin(call, std::move(message), id);
+  if (!status.ok()) Refuse(call, id, status);
+  Admit(call);
+}
+
+Status StreamInferCall::Begin(Call& call, Message message, std::string& id) {
+  Result<ReceivedInfer> received = ReadInfer(service_, call.head(), std::move(message), false, id);
+  if (!received.ok()) return received.status();
+  std::unique_ptr<Request> request = std::move(received->infer.request);
+  const Request& submitted = *request;
+  const auto streamed =
+      std::make_shared<Streamed>(*this, call, submitted, *std::move(received), service_.mailbox);
+  Status status = streamed->Submit(std::move(request), service_.submitter);
+  if (!status.ok()) return status;
+  service_.end_of_turn.Schedule();
+  in_flight_.insert(streamed.get());
+  if (!streamed->decoupled) places_.push_back({.of = streamed.get()});
+  return Ok();
+}
+
+void StreamInferCall::Refuse(Call& call, std::string_view id, const Status& status) {
+  const Result<EncodedMessage> message =
+      protocol::EncodeStreamError(id, status.message(), service_.allocator);
+  if (!message.ok()) return Fail(call, message.status());
+  places_.push_back({.response = *message});
+  SendThoseInPlace(call);
+}
+
+void StreamInferCall::Take(Call& call, const Streamed& of, const Response& response, bool final) {
+  if (call.over()) return;
+  const Streamed* const placed = of.decoupled ? nullptr : &of;
+  Status status = response.status;
+  if (status.ok()) {
+    const Result<EncodedMessage> message =
+        protocol::EncodeInferProto(of.in_flight(), response, of.preferences,
+                                   protocol::InferForm::kStream, final, service_.allocator);
+    if (message.ok()) return Send(call, placed, message);
+    status = message.status();
+  }
+  if (status_of_grpc_) return Fail(call, status);
+  Send(call, placed, protocol::EncodeStreamError(of.id, status.message(), service_.allocator));
+}
+
+void StreamInferCall::Send(Call& call, const Streamed* of, const Result<EncodedMessage>& message) {
+  if (!message.ok()) return Fail(call, message.status());
+  if (of == nullptr) return Write(call, *message);
+  const auto place = std::ranges::find(places_, of, &Place::of);
+  *place = {.of = nullptr, .response = *message};
+  SendThoseInPlace(call);
+}
+
+void StreamInferCall::SendThoseInPlace(Call& call) {
+  while (!places_.empty() && places_.front().response) {
+    Write(call, *places_.front().response);
+    places_.pop_front();
+  }
+}
+
+void StreamInferCall::Write(Call& call, const EncodedMessage& message) {
+  if (call.unsent() > kMaxUnsent) {
+    return Fail(call, {Code::kResourceExhausted,
+                       Concat("the client is too slow: ", call.unsent(), " bytes wait for it")});
+  }
+  call.Send(message);
+}
+
+void StreamInferCall::End(Call& call, Streamed& of) {
+  in_flight_.erase(&of);
+  if (call.over()) return;
+  Admit(call);
+  FinishIfDone(call);
+}
+
+void StreamInferCall::Fail(Call& call, const Status& status) {
+  OnGone();
+  call.Finish(status);
+}
+
+void StreamInferCall::Admit(Call& call) {
+  call.SetReceiving(std::max(in_flight_.size(), places_.size()) < kManyRequests &&
+                    call.unsent() < kManyBytes);
+}
+
+void StreamInferCall::FinishIfDone(Call& call) {
+  if (ended_ && in_flight_.empty()) call.Finish(Ok());
+}
+
+void StreamInferCall::OnEnd(Call& call) {
+  ended_ = true;
+  FinishIfDone(call);
+}
+
+void StreamInferCall::OnGone() {
+  places_.clear();
+  for (Streamed* const each : in_flight_) each->Cancel();
+}
+
+}  // namespace despina::grpc
