@@ -13,20 +13,12 @@ import numpy as np
 import pytest
 from harness.grpc_calls import ONE, SERVICE, Feed, behave, floats, messages, opened, request, stub
 from harness.http2 import Connection, Setting, data, message, window_update
-from harness.repository import add_model, tensor
+from harness.repository import REPEAT, add_model
 from harness.serve import Serve
 
 Code = grpc.StatusCode
 MIB = 1 << 20
 SECONDS = 20.0
-REPEAT = (
-    'backend: "repeat_python"\nmodel_transaction_policy { decoupled: true }\ninput [ '
-    + ", ".join(
-        tensor(*each)
-        for each in (("IN", "INT32", [-1]), ("DELAY", "UINT32", [-1]), ("WAIT", "UINT32", [1]))
-    )
-    + f" ]\noutput [ {tensor('OUT', 'INT32', [1])}, {tensor('IDX', 'UINT32', [1])} ]\n"
-)
 
 
 @pytest.fixture(scope="module")

@@ -12,18 +12,9 @@ import tritonclient.grpc.aio as asynchronous
 from harness.grpc_client import MODULES, Client
 from harness.grpc_table import METHODS, ONLY_ASYNCIO, ONLY_BLOCKING, VALUES, Row
 from harness.http_client import outcome, public_methods
-from harness.repository import add_model, fixture, tensor
+from harness.repository import REPEAT, add_model, fixture
 from harness.serve import Serve
 from tritonclient.grpc._client import CallContext
-
-REPEAT = (
-    'backend: "repeat_python"\nmodel_transaction_policy { decoupled: true }\ninput [ '
-    + ", ".join(
-        tensor(*each)
-        for each in (("IN", "INT32", [-1]), ("DELAY", "UINT32", [-1]), ("WAIT", "UINT32", [1]))
-    )
-    + f" ]\noutput [ {tensor('OUT', 'INT32', [1])}, {tensor('IDX', 'UINT32', [1])} ]\n"
-)
 
 
 @pytest.fixture(scope="module")
