@@ -202,14 +202,13 @@ def test_a_table_that_is_larger_than_allowed_is_not_made(server: Serve) -> None:
 def test_answers_that_nobody_reads_are_given_back(server: Serve) -> None:
     """Windows of nothing: the answers wait while the client is there, and no longer."""
     body = message(request("plain_uint8", np.zeros(MIB, np.uint8)).SerializeToString())
-    pieces = [body[i : i + 16_384] for i in range(0, len(body), 16_384)]
     for _ in range(4):
         with Connection(
             server.grpc_port, {Setting.INITIAL_WINDOW_SIZE: 0}, timeout=30
         ) as connection:
             for stream in range(1, 41, 2):
                 connection.send(connection.opening(stream, SERVICE + "ModelInfer"))
-                connection.send(*(data(stream, piece) for piece in pieces), data(stream, end=True))
+                assert connection.upload(stream, body)
                 noted = connection.stream(stream)
                 assert connection.until(lambda noted=noted: bool(noted.heads))
             with Connection(server.grpc_port) as other:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from harness.grpc_calls import messages, request
 from harness.http2 import (
+    INITIAL_WINDOW,
     SERVICE,
     Connection,
     Frame,
     Setting,
-    data,
     message,
     settings,
     window_update,
@@ -22,8 +22,6 @@ from harness.serve import Serve
 INFER = SERVICE + "ModelInfer"
 SIZE = 300_000
 TENSOR = np.arange(SIZE, dtype=np.uint8)
-WINDOW = 65_535
-"""Of a connection, as long as it is not told otherwise."""
 
 
 @pytest.fixture
@@ -37,8 +35,7 @@ def ask(connection: Connection, stream: int) -> None:
     """Sends a request whose answer is larger than all windows; waits for the answer's head."""
     body = message(request("plain_uint8", TENSOR).SerializeToString())
     connection.send(connection.opening(stream, INFER))
-    pieces = [data(stream, body[i : i + 16_384]) for i in range(0, len(body), 16_384)]
-    connection.send(*pieces, data(stream, end=True))
+    assert connection.upload(stream, body)
     noted = connection.stream(stream)
     assert connection.until(lambda: bool(noted.heads))
 
@@ -87,7 +84,7 @@ def test_settings_change_windows_of_streams_that_are_there(connection: Connectio
 def test_settings_leave_the_window_of_the_connection_alone(connection: Connection) -> None:
     ask(connection, 1)
     connection.send(settings({Setting.INITIAL_WINDOW_SIZE: 2**31 - 1}))
-    assert came(connection, 1, WINDOW) == WINDOW
+    assert came(connection, 1, INITIAL_WINDOW) == INITIAL_WINDOW
 
 
 def test_streams_share_the_window_of_the_connection(connection: Connection) -> None:
@@ -99,9 +96,9 @@ def test_streams_share_the_window_of_the_connection(connection: Connection) -> N
     def total() -> int:
         return sum(len(connection.stream(each).data) for each in (1, 3, 5))
 
-    assert connection.until(lambda: total() == WINDOW)
+    assert connection.until(lambda: total() == INITIAL_WINDOW)
     assert connection.ping()
-    assert total() == WINDOW
+    assert total() == INITIAL_WINDOW
     connection.send(window_update(0, 3 * (SIZE + 1000)))
     for stream in (1, 3, 5):
         assert is_answer(bytes(connection.answer(stream).data))
@@ -134,20 +131,10 @@ def test_the_server_takes_more_than_its_windows_hold(server: Serve) -> None:
     """It says so with WINDOW_UPDATE, for the stream and the connection."""
     with Connection(server.grpc_port, timeout=30) as connection:
         connection.until(lambda: bool(connection.settings))
-        window = connection.settings.get(Setting.INITIAL_WINDOW_SIZE, WINDOW)
-        size = 2 * max(window, WINDOW + connection.windows.get(0, 0))
-        body = message(request("plain_uint8", np.zeros(size, np.uint8)).SerializeToString())
         connection.send(connection.opening(1, INFER))
-        sent = 0
-        while sent < len(body):
-            stream_room = window + connection.windows.get(1, 0) - sent
-            room = min(stream_room, WINDOW + connection.windows.get(0, 0) - sent, 16_384)
-            if room == 0:
-                assert connection.step() is not None
-                continue
-            connection.send(data(1, body[sent : sent + room]))
-            sent += len(body[sent : sent + room])
-        connection.send(data(1, end=True))
+        assert connection.ping()
+        array = np.zeros(2 * max(connection.room(1), INITIAL_WINDOW), np.uint8)
+        assert connection.upload(1, message(request("plain_uint8", array).SerializeToString()))
         assert connection.until(lambda: bool(connection.stream(1).heads))
         assert connection.stream(1).heads[0][":status"] == "200"
         assert connection.windows.keys() >= {0, 1}
