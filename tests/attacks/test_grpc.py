@@ -190,9 +190,7 @@ ODD = {
 def test_messages_that_are_none(server: Serve, what: str, rpc: str) -> None:
     with Connection(server.grpc_port, timeout=30) as connection:
         connection.send(connection.opening(1, rpc))
-        body = message(ODD[what])
-        pieces = (body[i : i + 16_384] for i in range(0, len(body), 16_384))
-        connection.send(*(data(1, piece) for piece in pieces), data(1, end=True))
+        assert connection.upload(1, message(ODD[what]))
         assert connection.answer(1).status is not None
         assert connection.serves(3)
 
@@ -294,7 +292,7 @@ def test_files_of_a_load_stay_in_the_model(channel: grpc.Channel, path: str) -> 
 def test_health_is_not_what_a_client_says(channel: grpc.Channel) -> None:
     """Fields of answers in a request, and names of services, change nothing."""
     check = channel.unary_unary("/grpc.health.v1.Health/Check")
-    assert check(b"\x08\x02") == b"\x08\x01"
+    assert check(b"\x10\x02") == b"\x08\x01"
     with pytest.raises(grpc.RpcError):
         check(b"\x0a\x06../../")
 
@@ -305,9 +303,9 @@ def test_a_large_request_for_each_method_is_read_or_refused(channel: grpc.Channe
     for method in methods:
         call = channel.unary_unary(SERVICE + method.name)
         try:
-            assert isinstance(call(body), bytes)
+            assert isinstance(call(body, timeout=5), bytes), method.name
         except grpc.RpcError as error:
-            assert len(error.details()) < 10_000, method.name  # noqa: PT017
+            assert error.code() != Code.DEADLINE_EXCEEDED, method.name  # noqa: PT017
 
 
 def test_an_array_of_nothing_is_no_way_in(channel: grpc.Channel) -> None:

@@ -12,7 +12,8 @@ import grpc
 import numpy as np
 import pytest
 from harness.grpc_calls import ONE, Feed, behave, floats, messages, opened, request, stub
-from harness.http2 import SERVICE, Connection, Setting, message, window_update
+from harness.http2 import LARGEST, SERVICE, Connection, Setting, data, message, window_update
+from harness.http2 import Code as Http2Code
 from harness.repository import REPEAT, add_model
 from harness.serve import Serve
 
@@ -247,7 +248,7 @@ def test_a_reader_that_waits_between_messages_misses_none(service: Any) -> None:
 
 
 def test_a_client_that_does_not_read_may_not_send_for_ever(streaming: Serve) -> None:
-    """The server takes so much, and no more, until its answers are taken."""
+    """The server takes so much, and no more, until its answers are taken; more is an error."""
     body = message(request("plain_uint8", np.zeros(MIB, np.uint8)).SerializeToString())
     with Connection(streaming.grpc_port, {Setting.INITIAL_WINDOW_SIZE: 0}, timeout=1) as connection:
         before = streaming.resident_bytes()
@@ -255,6 +256,8 @@ def test_a_client_that_does_not_read_may_not_send_for_ever(streaming: Serve) -> 
         with pytest.raises(TimeoutError):
             connection.upload(1, body * 64, end=False)
         assert streaming.resident_bytes() - before < 64 * MIB
+        connection.send(data(1, bytes(LARGEST)))
+        assert connection.answer(1).reset == Http2Code.FLOW_CONTROL_ERROR
     with Connection(streaming.grpc_port) as other:
         assert other.serves(1)
 
