@@ -141,7 +141,10 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
       session.CountControlFrame();
       return 0;
   }
-  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0) session.CountControlFrame();
+  // Padding is nothing either.
+  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen) {
+    session.CountControlFrame();
+  }
   Call* const call = CallOf(nghttp2, frame->hd.stream_id);
   if (call == nullptr) return 0;
   if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
