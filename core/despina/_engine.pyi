@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'Gauge', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'HttpServer', 'InstanceDefinition', 'LoadPlan', 'LoadRun', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'load_http', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
+__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'FrontEnd', 'Gauge', 'GrpcKeepalive', 'GrpcOptions', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'InstanceDefinition', 'LoadPlan', 'LoadRun', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'load_http', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -235,6 +235,35 @@ class HttpOptions:
     """
     def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, cors: Cors, access: AccessRules, forwarding: HeaderForwarding, max_body_bytes: typing.SupportsInt | typing.SupportsIndex, max_header_bytes: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, header_timeout: typing.SupportsFloat | typing.SupportsIndex, body_timeout: typing.SupportsFloat | typing.SupportsIndex, idle_timeout: typing.SupportsFloat | typing.SupportsIndex, allow_shared_memory: bool, log_access: bool) -> None:
         ...
+class GrpcKeepalive:
+    """
+    Which pings are sent and taken; times in seconds.
+    """
+    def __init__(self, *, time: typing.SupportsFloat | typing.SupportsIndex, timeout: typing.SupportsFloat | typing.SupportsIndex, permit_without_calls: bool, max_pings_without_data: typing.SupportsInt | typing.SupportsIndex, min_ping_interval: typing.SupportsFloat | typing.SupportsIndex, max_ping_strikes: typing.SupportsInt | typing.SupportsIndex) -> None:
+        ...
+class GrpcOptions:
+    """
+    How gRPC is served; times in seconds.
+    """
+    def __init__(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, threads: typing.SupportsInt | typing.SupportsIndex, server_name: str, server_version: str, tls: TlsContext, access: AccessRules, forwarding: HeaderForwarding, max_message_bytes: typing.SupportsInt | typing.SupportsIndex, max_bytes_in_flight: typing.SupportsInt | typing.SupportsIndex, max_connections: typing.SupportsInt | typing.SupportsIndex, max_concurrent_streams: typing.SupportsInt | typing.SupportsIndex, keepalive: GrpcKeepalive, max_connection_age: typing.SupportsFloat | typing.SupportsIndex, max_connection_age_grace: typing.SupportsFloat | typing.SupportsIndex, descriptors: collections.abc.Sequence[str], compression_level: typing.SupportsInt | typing.SupportsIndex, allow_shared_memory: bool, log_access: bool) -> None:
+        ...
+class FrontEnd:
+    """
+    A front end.
+    """
+    def close(self, timeout: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> bool:
+        """
+        Waits so many seconds for answers in flight, then closes everything. Whether all were answered.
+        """
+    def stop_accepting(self) -> None:
+        """
+        Closes the listener and the idle connections.
+        """
+    @property
+    def port(self) -> int:
+        """
+        The port it listens on.
+        """
 class TraceSettings:
     """
     Which requests of a model are traced.
@@ -357,23 +386,6 @@ class LoadRun:
         """
         Waits so long for its end; whether that has come.
         """
-class HttpServer:
-    """
-    A front end.
-    """
-    def close(self, timeout: typing.SupportsFloat | typing.SupportsIndex = 0.0) -> bool:
-        """
-        Waits so many seconds for answers in flight, then closes everything. Whether all were answered.
-        """
-    def stop_accepting(self) -> None:
-        """
-        Closes the listener and the idle connections.
-        """
-    @property
-    def port(self) -> int:
-        """
-        The port it listens on.
-        """
 class ResponseStream:
     """
     The parts of one request's answer.
@@ -483,11 +495,15 @@ class Engine:
         """
         Submits a request again and again.
         """
-    def serve_http(self, options: HttpOptions) -> HttpServer:
+    def serve_grpc(self, options: GrpcOptions) -> FrontEnd:
+        """
+        Starts the gRPC front end.
+        """
+    def serve_http(self, options: HttpOptions) -> FrontEnd:
         """
         Starts the HTTP front end.
         """
-    def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, counter_latencies: bool, quantiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], host_load: bool, interval: typing.SupportsFloat | typing.SupportsIndex) -> HttpServer:
+    def serve_metrics(self, *, address: str, port: typing.SupportsInt | typing.SupportsIndex, counter_latencies: bool, quantiles: collections.abc.Sequence[typing.SupportsFloat | typing.SupportsIndex], host_load: bool, interval: typing.SupportsFloat | typing.SupportsIndex) -> FrontEnd:
         """
         Starts the metrics endpoint.
         """
@@ -551,4 +567,4 @@ def set_log_format(format: typing.SupportsInt | typing.SupportsIndex) -> None:
     """
     0: the default, 1: with ISO 8601 times, 2: JSON lines.
     """
-ABI: str = '0.1 (4b14827e)'
+ABI: str = '0.1 (7eb5cd62)'

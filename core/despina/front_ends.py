@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from despina.control.descriptors import descriptor_files
 from despina.engine import (
     AccessRules,
     Cors,
+    GrpcKeepalive,
+    GrpcOptions,
     HeaderForwarding,
     HttpOptions,
     MetricsOptions,
@@ -19,6 +22,12 @@ from despina.settings import Settings
 from despina.settings.metrics import metrics_config
 from despina.settings.model import flag_name, shown
 from despina_sdk import Code
+
+RESTRICTION_PREFIX = "triton-grpc-protocol-"
+"""What the metadata begins with that restricted parts of gRPC need."""
+
+_COMPRESSION = {"none": 0, "low": 1, "medium": 6, "high": 9}
+"""Levels of zlib."""
 
 
 def http_options(settings: Settings, server_version: str) -> HttpOptions:
@@ -40,10 +49,46 @@ def http_options(settings: Settings, server_version: str) -> HttpOptions:
         header_timeout=settings.http_header_timeout_secs,
         body_timeout=settings.http_body_timeout_secs,
         idle_timeout=settings.http_idle_timeout_secs,
-        tls=_tls(settings),
+        tls=_tls(settings, "https"),
         cors=_cors(settings),
-        access=_access(settings),
-        forwarding=_forwarding(settings),
+        access=_access(settings, "http_restricted_api"),
+        forwarding=_forwarding(settings, "http_header_forward_pattern"),
+        allow_shared_memory=settings.allow_client_shm,
+        log_access=settings.log_access,
+    )
+
+
+def grpc_options(settings: Settings, server_version: str) -> GrpcOptions:
+    """What the settings say of gRPC.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: a file or a value cannot be used; names its flag.
+    """
+    return GrpcOptions(
+        address=settings.grpc_address,
+        port=settings.grpc_port,
+        threads=settings.grpc_thread_count,
+        server_name=settings.id,
+        server_version=server_version,
+        max_message_bytes=settings.grpc_max_message_size,
+        max_bytes_in_flight=settings.grpc_max_bytes_in_flight,
+        max_connections=settings.grpc_max_connections,
+        max_concurrent_streams=settings.grpc_max_concurrent_streams,
+        compression_level=_COMPRESSION[settings.grpc_infer_response_compression_level],
+        keepalive=GrpcKeepalive(
+            time=settings.grpc_keepalive_time / 1000,
+            timeout=settings.grpc_keepalive_timeout / 1000,
+            permit_without_calls=settings.grpc_keepalive_permit_without_calls,
+            max_pings_without_data=settings.grpc_http2_max_pings_without_data,
+            min_ping_interval=settings.grpc_http2_min_recv_ping_interval_without_data / 1000,
+            max_ping_strikes=settings.grpc_http2_max_ping_strikes,
+        ),
+        max_connection_age=settings.grpc_max_connection_age / 1000,
+        max_connection_age_grace=settings.grpc_max_connection_age_grace / 1000,
+        descriptors=tuple(file.serialized for file in descriptor_files()),
+        tls=_tls(settings, "grpc"),
+        access=_access(settings, "grpc_restricted_protocol", RESTRICTION_PREFIX),
+        forwarding=_forwarding(settings, "grpc_header_forward_pattern"),
         allow_shared_memory=settings.allow_client_shm,
         log_access=settings.log_access,
     )
@@ -62,17 +107,20 @@ def metrics_options(settings: Settings) -> MetricsOptions:
     )
 
 
-def _tls(settings: Settings) -> TlsContext | None:
-    if not (settings.https_use_ssl or settings.https_use_ssl_mutual):
+def _tls(settings: Settings, prefix: str) -> TlsContext | None:
+    """Of HTTPS or of gRPC, whose settings have the same names behind the prefix."""
+    mutual = getattr(settings, f"{prefix}_use_ssl_mutual")
+    if not (mutual or getattr(settings, f"{prefix}_use_ssl")):
         return None
     context = TlsContext()
-    with _named("https_server_cert", settings.https_server_cert):
-        context.use_certificate(settings.https_server_cert)
-    with _named("https_server_key", settings.https_server_key):
-        context.use_key(settings.https_server_key)
-    if settings.https_use_ssl_mutual:
-        with _named("https_root_cert", settings.https_root_cert):
-            context.require_client_certificates(settings.https_root_cert)
+    uses = {"server_cert": context.use_certificate, "server_key": context.use_key}
+    if mutual:
+        uses["root_cert"] = context.require_client_certificates
+    for suffix, use in uses.items():
+        name = f"{prefix}_{suffix}"
+        file = getattr(settings, name)
+        with _named(name, file):
+            use(file)
     return context
 
 
@@ -86,27 +134,28 @@ def _cors(settings: Settings) -> Cors | None:
     return cors
 
 
-def _access(settings: Settings) -> AccessRules | None:
-    if not settings.http_restricted_api:
+def _access(settings: Settings, name: str, header_prefix: str = "") -> AccessRules | None:
+    groups: tuple[str, ...] = getattr(settings, name)
+    if not groups:
         return None
     rules = AccessRules()
-    for group in settings.http_restricted_api:
+    for group in groups:
         apis, _, rest = group.partition(":")
         header, _, value = rest.partition("=")
-        with _named("http_restricted_api", shown("http_restricted_api", group)):
+        with _named(name, shown(name, group)):
             if not (apis and header and value):
-                text = "is not of the form API[,API...]:HEADER=VALUE"
-                raise DespinaError(Code.INVALID_ARGUMENT, text)
+                form = Settings.__dataclass_fields__[name].metadata["metavar"]
+                raise DespinaError(Code.INVALID_ARGUMENT, f"is not of the form {form}")
             for api in apis.split(","):
-                rules.restrict(api, header, value)
+                rules.restrict(api, header_prefix + header, value)
     return rules
 
 
-def _forwarding(settings: Settings) -> HeaderForwarding | None:
-    pattern = settings.http_header_forward_pattern
+def _forwarding(settings: Settings, name: str) -> HeaderForwarding | None:
+    pattern: str = getattr(settings, name)
     if not pattern:
         return None
-    with _named("http_header_forward_pattern", pattern):
+    with _named(name, pattern):
         return HeaderForwarding(pattern)
 
 

@@ -19,7 +19,7 @@ from despina.control.repository import Repository
 from despina.dev.session import Session
 from despina.engine import Engine, FrontEnd
 from despina.errors import DespinaError
-from despina.front_ends import http_options, metrics_options
+from despina.front_ends import grpc_options, http_options, metrics_options
 from despina.lifecycle.loader import Loader
 from despina.lifecycle.manager import Manager
 from despina.lifecycle.poller import Poller
@@ -167,6 +167,12 @@ class Runtime:
             self.front_ends.append(server)
             scheme = "https://" if options.tls else ""
             lines.append(f"Started HTTPService at {scheme}{settings.http_address}:{server.port}")
+        if settings.allow_grpc:
+            calls = grpc_options(settings, server_version)
+            with _listening("gRPC", settings.grpc_address, settings.grpc_port, "--grpc-port"):
+                server = self.engine.serve_grpc(calls)
+            self.front_ends.append(server)
+            lines.append(f"Started GRPCInferenceService at {settings.grpc_address}:{server.port}")
         if settings.allow_metrics:
             metrics = metrics_options(settings)
             address = metrics.address

@@ -131,12 +131,20 @@ def test_reflection_has_the_messages_of_both_of_its_versions(version: str):
     assert method.output_type == f".{package}.ServerReflectionResponse"
 
 
-def test_health_has_the_messages_that_clients_know():
-    health_pb2 = pytest.importorskip("grpc_health.v1.health_pb2")
-    (file,) = (each for each in descriptor_files() if each.name == "grpc/health/v1/health.proto")
-    theirs = normalised(declared(health_pb2.DESCRIPTOR).message_type)
-    known = normalised(FileDescriptorProto.FromString(file.serialized).message_type)
-    assert {name: theirs[name] for name in known} == known
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("grpc/health/v1/health.proto", "grpc_health.v1.health_pb2"),
+        ("grpc/reflection/v1alpha/reflection.proto", "grpc_reflection.v1alpha.reflection_pb2"),
+    ],
+)
+def test_what_is_grpcs_own_is_what_its_clients_know(name: str, module: str):
+    theirs = declared(pytest.importorskip(module).DESCRIPTOR)
+    (file,) = (each for each in descriptor_files() if each.name == name)
+    ours = FileDescriptorProto.FromString(file.serialized)
+    assert ours.package == theirs.package
+    assert normalised(ours.message_type) == normalised(theirs.message_type)
+    assert without_options(ours.service[0]) == without_options(theirs.service[0])
 
 
 OURS, THEIRS = "despina.control.descriptors", "tritonclient.grpc"

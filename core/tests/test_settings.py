@@ -49,6 +49,8 @@ def test_every_setting_can_be_given_by_every_source(field, tmp_path: Path):
         text, literal, value = "json", '"json"', "json"
     elif field.name == "model_control_mode":
         text, literal, value = "explicit", '"explicit"', "explicit"
+    elif field.name == "grpc_infer_response_compression_level":
+        text, literal, value = "high", '"high"', "high"
     elif isinstance(default, int | float):
         text, literal, value = "7", "7", 7
     else:
@@ -153,46 +155,65 @@ def test_the_reference_page_is_current():
 
 
 def test_a_server_that_would_listen_nowhere_is_refused(tmp_path: Path):
-    settings = Settings(model_repository=(tmp_path,), allow_http=False, allow_metrics=False)
-    with pytest.raises(DespinaError, match="--allow-http=false and --allow-metrics=false"):
-        check_served(settings)
+    nowhere = {"allow_http": False, "allow_grpc": False, "allow_metrics": False}
+    check_served(Settings(model_repository=(tmp_path,), **nowhere | {"allow_grpc": True}))
+    with pytest.raises(DespinaError) as raised:
+        check_served(Settings(model_repository=(tmp_path,), **nowhere))
+    flags = "--allow-http=false, --allow-grpc=false and --allow-metrics=false"
+    assert raised.value.message == f"{flags}: nothing would listen"
 
 
 @pytest.mark.parametrize(
     ("given", "error"),
     [
-        ({"https_use_ssl": True}, "--https-use-ssl needs --https-server-cert"),
-        (
-            {"https_use_ssl": True, "https_server_cert": "c"},
-            "--https-use-ssl needs --https-server-key",
-        ),
-        ({"https_server_cert": "c"}, "--https-server-cert needs --https-use-ssl"),
-        ({"https_server_key": "k"}, "--https-server-key needs --https-use-ssl"),
-        ({"https_root_cert": "r"}, "--https-root-cert needs --https-use-ssl-mutual"),
-        (
-            {"https_use_ssl_mutual": True},
-            "--https-use-ssl-mutual needs --https-root-cert",
-        ),
-        (
-            {"https_use_ssl_mutual": True, "https_root_cert": "r"},
-            "--https-use-ssl needs --https-server-cert",
-        ),
+        ({"grpc_port": 8000}, "--http-port and --grpc-port are both 8000"),
+        ({"http_port": 8002}, "--http-port and --metrics-port are both 8002"),
+        ({"metrics_port": 8001}, "--grpc-port and --metrics-port are both 8001"),
+        ({"grpc_port": 8000, "allow_http": False}, ""),
+        ({"grpc_port": 8000, "allow_grpc": False}, ""),
+        ({"grpc_port": 8000, "grpc_address": "127.0.0.2"}, ""),
+        ({"metrics_port": 8000, "metrics_address": "127.0.0.2"}, ""),
+        ({"http_port": 0, "grpc_port": 0, "metrics_port": 0}, ""),
     ],
 )
-def test_settings_of_tls_that_do_not_go_together_are_refused(given, error: str, tmp_path: Path):
+def test_front_ends_listen_at_places_of_their_own(given, error: str, tmp_path: Path):
+    settings = Settings(model_repository=(tmp_path,), **given)
+    if not error:
+        check_served(settings)
+        return
     with pytest.raises(DespinaError) as raised:
-        check_served(Settings(model_repository=(tmp_path,), **given))
+        check_served(settings)
     assert raised.value.message == error
 
 
-def test_a_server_with_tls_needs_certificate_and_key(tmp_path: Path):
-    files = {"https_server_cert": "c", "https_server_key": "k"}
-    check_served(Settings(model_repository=(tmp_path,), https_use_ssl=True, **files))
-    check_served(
-        Settings(
-            model_repository=(tmp_path,), https_use_ssl_mutual=True, https_root_cert="r", **files
-        )
-    )
+@pytest.mark.parametrize("prefix", ["https", "grpc"])
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"use_ssl": True}, "use-ssl needs {}-server-cert"),
+        ({"use_ssl": True, "server_cert": "c"}, "use-ssl needs {}-server-key"),
+        ({"server_cert": "c"}, "server-cert needs {}-use-ssl"),
+        ({"server_key": "k"}, "server-key needs {}-use-ssl"),
+        ({"root_cert": "r"}, "root-cert needs {}-use-ssl-mutual"),
+        ({"use_ssl_mutual": True}, "use-ssl-mutual needs {}-root-cert"),
+        ({"use_ssl_mutual": True, "root_cert": "r"}, "use-ssl needs {}-server-cert"),
+    ],
+)
+def test_settings_of_tls_that_do_not_go_together_are_refused(
+    prefix: str, given: dict[str, object], error: str, tmp_path: Path
+):
+    named = {f"{prefix}_{name}": value for name, value in given.items()}
+    with pytest.raises(DespinaError) as raised:
+        check_served(Settings(model_repository=(tmp_path,), **named))
+    assert raised.value.message == f"--{prefix}-{error.format(f'--{prefix}')}"
+
+
+@pytest.mark.parametrize("prefix", ["https", "grpc"])
+def test_a_server_with_tls_needs_certificate_and_key(prefix: str, tmp_path: Path):
+    for used in ({"use_ssl": True}, {"use_ssl_mutual": True, "root_cert": "r"}):
+        given = {"server_cert": "c", "server_key": "k", **used}
+        named = {f"{prefix}_{name}": value for name, value in given.items()}
+        check_served(Settings(model_repository=(tmp_path,), **named))
 
 
 def test_a_plugin_that_is_being_written_brings_its_models_and_may_fail(tmp_path: Path):

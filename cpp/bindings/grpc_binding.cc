@@ -4,9 +4,9 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "bindings/seconds.h"
 #include "grpc/server.h"
@@ -20,10 +20,8 @@ using frontend::AccessRules;
 using frontend::HeaderForwarding;
 using net::TlsContext;
 
-// Nothing: without end.
-Duration Limit(const std::optional<double>& seconds) {
-  return seconds ? Seconds(*seconds) : Duration::max();
-}
+// 0: without end.
+Duration Limit(double seconds) { return seconds > 0 ? Seconds(seconds) : Duration::max(); }
 
 grpc::KeepaliveOptions MakeKeepalive(double time, double timeout, bool permit_without_calls,
                                      unsigned max_pings_without_data, double min_ping_interval,
@@ -42,9 +40,9 @@ grpc::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
                           std::shared_ptr<HeaderForwarding> forwarding, size_t max_message_bytes,
                           uint64_t max_bytes_in_flight, size_t max_connections,
                           uint32_t max_concurrent_streams, const grpc::KeepaliveOptions& keepalive,
-                          const std::optional<double>& max_connection_age,
-                          const std::optional<double>& max_connection_age_grace,
-                          bool allow_shared_memory) {
+                          double max_connection_age, double max_connection_age_grace,
+                          std::vector<std::string> descriptors, int compression_level,
+                          bool allow_shared_memory, bool log_access) {
   grpc::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -61,7 +59,10 @@ grpc::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
   options.limits.max_age_grace = Limit(max_connection_age_grace);
   options.max_bytes_in_flight = max_bytes_in_flight;
   options.max_connections = max_connections;
+  options.descriptors = std::move(descriptors);
+  options.compression_level = compression_level;
   options.allow_shared_memory = allow_shared_memory;
+  options.log_access = log_access;
   return options;
 }
 
@@ -73,14 +74,14 @@ void BindGrpcOptions(py::module_& module) {
       .def(py::init(&MakeKeepalive), py::kw_only(), py::arg("time"), py::arg("timeout"),
            py::arg("permit_without_calls"), py::arg("max_pings_without_data"),
            py::arg("min_ping_interval"), py::arg("max_ping_strikes"));
-  py::class_<grpc::Options>(module, "GrpcOptions",
-                            "How gRPC is served; times in seconds, None: without end.")
+  py::class_<grpc::Options>(module, "GrpcOptions", "How gRPC is served; times in seconds.")
       .def(py::init(&MakeOptions), py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("threads"), py::arg("server_name"), py::arg("server_version"), py::arg("tls"),
            py::arg("access"), py::arg("forwarding"), py::arg("max_message_bytes"),
            py::arg("max_bytes_in_flight"), py::arg("max_connections"),
            py::arg("max_concurrent_streams"), py::arg("keepalive"), py::arg("max_connection_age"),
-           py::arg("max_connection_age_grace"), py::arg("allow_shared_memory"));
+           py::arg("max_connection_age_grace"), py::arg("descriptors"),
+           py::arg("compression_level"), py::arg("allow_shared_memory"), py::arg("log_access"));
 }
 
 }  // namespace despina::bindings

@@ -36,7 +36,7 @@ class ControlHandler final : public CallHandler {
 
   void OnMessage(Call& call, Message message) override {
     Status status = method_.rpc == Rpc::kControl ? Control(call, std::move(message))
-                                                 : Unregister(call, message.bytes.bytes());
+                                                 : Unregister(call, TextOf(message.bytes));
     if (!status.ok()) call.Finish(status);
   }
   // What was begun goes on: nobody can tell how far it is.
@@ -66,7 +66,7 @@ class ControlHandler final : public CallHandler {
     return Ok();
   }
 
-  Status Unregister(Call& call, std::span<const std::byte> message) {
+  Status Unregister(Call& call, std::string_view message) {
     if (!service_.allow_shared_memory) {
       return {Code::kUnimplemented, std::string(protocol::kSharedMemoryDisabled)};
     }

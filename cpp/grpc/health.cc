@@ -21,7 +21,7 @@ ServingStatus HealthOf(std::string_view service, const Snapshot& snapshot) {
 }
 
 void HealthCheck::OnMessage(Call& call, Message message) {
-  const Result<std::string_view> name = protocol::ParseHealthCheck(message.bytes.bytes());
+  const Result<std::string_view> name = protocol::ParseHealthCheck(TextOf(message.bytes));
   if (!name.ok()) return call.Finish(name.status());
   const ServingStatus status = HealthOf(*name, service_.submitter.snapshot());
   if (status == ServingStatus::kServiceUnknown) return call.Finish(NotFound("unknown service"));
@@ -31,7 +31,7 @@ void HealthCheck::OnMessage(Call& call, Message message) {
 }
 
 void HealthWatch::OnMessage(Call& call, Message message) {
-  const Result<std::string_view> name = protocol::ParseHealthCheck(message.bytes.bytes());
+  const Result<std::string_view> name = protocol::ParseHealthCheck(TextOf(message.bytes));
   if (!name.ok()) return call.Finish(name.status());
   name_ = *name;
   call_ = &call;

@@ -1,6 +1,5 @@
 #include "grpc/reads.h"
 
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,17 +12,17 @@
 #include "protocol/shared_memory.h"
 #include "protocol/shared_memory_proto.h"
 #include "protocol/statistics.h"
+#include "protocol/stats_proto.h"
 
 namespace despina::grpc {
 namespace {
 
 // A serialized response.
 using Answer = Result<std::string>;
-using Bytes = std::span<const std::byte>;
 
 std::string RequestName(const Method& method) { return Concat(method.name(), "Request"); }
 
-Answer AnswerModel(const Method& method, Bytes message, const Snapshot& snapshot) {
+Answer AnswerModel(const Method& method, std::string_view message, const Snapshot& snapshot) {
   const Result<protocol::ModelQuery> query =
       protocol::ParseModelQuery(RequestName(method), message);
   if (!query.ok()) return query.status();
@@ -37,7 +36,7 @@ Answer AnswerModel(const Method& method, Bytes message, const Snapshot& snapshot
       model->definition(), protocol::ListedVersions(snapshot, query->model, query->version));
 }
 
-Answer AnswerStatistics(const Method& method, Bytes message, const Snapshot& snapshot) {
+Answer AnswerStatistics(const Method& method, std::string_view message, const Snapshot& snapshot) {
   const Result<protocol::ModelQuery> query =
       protocol::ParseModelQuery(RequestName(method), message);
   if (!query.ok()) return query.status();
@@ -47,13 +46,13 @@ Answer AnswerStatistics(const Method& method, Bytes message, const Snapshot& sna
   return protocol::StatisticsProto(*counts);
 }
 
-Answer AnswerIndex(Bytes message, const Snapshot& snapshot) {
+Answer AnswerIndex(std::string_view message, const Snapshot& snapshot) {
   const Result<bool> only_ready = protocol::ParseIndexQuery(message);
   if (!only_ready.ok()) return only_ready.status();
   return protocol::RepositoryIndexProto(snapshot.index, *only_ready);
 }
 
-Answer AnswerSharedMemory(const Method& method, Bytes message, const Service& service) {
+Answer AnswerSharedMemory(const Method& method, std::string_view message, const Service& service) {
   const Result<std::string_view> name = protocol::ParseRegionName(RequestName(method), message);
   if (!name.ok()) return name.status();
   const auto regions = protocol::SystemRegions(service.regions, *name);
@@ -61,7 +60,7 @@ Answer AnswerSharedMemory(const Method& method, Bytes message, const Service& se
   return protocol::SystemSharedMemoryStatusProto(*regions);
 }
 
-Answer RegisterSharedMemory(Bytes message, const Service& service) {
+Answer RegisterSharedMemory(std::string_view message, const Service& service) {
   if (!service.allow_shared_memory) {
     return Status(Code::kUnimplemented, std::string(protocol::kSharedMemoryDisabled));
   }
@@ -72,7 +71,7 @@ Answer RegisterSharedMemory(Bytes message, const Service& service) {
   return std::string();
 }
 
-Answer AnswerCudaMemory(const Method& method, Bytes message) {
+Answer AnswerCudaMemory(const Method& method, std::string_view message) {
   const Result<std::string_view> name = protocol::ParseRegionName(RequestName(method), message);
   if (!name.ok()) return name.status();
   if (method.rpc == Rpc::kCudaMemoryUnregister) return std::string();
@@ -82,7 +81,7 @@ Answer AnswerCudaMemory(const Method& method, Bytes message) {
   return std::string();
 }
 
-Answer AnswerRead(const Method& method, Bytes message, Service& service) {
+Answer AnswerRead(const Method& method, std::string_view message, Service& service) {
   const Snapshot& snapshot = service.submitter.snapshot();
   switch (method.rpc) {
     case Rpc::kServerLive:
@@ -113,7 +112,7 @@ class ReadHandler final : public CallHandler {
   ReadHandler(Service& service, const Method& method) : service_(service), method_(method) {}
 
   void OnMessage(Call& call, Message message) override {
-    const Answer answer = AnswerRead(method_, message.bytes.bytes(), service_);
+    const Answer answer = AnswerRead(method_, TextOf(message.bytes), service_);
     if (!answer.ok()) return call.Finish(answer.status());
     const Result<protocol::EncodedMessage> encoded = MessageOf(*answer, service_.allocator);
     if (!encoded.ok()) return call.Finish(encoded.status());

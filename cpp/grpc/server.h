@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/published.h"
@@ -43,8 +44,14 @@ struct Options {
   // Bytes of calls' messages until they are answered, and of answers until they are sent; what goes
   // beyond is answered with RESOURCE_EXHAUSTED.
   uint64_t max_bytes_in_flight = uint64_t{1} << 30;
+  // A google.protobuf.FileDescriptorProto each, for server reflection.
+  std::vector<std::string> descriptors{};
+  // Of zlib, for responses of inference; 0: they are not compressed.
+  int compression_level = 0;
   // Whether clients may lend shared memory of the system.
   bool allow_shared_memory = false;
+  // A line of the log for each call.
+  bool log_access = false;
 };
 
 // The functions are called on the thread that started the server, or one after the other.

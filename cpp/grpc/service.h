@@ -2,7 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <unordered_set>
 
 #include "engine/submit.h"
@@ -40,6 +42,11 @@ struct Service {
   // Those who want to be told when the server's health changes.
   std::unordered_set<HealthWatch*> watches{};
 };
+
+// The bytes of a message, as those who read it want them.
+inline std::string_view TextOf(const Slice& message) {
+  return {reinterpret_cast<const char*>(message.data()), message.size()};
+}
 
 // A message that is one text.
 Result<protocol::EncodedMessage> MessageOf(std::string_view bytes, Allocator& allocator);

@@ -1,7 +1,5 @@
 #include "protocol/protobuf.h"
 
-#include <protozero/varint.hpp>
-
 #include "base/utf8.h"
 
 namespace despina::protocol {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <protozero/exception.hpp>
 #include <protozero/pbf_reader.hpp>
+#include <protozero/varint.hpp>
 #include <string>
 #include <string_view>
 #include <utility>

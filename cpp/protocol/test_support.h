@@ -41,7 +41,8 @@ inline ModelDefinition DefinitionOf(std::vector<TensorDefinition> inputs,
                                     std::vector<TensorDefinition> outputs,
                                     int64_t max_batch_size = 0) {
   ModelDefinition definition;
-  definition.name = "m";
+  // Not assigned as it stands there: GCC 12 would warn of what it makes of that.
+  definition.name = std::string("m");
   definition.max_batch_size = max_batch_size;
   definition.inputs = std::move(inputs);
   definition.outputs = std::move(outputs);

@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -101,6 +101,20 @@ def model_repository(detector: Path, pose: Path) -> Iterator[Path]:
         yield repository
 
 
+def check_pictures(pictures: Sequence[Path], output: Path) -> None:
+    """Looks whether each may have files of its name in the folder.
+
+    Raises:
+        DemoError: two pictures have the same name, or a drawing would take a picture's place.
+    """
+    names = [picture.stem for picture in pictures]
+    for picture in pictures:
+        if names.count(picture.stem) > 1:
+            raise DemoError(f"two pictures are called {picture.stem}: send one after the other")
+        if (output / f"{picture.stem}.png").resolve() == picture.resolve():
+            raise DemoError(f"the drawing would take the place of {picture}: see --output")
+
+
 def show(picture: Path, persons: Persons, output: Path) -> None:
     """Prints the boxes, and writes all that was found, and the drawing."""
     print(f"\n{picture}: persons: {len(persons.boxes)}")
@@ -141,6 +155,7 @@ def run(options: argparse.Namespace) -> None:
     if not entry_points(group="despina.backends", name="yolox_persons"):
         command = f"{sys.executable} -m pip install --no-deps --no-build-isolation {HERE}/plugin"
         raise DemoError(f"the backends of this example are not installed: {command}")
+    check_pictures(options.image, options.output)
     options.output.mkdir(parents=True, exist_ok=True)
     with (
         model_repository(options.detector, options.pose) as repository,

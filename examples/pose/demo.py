@@ -42,11 +42,12 @@ def shown(path: Path) -> str:
     return str(path.relative_to(current) if path.is_relative_to(current) else path)
 
 
-def find_pictures(chosen: Sequence[Path]) -> list[Path]:
+def find_pictures(chosen: Sequence[Path], output: Path) -> list[Path]:
     """The pictures of the user, or else those of this folder.
 
     Raises:
-        DemoError: one does not exist, or two have the same name, which the drawings get too.
+        DemoError: one does not exist, or two have the same name, which the drawings get too, or
+            its drawing would take its place in ``output``.
     """
     pictures = list(chosen) or sorted((HERE / "images").glob("*.jpg"))
     if not pictures:
@@ -57,6 +58,8 @@ def find_pictures(chosen: Sequence[Path]) -> list[Path]:
             raise DemoError(f"there is no picture {picture}")
         if names.count(picture.stem) > 1:
             raise DemoError(f"two pictures are called {picture.stem}: send one after the other")
+        if (output / f"{picture.stem}.png").resolve() == picture.resolve():
+            raise DemoError(f"the drawing would take the place of {picture}: see --output")
     return pictures
 
 
@@ -207,7 +210,7 @@ def parse_options() -> argparse.Namespace:
 
 def run(options: argparse.Namespace) -> None:
     """Do what the flags ask for."""
-    pictures, output = find_pictures(options.image), options.output
+    pictures, output = find_pictures(options.image, options.output), options.output
     output.mkdir(parents=True, exist_ok=True)
     if options.url:
         demonstrate(options.url, pictures, output)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 BACKEND = ("Backend", "Model", "Instance", "Batch", "Request", "DetachedRequest")
 VALUES = ("ModelSpec", "Placement", "Signature", "Capability")
-TENSORS = ("TensorSpec", "NUMPY_DTYPES", "Array", "ArrayLike")
+TENSORS = ("TensorSpec", "NUMPY_DTYPES", "Array", "ArrayLike", "SupportsDLPack")
+METRICS = ("Metrics", "Counter", "Gauge", "Histogram", "LocalMetrics", "Series")
 
 
 def sdk_page() -> str:
@@ -17,8 +18,7 @@ def sdk_page() -> str:
         *(f"despina_sdk.tensors.{name}" for name in TENSORS),
         "despina_sdk.errors.BackendError",
         "despina_sdk.errors.Code",
-        "despina_sdk.metrics.Metrics",
-        "despina_sdk.metrics.LocalMetrics",
+        *(f"despina_sdk.metrics.{name}" for name in METRICS),
         "despina_sdk.native.NativeBackend",
         "despina_sdk.hooks",
     )

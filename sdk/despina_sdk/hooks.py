@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PROJECT = "despina"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a plugin's function as the hook of its name."""
 
 
 @hookspec(historic=True)

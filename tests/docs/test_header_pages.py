@@ -88,3 +88,11 @@ def test_nothing_private_and_no_body_is_shown() -> None:
     assert "private:" not in page
     assert "return host()" not in page
     assert "namespace detail" not in page
+
+
+def test_every_function_of_the_tables_is_described(abi: str) -> None:
+    functions = re.split(r"^#### ", abi, flags=re.MULTILINE)[1:]
+    assert len(functions) > 30
+    for each in functions:
+        heading, *blocks = each.strip().split("\n\n")
+        assert any(not block.startswith(("```", "#")) for block in blocks), heading

@@ -13,7 +13,11 @@ PAGES = (
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "benchmarks/README.md",
-    *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
+    *(
+        page.relative_to(ROOT).as_posix()
+        for pattern in ("docs/*.md", "sdk/*.md", "plugins/*/*.md", "examples/**/*.md")
+        for page in sorted(ROOT.glob(pattern))
+    ),
 )
 
 

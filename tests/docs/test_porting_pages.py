@@ -17,6 +17,24 @@ OWNERS = ("ModelSpec", "Request", "Batch", "Placement", "Model", "Instance")
 OF_THE_AUTHOR = {"Model::signature", "Model::check_ready", "Instance::execute"}
 OF_THE_AUTHOR |= {"Instance::cancelled"}
 
+# Of Triton 2.51 to 2.73: those that a backend calls, and those that it may implement.
+CALLED, IMPLEMENTED = 91, 14
+# What `model.py` finds in `pb_utils`, and is asked for.
+PB_UTILS = """
+Tensor.name Tensor.as_numpy Tensor.triton_dtype Tensor.shape Tensor.is_cpu Tensor.to_dlpack
+Tensor.from_dlpack InferenceRequest InferenceResponse TritonError TritonModelException
+request.inputs request.request_id request.correlation_id request.flags request.set_flags
+request.timeout request.parameters request.trace request.requested_output_names
+request.is_cancelled request.get_response_sender request.set_release_flags exec async_exec
+sender.send sender.is_cancelled ResponseIterator Logger PreferredMemory MetricFamily increment
+observe load_model unload_model is_model_ready get_model_dir get_input_tensor_by_name
+get_output_tensor_by_name get_input_config_by_name get_output_config_by_name
+using_decoupled_model_transaction_policy triton_to_numpy_type numpy_to_triton_type
+triton_string_to_numpy serialize_byte_tensor deserialize_bytes_tensor
+TRITONSERVER_RESPONSE_COMPLETE_FINAL auto_complete_config set_max_batch_size set_dynamic_batching
+add_input add_output set_model_transaction_policy initialize execute finalize is_ready
+"""
+
 
 @pytest.fixture(scope="module")
 def docs(checkout: Path) -> Path:
@@ -43,8 +61,15 @@ def test_every_function_of_triton_has_one_place(docs: Path) -> None:
     found = Counter(
         code for row in rows(page) for code in codes(row[0]) if code.startswith("TRITONBACKEND_")
     )
-    assert len(found) > 85
+    assert len(found) == CALLED + IMPLEMENTED
     assert set(found.values()) == {1}
+
+
+def test_everything_of_pb_utils_has_a_place(docs: Path) -> None:
+    page = (docs / "from-model-py.md").read_text()
+    told = " ".join(code for row in rows(page) for code in codes(row[0]))
+    for name in PB_UTILS.split():
+        assert re.search(rf"\b{re.escape(name)}\b", told), name
 
 
 def test_every_name_of_the_sdk_is_there(docs: Path) -> None:

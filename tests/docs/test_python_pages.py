@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from types import ModuleType
 
 import pytest
@@ -10,6 +11,7 @@ import python_pages
 import despina
 import despina_sdk
 import despina_sdk.testing
+from despina_sdk import backend, errors, functional, metrics, native, tensors
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,15 @@ import despina_sdk.testing
 def test_everything_public_is_shown(package: ModuleType, text: str) -> None:
     shown = {line.rpartition(".")[2] for line in text.splitlines() if line.startswith("::: ")}
     assert set(package.__all__) - {"__version__"} - shown == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [backend, errors, functional, metrics, native, tensors],
+    ids=lambda module: module.__name__,
+)
+def test_every_class_and_function_of_the_sdk_is_shown(module: ModuleType) -> None:
+    page = python_pages.sdk_page()
+    for name, member in inspect.getmembers(module, lambda each: hasattr(each, "__qualname__")):
+        if member.__module__ == module.__name__ and not name.startswith("_"):
+            assert f"::: {module.__name__}.{name}\n" in page, name

@@ -1,15 +1,20 @@
-"""What README.md has its reader type."""
+"""What README.md, and that of the SDK, have their readers type."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from harness.pages import listings, section
 from harness.repository import add_model, identity
 from harness.serve import Serve, environment
+
+from despina_sdk import ModelSpec, Placement
+from despina_sdk.testing import run_batch
 
 
 @pytest.fixture
@@ -53,3 +58,43 @@ def test_the_example_in_python_runs(text: str, models: Path) -> None:
         command, cwd=models.parent, env=environment(), capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_backend_in_cpp_is_that_of_the_pages_which_are_built(checkout: Path) -> None:
+    ours = listings((checkout / "README.md").read_text())
+    (source,) = (each.text for each in ours if each.language == "cpp")
+    (build,) = (each.text for each in ours if each.language == "cmake")
+    built = {
+        each.text
+        for page in ("first-backend-cpp.md", "debugging.md")
+        for each in listings((checkout / "docs" / page).read_text())
+    }
+    assert {source, build} <= built
+
+
+def test_the_backend_in_python_gives_what_it_says(checkout: Path) -> None:
+    (example,) = (
+        each.text
+        for each in listings((checkout / "README.md").read_text())
+        if "@batch_function" in each.text
+    )
+    names: dict[str, Any] = {}
+    exec(example, names)
+    instance = names["row_sum"]({}).load(ModelSpec("m", "1", Path("m/1"))).instance(Placement("i"))
+    (answer,) = run_batch(instance, {"x": np.ones((2, 4), np.float32)})
+    assert answer["y"].tolist() == [[4], [4]]
+
+
+def test_the_tests_in_python_of_the_sdk_s_page_pass(checkout: Path, tmp_path: Path) -> None:
+    found = [each.text for each in listings((checkout / "sdk" / "README.md").read_text())]
+    (backend,) = (each for each in found if "@batch_function" in each)
+    tests = [each for each in found if "from row_sum import" in each]
+    assert len(tests) == 2
+    (tmp_path / "row_sum.py").write_text(backend)
+    for number, test in enumerate(tests):
+        (tmp_path / f"test_{number}.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-q", "--rootdir", str(tmp_path), str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -103,6 +103,65 @@ class HttpOptions:
 
 
 @dataclass(frozen=True)
+class GrpcKeepalive:
+    """Which pings are sent to clients of gRPC, and which are taken. Times are seconds.
+
+    Attributes:
+        time: without a sign of life, before a client is asked for one.
+        timeout: in which it must answer.
+        permit_without_calls: whether both sides may ask while there is no call.
+        max_pings_without_data: how often a client is asked in a row; 0: no limit.
+        min_ping_interval: between two pings of a client to which nothing is sent; sooner is a
+            strike.
+        max_ping_strikes: after which a connection is closed; 0: no limit.
+    """
+
+    time: float
+    timeout: float
+    permit_without_calls: bool
+    max_pings_without_data: int
+    min_ping_interval: float
+    max_ping_strikes: int
+
+
+@dataclass(frozen=True)
+class GrpcOptions:
+    """How the gRPC front end listens, and what it takes from clients. Times are seconds.
+
+    Attributes:
+        port: 0 lets the system choose.
+        max_message_bytes: of one message, also decompressed.
+        max_bytes_in_flight: messages of all calls, and answers until they are sent, together.
+        max_concurrent_streams: calls of one connection at a time.
+        compression_level: of zlib, for responses of inference; 0: they are not compressed.
+        max_connection_age: after which a connection takes no more calls; 0: no end.
+        max_connection_age_grace: that its calls may take then; 0: no end.
+        descriptors: a ``google.protobuf.FileDescriptorProto`` each, for server reflection.
+        allow_shared_memory, tls, access, forwarding, log_access: as in ``HttpOptions``.
+    """
+
+    address: str
+    port: int
+    threads: int
+    server_name: str
+    server_version: str
+    max_message_bytes: int
+    max_bytes_in_flight: int
+    max_connections: int
+    max_concurrent_streams: int
+    compression_level: int
+    keepalive: GrpcKeepalive
+    max_connection_age: float
+    max_connection_age_grace: float
+    descriptors: tuple[bytes, ...]
+    allow_shared_memory: bool = False
+    tls: TlsContext | None = None
+    access: AccessRules | None = None
+    forwarding: HeaderForwarding | None = None
+    log_access: bool = False
+
+
+@dataclass(frozen=True)
 class MetricsOptions:
     """How the metrics port listens, and what is on its page.
 
@@ -370,6 +429,17 @@ class Engine:
         """
         with translated():
             return FrontEnd(self._engine.serve_http(_engine.HttpOptions(**vars(options))))
+
+    def serve_grpc(self, options: GrpcOptions) -> FrontEnd:
+        """Starts the gRPC front end.
+
+        Raises:
+            DespinaError: it cannot listen there.
+        """
+        keepalive = _engine.GrpcKeepalive(**vars(options.keepalive))
+        with translated():
+            fields = {**vars(options), "keepalive": keepalive}
+            return FrontEnd(self._engine.serve_grpc(_engine.GrpcOptions(**fields)))
 
     def serve_metrics(self, options: MetricsOptions) -> FrontEnd:
         """Starts the port of ``/metrics``.

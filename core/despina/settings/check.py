@@ -42,13 +42,32 @@ def check_served(settings: Settings) -> None:
     """
     if not settings.model_repository:
         raise _invalid("no --model-repository: there is nothing to serve")
-    if not (settings.allow_http or settings.allow_metrics):
-        raise _invalid("--allow-http=false and --allow-metrics=false: nothing would listen")
-    both = settings.allow_http and settings.allow_metrics
-    same_address = settings.metrics_address in ("", settings.http_address)
-    if both and same_address and 0 != settings.http_port == settings.metrics_port:
-        raise _invalid(f"--http-port and --metrics-port are both {settings.http_port}")
-    _check_tls(settings)
+    if not (settings.allow_http or settings.allow_grpc or settings.allow_metrics):
+        text = "--allow-http=false, --allow-grpc=false and --allow-metrics=false"
+        raise _invalid(f"{text}: nothing would listen")
+    _check_ports(settings)
+    _check_tls(settings, "https")
+    _check_tls(settings, "grpc")
+
+
+def _check_ports(settings: Settings) -> None:
+    """No two front ends listen at one place, unless the system chooses their ports."""
+    ports = {
+        "http_port": (settings.allow_http, settings.http_address, settings.http_port),
+        "grpc_port": (settings.allow_grpc, settings.grpc_address, settings.grpc_port),
+        "metrics_port": (
+            settings.allow_metrics,
+            settings.metrics_address or settings.http_address,
+            settings.metrics_port,
+        ),
+    }
+    taken: dict[tuple[str, int], str] = {}
+    for name, (allowed, address, port) in ports.items():
+        if not allowed or port == 0:
+            continue
+        other = taken.setdefault((address, port), name)
+        if other != name:
+            raise _invalid(f"--{flag_name(other)} and --{flag_name(name)} are both {port}")
 
 
 def _check_dev(settings: Settings) -> None:
@@ -62,19 +81,24 @@ def _check_dev(settings: Settings) -> None:
         raise _invalid(f"--dev: there is no pyproject.toml in '{folder}'")
 
 
-def _check_tls(settings: Settings) -> None:
-    mutual = settings.https_use_ssl_mutual
-    if mutual and not settings.https_root_cert:
-        raise _invalid("--https-use-ssl-mutual needs --https-root-cert")
-    if settings.https_root_cert and not mutual:
-        raise _invalid("--https-root-cert needs --https-use-ssl-mutual")
-    for name in ("https_server_cert", "https_server_key"):
-        given = bool(getattr(settings, name))
+def _check_tls(settings: Settings, prefix: str) -> None:
+    """Of HTTPS or of gRPC, whose settings have the same names behind the prefix."""
+
+    def given(name: str) -> bool:
+        return bool(getattr(settings, f"{prefix}_{name}"))
+
+    flag = f"--{prefix}"
+    mutual, used = given("use_ssl_mutual"), given("use_ssl") or given("use_ssl_mutual")
+    if mutual and not given("root_cert"):
+        raise _invalid(f"{flag}-use-ssl-mutual needs {flag}-root-cert")
+    if given("root_cert") and not mutual:
+        raise _invalid(f"{flag}-root-cert needs {flag}-use-ssl-mutual")
+    for name in ("server_cert", "server_key"):
         # A certificate alone must not make anybody believe that TLS is spoken.
-        if given and not (settings.https_use_ssl or mutual):
-            raise _invalid(f"--{flag_name(name)} needs --https-use-ssl")
-        if not given and (settings.https_use_ssl or mutual):
-            raise _invalid(f"--https-use-ssl needs --{flag_name(name)}")
+        if given(name) and not used:
+            raise _invalid(f"{flag}-{flag_name(name)} needs {flag}-use-ssl")
+        if not given(name) and used:
+            raise _invalid(f"{flag}-use-ssl needs {flag}-{flag_name(name)}")
 
 
 def _invalid(text: str) -> DespinaError:

@@ -3,57 +3,24 @@
 from __future__ import annotations
 
 import re
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from despina.settings.declare import setting
+
 Seconds = float
 
 
-def setting(
-    default: Any,
-    help: str,
-    *,
-    group: str,
-    alias: str = "",
-    metavar: str = "",
-    minimum: float | None = None,
-    maximum: float | None = None,
-    separator: str = ",",
-    secret: bool = False,
-) -> Any:
-    """Declares a setting: a field of ``Settings``. A tuple may be given several times.
-
-    Args:
-        default: also says its type.
-        help: for the command line and the page.
-        group: of the page.
-        alias: another name of the flag.
-        metavar: what stands for a value.
-        minimum, maximum: of a number.
-        separator: of several values in the environment.
-        secret: what stands behind an equals sign is not shown.
-    """
-    metadata = {
-        "help": help,
-        "group": group,
-        "alias": alias,
-        "metavar": metavar,
-        "minimum": minimum,
-        "maximum": maximum,
-        "separator": separator,
-        "secret": secret,
-    }
-    return field(default=default, metadata=metadata)
-
-
 GENERAL, REPOSITORY, HTTP, HTTPS = "General", "Models", "HTTP", "HTTPS"
-LIMITS, METRICS, GRPC = "Limits of HTTP", "Metrics", "gRPC"
+LIMITS, METRICS = "Limits of HTTP", "Metrics"
+GRPC, GRPC_TLS, GRPC_LIMITS = "gRPC", "TLS of gRPC", "Limits of gRPC"
 LOG, BACKENDS, MEMORY = "Log", "Backends", "Memory"
 TRACES = "Traces"
 OF_TRACES = "Deprecated: --trace-config"
 PORT = 65535
+MAX_INT32 = (1 << 31) - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,8 +214,122 @@ class Settings:
         metavar="KEY=VALUE",
     )
 
+    allow_grpc: bool = setting(True, "Serve gRPC.", group=GRPC)
+    grpc_address: str = setting(
+        "127.0.0.1", "Address to listen on; `0.0.0.0` for all of the machine.", group=GRPC
+    )
     grpc_port: int = setting(
-        8001, "Accepted and not used: gRPC is not there yet.", group=GRPC, minimum=0, maximum=PORT
+        8001, "Port; 0 takes any free one, and prints it.", group=GRPC, minimum=0, maximum=PORT
+    )
+    grpc_thread_count: int = setting(
+        1, "Threads that read requests and write answers.", group=GRPC, minimum=1, maximum=256
+    )
+    grpc_restricted_protocol: tuple[str, ...] = setting(
+        (),
+        "As --http-restricted-api. The metadata that requests need is `triton-grpc-protocol-KEY`.",
+        group=GRPC,
+        metavar="API[,API...]:KEY=VALUE",
+        separator=";",
+        secret=True,
+    )
+    grpc_header_forward_pattern: str = setting(
+        "",
+        "Metadata whose names hold a match of this regular expression are parameters of inference"
+        " requests, as with --http-header-forward-pattern.",
+        group=GRPC,
+        metavar="PATTERN",
+    )
+    grpc_infer_response_compression_level: Literal["none", "low", "medium", "high"] = setting(
+        "none", "How much effort goes into making responses of inference smaller.", group=GRPC
+    )
+
+    grpc_use_ssl: bool = setting(False, "Serve gRPC by TLS 1.2 or 1.3 only.", group=GRPC_TLS)
+    grpc_use_ssl_mutual: bool = setting(
+        False, "The same, and clients need a certificate.", group=GRPC_TLS
+    )
+    grpc_server_cert: str = setting("", "As --https-server-cert.", group=GRPC_TLS, metavar="FILE")
+    grpc_server_key: str = setting("", "As --https-server-key.", group=GRPC_TLS, metavar="FILE")
+    grpc_root_cert: str = setting(
+        "",
+        "Authorities of which clients need a certificate (PEM), with --grpc-use-ssl-mutual.",
+        group=GRPC_TLS,
+        metavar="FILE",
+    )
+
+    grpc_max_message_size: int = setting(
+        MAX_INT32,
+        "Bytes of a message, also once it is decompressed (RESOURCE_EXHAUSTED beyond).",
+        group=GRPC_LIMITS,
+        minimum=1,
+        maximum=MAX_INT32,
+    )
+    grpc_max_bytes_in_flight: int = setting(
+        1 << 30,
+        "Bytes of all messages and unsent answers at a time (RESOURCE_EXHAUSTED beyond).",
+        group=GRPC_LIMITS,
+        minimum=1,
+    )
+    grpc_max_connections: int = setting(
+        10_000, "Connections at a time; others are closed.", group=GRPC_LIMITS, minimum=1
+    )
+    grpc_max_concurrent_streams: int = setting(
+        1024,
+        "Calls of a connection at a time; others wait in the client.",
+        group=GRPC_LIMITS,
+        minimum=1,
+        maximum=MAX_INT32,
+    )
+    grpc_keepalive_time: int = setting(
+        7_200_000,
+        "Milliseconds without a sign of life after which a client is asked for one (PING).",
+        group=GRPC_LIMITS,
+        minimum=1,
+        maximum=MAX_INT32,
+    )
+    grpc_keepalive_timeout: int = setting(
+        20_000,
+        "Milliseconds in which it must answer that, or its connection is closed.",
+        group=GRPC_LIMITS,
+        minimum=1,
+        maximum=MAX_INT32,
+    )
+    grpc_keepalive_permit_without_calls: bool = setting(
+        False, "Ask, and let clients ask, also while there is no call.", group=GRPC_LIMITS
+    )
+    grpc_http2_max_pings_without_data: int = setting(
+        2,
+        "How often a client is asked without anything else being sent to it; 0 for no limit.",
+        group=GRPC_LIMITS,
+        minimum=0,
+        maximum=MAX_INT32,
+    )
+    grpc_http2_min_recv_ping_interval_without_data: int = setting(
+        300_000,
+        "Milliseconds between two PINGs of a client without calls; sooner is a strike.",
+        group=GRPC_LIMITS,
+        minimum=0,
+        maximum=MAX_INT32,
+    )
+    grpc_http2_max_ping_strikes: int = setting(
+        2,
+        "Strikes after which a connection is closed; 0 for no limit.",
+        group=GRPC_LIMITS,
+        minimum=0,
+        maximum=MAX_INT32,
+    )
+    grpc_max_connection_age: int = setting(
+        0,
+        "Milliseconds after which a connection takes no more calls; 0 for no end.",
+        group=GRPC_LIMITS,
+        minimum=0,
+        maximum=MAX_INT32,
+    )
+    grpc_max_connection_age_grace: int = setting(
+        0,
+        "Milliseconds that its calls may still take then; 0 for no end.",
+        group=GRPC_LIMITS,
+        minimum=0,
+        maximum=MAX_INT32,
     )
 
     log_verbose: int = setting(

@@ -117,6 +117,15 @@ def test_the_detector_finds_the_persons_of_the_reference(
         assert max(overlap(person["bbox_xywh"], each["box"]) for each in found) >= OVERLAP
 
 
+def test_no_box_leaves_its_picture(demo: Run, shared_data: Path, photo: str) -> None:
+    size = Image.open(shared_data / "photos" / f"{photo}.jpg").size
+    for person in demo.persons(photo):
+        x, y, width, height = person["box"]
+        assert min(x, y) >= 0
+        assert x + width <= size[0] + 0.1  # rounded
+        assert y + height <= size[1] + 0.1
+
+
 def test_each_person_has_the_keypoints_of_the_reference(demo: Run, shared_data: Path) -> None:
     wrong, compared, score_errors = [], 0, []
     for photo in PHOTOS[:-1]:
@@ -180,6 +189,22 @@ def test_a_file_that_is_no_picture_is_told(
     assert run.status == 1
     assert "README.md: " in run.errors
     assert "'letterbox'" in run.errors  # which step it was
+
+
+@pytest.mark.parametrize(
+    ("pictures", "error"),
+    [
+        (["a.jpg", "a.png"], "two pictures are called a"),
+        (["b.png"], "the drawing would take the place of "),
+    ],
+)
+def test_no_drawing_takes_the_place_of_another_file(
+    pictures: list[str], error: str, installed: Path, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in pictures]
+    run = run_demo(tmp_path, installed, "--detector", "a", "--pose", "b", "--image", *files)
+    assert run.status == 1
+    assert error in run.errors
 
 
 def test_without_the_plugin_it_says_how_to_install_it(tmp_path: Path) -> None:

@@ -218,12 +218,21 @@ def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
     assert "two pictures are called a" in run.errors
 
 
+def test_a_drawing_does_not_take_the_place_of_its_picture(tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"mine")
+    run = run_demo(tmp_path, "--image", picture)
+    assert run.status == 1
+    assert "the drawing would take the place of " in run.errors
+    assert picture.read_bytes() == b"mine"
+
+
 @pytest.fixture
 def kept(example: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A demo that was left running, and what it printed."""
     picture = tmp_path / "grey.png"
     Image.new("RGB", (120, 160), "grey").save(picture)
-    command = [sys.executable, PROGRAM, "--keep", "--output", tmp_path, "--image", picture]
+    command = [sys.executable, PROGRAM, "--keep", "--output", tmp_path / "out", "--image", picture]
     with (tmp_path / "printed").open("w+") as printed:
         demo = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT, text=True)
         try:

@@ -48,7 +48,7 @@ class LiveServer:
         """
         self._output = folder / "server.log"
         command = [sys.executable, "-m", "despina", "serve", f"--model-repository={repository}"]
-        command += ["--http-port=0", "--metrics-port=0", *options]
+        command += ["--http-port=0", "--grpc-port=0", "--metrics-port=0", *options]
         # Settings of another server in the environment are not meant for this one.
         environment = {k: v for k, v in os.environ.items() if not k.startswith("DESPINA_")}
         with self._output.open("wb") as output:

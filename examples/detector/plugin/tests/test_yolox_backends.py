@@ -22,8 +22,12 @@ def request(*persons: tuple[int, float], transform: Array = TWICE) -> dict[str, 
     predictions = np.zeros((len(cells(416, 416)), 85), np.float32)
     for cell, score in persons:
         predictions[cell, :6] = [0.5, 0.5, 0, 0, score, 1]
-    image = np.array([b"picture"], object)
-    return {"PREDICTIONS": predictions, "INVERSE_TRANSFORM": transform, "IMAGE": image}
+    return {
+        "PREDICTIONS": predictions,
+        "INVERSE_TRANSFORM": transform,
+        "IMAGE_SIZE": np.array([832, 832], np.int32),
+        "IMAGE": np.array([b"picture"], object),
+    }
 
 
 def find(inputs: dict[str, Array], **parameters: str) -> dict[str, Array]:
@@ -85,15 +89,48 @@ def test_only_the_surest_are_kept_and_only_what_is_sure_enough() -> None:
     np.testing.assert_allclose(find(persons, score="0.8")["SCORES"], [0.9])
 
 
-@pytest.mark.parametrize("member", [0, 2, 4])
-def test_what_is_not_a_number_is_no_person(member: int) -> None:
+def test_boxes_end_where_the_picture_does() -> None:
+    inputs = request((1, 0.5), (3548, 0.9))
+    inputs["PREDICTIONS"][3548, 2:4] = np.log(2)  # of 128 pixels, about (800, 800)
+    inputs["IMAGE_SIZE"][:] = [800, 820]
+    assert find(inputs)["BOXES"].tolist() == [[736, 736, 64, 84], [16, 0, 16, 16]]
+
+
+@pytest.mark.parametrize("width", [-1e30, -100])
+def test_a_box_without_area_is_no_person_and_does_not_fail_the_picture(width: float) -> None:
     inputs = request((1, 0.5), (60, 0.9))
-    inputs["PREDICTIONS"][60, member] = np.nan
+    inputs["PREDICTIONS"][60, 2] = width
+    np.testing.assert_allclose(find(inputs)["SCORES"], [0.5])
+
+
+def test_a_box_beside_the_picture_is_no_person_and_suppresses_none() -> None:
+    inputs = request((1, 0.5), (3548, 0.9))
+    inputs["IMAGE_SIZE"][:] = [832, 700]  # the rest of the network's input is grey
+    np.testing.assert_allclose(find(inputs, persons="1")["SCORES"], [0.5])
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [(0, np.nan), (0, np.inf), (0, -np.inf), (2, np.nan), (4, np.nan), (4, np.inf)],
+)
+def test_what_is_no_finite_number_is_no_person(member: int, value: float) -> None:
+    inputs = request((1, 0.5), (60, 0.9))
+    inputs["PREDICTIONS"][60, member] = value
     np.testing.assert_allclose(find(inputs)["SCORES"], [0.5])
 
 
 @pytest.mark.parametrize(
-    ("parameters", "text"), [({"scor": "1"}, "'scor'"), ({"persons": "many"}, "'many'")]
+    ("parameters", "text"),
+    [
+        ({"scor": "1"}, "'scor'"),
+        ({"persons": "many"}, "'many'"),
+        ({"persons": "0"}, "'persons' is 0"),
+        ({"score": "0"}, "'score' is 0"),
+        ({"score": "nan"}, "'score' is nan"),
+        ({"overlap": "45"}, "'overlap' is 45"),
+        ({"width": "400"}, "'width' is 400"),
+        ({"height": "1000000000"}, "'height' is 1000000000"),
+    ],
 )
 def test_a_parameter_that_cannot_be_fails_the_load(parameters: dict[str, str], text: str) -> None:
     with pytest.raises(BackendError, match=text):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from yolox_persons.detection import best_boxes, cells, decode, overlaps
+from yolox_persons.detection import best_boxes, cells, clipped, decode, overlaps
 
 BOX = np.array([10.0, 10.0, 20.0, 20.0])
 
@@ -33,6 +33,12 @@ def test_a_prediction_is_a_centre_and_the_logarithm_of_a_size() -> None:
 def test_a_size_beyond_all_measure_is_a_number() -> None:
     boxes, _ = decode(np.full((1, 6), 1e30), np.array([[0, 0, 32]]), label=0)
     assert np.isfinite(boxes).all()
+
+
+def test_of_a_box_stays_what_lies_in_the_picture() -> None:
+    boxes = np.array([[-5, -3, 20, 10], [90, 40, 20, 20], [10, 10, 5, 5], [200, 0, 9, 9]], float)
+    inside = [[0, 0, 15, 7], [90, 40, 10, 10], [10, 10, 5, 5], [100, 0, 0, 9]]
+    assert clipped(boxes, 100, 50).tolist() == inside
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ def decode(predictions: Floats, grid: NDArray[np.int64], label: int) -> tuple[Fl
     return boxes, predictions[:, 4] * predictions[:, 5 + label]
 
 
+def clipped(boxes: Floats, width: int, height: int) -> Floats:
+    """What of boxes [N, 4] lies in a picture of so many pixels: nothing is 0 wide or high."""
+    low = np.clip(boxes[:, :2], 0, (width, height))
+    high = np.clip(boxes[:, :2] + boxes[:, 2:], 0, (width, height))
+    return np.concatenate([low, high - low], axis=1)
+
+
 def overlaps(box: Floats, boxes: Floats) -> Floats:
     """Intersection over union of one box [4] with each of others [N, 4]."""
     low = np.maximum(box[:2], boxes[:, :2])

@@ -30,7 +30,7 @@ extern "C" {
 #define DESPINA_ABI_MINOR 1
 /* Of this file without this line. While the major number is 0, a server takes the backends that
  * were compiled with its own file, and no others. */
-#define DESPINA_ABI_HASH UINT64_C(0x4b14827e103b6e38)
+#define DESPINA_ABI_HASH UINT64_C(0x7eb5cd626e493efe)
 
 /* -- codes and texts ------------------------------------------------------------------------- */
 
@@ -187,7 +187,7 @@ enum { DESPINA_METRIC_COUNTER = 0, DESPINA_METRIC_GAUGE = 1, DESPINA_METRIC_HIST
 typedef struct {
   uint32_t struct_size;
   int32_t kind;
-  despina_str name; /* letters, digits, '_' and ':'; not what the server's own begin with: nv_ */
+  despina_str name; /* letters, digits, '_' and ':'; it does not begin with nv_ or despina_ */
   despina_str help;
   const despina_pair *labels; /* besides `model` and `version`, which the server adds */
   size_t label_count;
@@ -222,9 +222,18 @@ typedef struct {
 
   /* Of a batch. Requests supply the same inputs, in shapes that differ in the batch axis only. */
   size_t (*batch_size)(const despina_batch *batch);
+  /* Of all requests together, also of those that are answered. */
   uint64_t (*batch_rows)(const despina_batch *batch);
   /* i < batch_size() */
   despina_request *(*batch_request)(despina_batch *batch, size_t i);
+
+  /* What the calls for inputs and outputs, of a batch and of a request, fail with. INTERNAL: the
+   * model has no such output, or the output has another datatype, other rows or other dimensions
+   * than its signature says. INVALID_ARGUMENT: what is given is no tensor: another size than its
+   * shape takes, no data, a datatype that there is not. UNIMPLEMENTED: a device that the server has
+   * no memory on. FAILED_PRECONDITION: the request has been answered, or execute() has returned.
+   * RESOURCE_EXHAUSTED: there is no memory. */
+
   /* All requests' rows of an input in one tensor, lent until execute() returns. One request that
    * lies in the right place is not copied. NOT_FOUND for an optional input that they leave out.
    * `stream`: of the device on which the tensor is to be ready; NULL for the CPU. */
@@ -241,14 +250,17 @@ typedef struct {
    * `stream`: of the device on which it is being written; NULL for the CPU. */
   despina_code (*batch_give)(despina_batch *batch, uint32_t output, void *stream,
                              despina_tensor_owned *tensor, despina_error *error);
-  /* The outputs given so far are a part of the answer of all requests that are not answered. */
+  /* The outputs given so far are a part of the answer of all requests that are not answered. Fails
+   * as request_send(). */
   despina_code (*batch_send)(despina_batch *batch, despina_error *error);
   /* Completes all requests that are not answered. */
   void (*batch_complete)(despina_batch *batch, despina_code code, despina_str message);
 
-  /* Of a request. */
+  /* Of a request: what the client called it; may be empty. */
   despina_str (*request_id)(const despina_request *request);
+  /* Its own rows of the batch; 1 when the model has no batch axis. */
   uint64_t (*request_rows)(const despina_request *request);
+  /* How many custom parameters the client sent. */
   size_t (*request_parameter_count)(const despina_request *request);
   /* i < request_parameter_count() */
   despina_parameter (*request_parameter)(const despina_request *request, size_t i);
@@ -259,19 +271,23 @@ typedef struct {
   /* NOT_FOUND for an optional input that was left out. */
   despina_code (*request_input)(despina_request *request, uint32_t input, despina_tensor *out,
                                 despina_error *error);
+  /* As of a batch, for this request alone: the shape has its own rows. */
   despina_code (*request_allocate)(despina_request *request, uint32_t output,
                                    despina_datatype datatype, const int64_t *shape, int32_t ndim,
                                    despina_tensor *out, despina_error *error);
+  /* As of a batch, likewise. */
   despina_code (*request_give)(despina_request *request, uint32_t output, void *stream,
                                despina_tensor_owned *tensor, despina_error *error);
-  /* Of the answer, or of the part that is sent next. */
+  /* Of the answer, or of the part that is sent next. Copied. INVALID_ARGUMENT for a type that there
+   * is not. */
   despina_code (*request_set_parameter)(despina_request *request,
                                         const despina_parameter *parameter, despina_error *error);
   /* The outputs given so far are a part of the answer. UNIMPLEMENTED unless the backend declares
    * DESPINA_STREAMING, FAILED_PRECONDITION when the model is not decoupled. */
   despina_code (*request_send)(despina_request *request, despina_error *error);
   /* Takes the request out of its batch: it may be completed after execute() has returned, on any
-   * thread, one call at a time. UNIMPLEMENTED unless the backend declares DESPINA_ASYNC. */
+   * thread, one call at a time. UNIMPLEMENTED unless the backend declares DESPINA_ASYNC,
+   * FAILED_PRECONDITION when it has been answered or is detached. */
   despina_code (*request_detach)(despina_request *request, despina_error *error);
   /* Answers the request. Exactly once: what is left unanswered when execute() returns, and is not
    * detached, fails. The message is the client's to read when the code is not OK. */
@@ -280,10 +296,12 @@ typedef struct {
   /* What came before the start counts as preparing inputs, what comes after the end as preparing
    * outputs. Where a backend does not say, the server counts its own part of them. */
   void (*batch_mark)(despina_batch *batch, int32_t mark);
+  /* The same for one request. */
   void (*request_mark)(despina_request *request, int32_t mark);
 
   /* Metrics. Any thread, as long as the model is loaded. A series that is there already is given
-   * again. */
+   * again. INVALID_ARGUMENT: a name, label or bound that the page cannot have; ALREADY_EXISTS: the
+   * name is there with another kind, help or other bounds. */
   despina_code (*metric_create)(despina_metrics *metrics, const despina_metric_spec *spec,
                                 despina_metric **out, despina_error *error);
   /* No locks. Of a counter: what is not negative. */
@@ -314,10 +332,13 @@ typedef struct {
   uint64_t capabilities;
 
   /* Control threads, one call at a time for one object, except that models are loaded side by
-   * side. */
+   * side. Each object is ended once, by the function below that takes it; a call that fails has
+   * made none. */
   despina_code (*backend_create)(const despina_host_api *host, const despina_pair *options,
                                  size_t option_count, despina_backend **out, despina_error *error);
+  /* After its models. */
   void (*backend_destroy)(despina_backend *backend);
+  /* Loads one version; may take its time. */
   despina_code (*model_load)(despina_backend *backend, const despina_model_spec *spec,
                              despina_model **out, despina_error *error);
   /* Once, after the model is loaded: completes its configuration. */
@@ -329,7 +350,9 @@ typedef struct {
   /* The instance's own thread, one call at a time. */
   despina_code (*instance_create)(despina_model *model, const despina_placement *placement,
                                   despina_instance **out, despina_error *error);
+  /* Answers the requests of a batch. */
   void (*execute)(despina_instance *instance, despina_batch *batch);
+  /* After the last execute(). */
   void (*instance_destroy)(despina_instance *instance);
 
   /* What follows may be NULL. */
