@@ -135,13 +135,15 @@ FLOODS = {
 @pytest.mark.parametrize("what", FLOODS)
 def test_a_flood_is_cut_off(server: Serve, what: str, reads: bool) -> None:
     flood = FLOODS[what]
-    with Connection(server.grpc_port, timeout=30) as connection:
+    with Connection(server.grpc_port, timeout=5) as connection:
         frames = iter(flood.frames(connection))
-        for _ in range(0, flood.enough, 1_000):
-            if not connection.send(*itertools.islice(frames, 1_000)):
-                break
-            if reads:
-                connection.drain()
+        # One who does not read is held up in the end, and is cut off when he reads on.
+        with contextlib.suppress(TimeoutError):
+            for _ in range(0, flood.enough, 1_000):
+                if not connection.send(*itertools.islice(frames, 1_000)):
+                    break
+                if reads:
+                    connection.drain()
         assert connection.until_closed()
         if connection.goaway is not None:
             assert connection.goaway != Code.NO_ERROR
