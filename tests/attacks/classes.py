@@ -250,8 +250,8 @@ CLASSES = {
             "cpp/http/restrictions_test.cc::RestrictedServerTest.NoRouteLeadsAroundARestriction",
             "cpp/frontend/access_test.cc::AccessRulesTest.TakesNothingButTheWholeValue",
         ),
-        "Vertex, SageMaker, the OpenAI front end: not there. That the comparison takes the same time"
-        " wherever the values differ is seen in cpp/frontend/access.cc, not measured.",
+        "Vertex, SageMaker, the OpenAI front end: not there. That the comparison takes the same"
+        " time wherever the values differ is seen in cpp/frontend/access.cc, not measured.",
     ),
     22: AttackClass(
         "traces that call somebody, forge headers, or fill the disk",
