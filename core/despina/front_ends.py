@@ -71,6 +71,7 @@ def grpc_options(settings: Settings, server_version: str) -> GrpcOptions:
         server_name=settings.id,
         server_version=server_version,
         max_message_bytes=settings.grpc_max_message_size,
+        max_control_bytes=settings.http_max_input_size,
         max_bytes_in_flight=settings.grpc_max_bytes_in_flight,
         max_connections=settings.grpc_max_connections,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,

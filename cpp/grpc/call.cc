@@ -1,7 +1,10 @@
 #include "grpc/call.h"
 
+#include <algorithm>
+#include <chrono>
 #include <utility>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "grpc/metadata.h"
 #include "grpc/methods.h"
@@ -58,8 +61,12 @@ void Call::OnHead() {
 void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
   method_ = &method;
   handler_ = std::move(handler);
-  reader_.emplace(environment_.limits.max_message_bytes, !head_.encoding.empty(),
-                  environment_.allocator, environment_.bytes_in_flight);
+  const SessionLimits& limits = environment_.limits;
+  const bool inference = method.api == frontend::Api::kInference;
+  const size_t most = inference ? limits.max_message_bytes
+                                : std::min(limits.max_message_bytes, limits.max_control_bytes);
+  reader_.emplace(most, !head_.encoding.empty(), environment_.allocator,
+                  environment_.bytes_in_flight);
   if (!head_.timeout) return;
   deadline_.emplace(session_->net_loop(), [this] { OnDeadline(); });
   deadline_->Start(*head_.timeout);
@@ -151,18 +158,32 @@ void Call::Fail(const Status& status) {
   Finish(status);
 }
 
-void Call::OnMoved() {
+void Call::OnMoved(size_t size) {
+  bytes_sent_ += size;
   if (queue_.size() == 0) charge_.Release();
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
 void Call::OnClosed() {
   const bool was_over = over();
+  if (!session_->client().empty()) WriteAccess();
   session_ = nullptr;
   deadline_.reset();
   message_.reset();
   reader_.reset();
   if (!was_over) DropHandler();
+}
+
+void Call::WriteAccess() const {
+  const auto took =
+      std::chrono::duration_cast<std::chrono::microseconds>(environment_.clock.Now() - head_.begun);
+  log::Fields fields = {{"client", session_->client()},
+                        {"path", head_.path},
+                        {"status", std::string(CodeName(status_.code()))},
+                        {"bytes", std::to_string(bytes_sent_)},
+                        {"duration_us", std::to_string(took.count())}};
+  if (!request_id_.empty()) fields.emplace_back("request_id", request_id_);
+  log::Write(log::Level::kInfo, finished_ ? "answered" : "client gone", "access", 0, fields);
 }
 
 // The handler stays until the call goes: it may be the one that is just running.

@@ -81,6 +81,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   }
   // Bytes of messages that have not been sent.
   size_t unsent() const { return queue_.size(); }
+  // As the client names it; for the log.
+  void SetRequestId(std::string_view id) { request_id_ = id; }
   // Whether the client may send more than what fits into the stream's window.
   void SetReceiving(bool receiving);
 
@@ -99,7 +101,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   // Nobody waits for the handler any more.
   void DropHandler();
   void Fail(const Status& status);
-  void OnMoved();
+  void OnMoved(size_t size);
+  void WriteAccess() const;
   void Deliver(Message message);
 
   // Null once the stream is closed.
@@ -123,6 +126,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   MessageQueue queue_;
   // For what is in the queue.
   Charge charge_;
+  uint64_t bytes_sent_ = 0;
+  std::string request_id_;
   // The head of the answer has been given to the session.
   bool begun_ = false;
   // Finish() was called; the status is sent behind what is in the queue.

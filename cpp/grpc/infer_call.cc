@@ -63,6 +63,7 @@ void InferCall::OnMessage(Call& call, Message message) {
 Status InferCall::Begin(Call& call, Message message) {
   std::string id;
   Result<ReceivedInfer> received = ReadInfer(service_, call.head(), std::move(message), true, id);
+  call.SetRequestId(id);
   if (!received.ok()) return received.status();
   std::unique_ptr<Request>& request = received->infer.request;
   Request* const submitted = request.get();

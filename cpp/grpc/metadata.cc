@@ -1,5 +1,6 @@
 #include "grpc/metadata.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace despina::grpc {
@@ -53,9 +54,11 @@ bool IsGrpc(std::string_view content_type) {
 
 std::string PercentEncoded(std::string_view message) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
+  constexpr size_t kMost = 4096;
   std::string out;
-  out.reserve(message.size());
+  out.reserve(std::min(message.size(), kMost));
   for (const char c : message) {
+    if (out.size() >= kMost) return out.append("...");
     if (c >= ' ' && c <= '~' && c != '%') {
       out += c;
       continue;

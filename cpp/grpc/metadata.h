@@ -15,7 +15,8 @@ std::optional<Duration> ParseTimeout(std::string_view value);
 // Whether a content-type is one of gRPC with protocol buffers.
 bool IsGrpc(std::string_view content_type);
 
-// As grpc-message has it: what is not printable ASCII, and '%', as "%E2%82%AC".
+// As grpc-message has it: what is not printable ASCII, and '%', as "%E2%82%AC". What is longer than
+// clients take of metadata by default is cut off.
 std::string PercentEncoded(std::string_view message);
 
 }  // namespace despina::grpc

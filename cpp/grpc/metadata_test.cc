@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace despina::grpc {
 namespace {
 
@@ -38,6 +40,11 @@ TEST(ContentTypeTest, IsThatOfGrpcWithProtocolBuffers) {
                                  "application/grpc-web", "application/grpcx", "Application/grpc"}) {
     EXPECT_FALSE(IsGrpc(type)) << type;
   }
+}
+
+TEST(PercentEncodingTest, IsNoLongerThanClientsTake) {
+  EXPECT_EQ(PercentEncoded(std::string(100'000, 'x')), std::string(4096, 'x') + "...");
+  EXPECT_LT(PercentEncoded(std::string(100'000, '%')).size(), 4200U);
 }
 
 TEST(PercentEncodingTest, KeepsPrintableLettersAndNothingElse) {

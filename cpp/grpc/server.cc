@@ -9,6 +9,7 @@
 #include "grpc/service.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
+#include "net/peer.h"
 #include "net/server.h"
 
 namespace despina::grpc {
@@ -63,8 +64,9 @@ class GrpcService final : public net::LoopService {
         router_(service_),
         sessions_(*loop, router_) {}
 
-  std::shared_ptr<net::Protocol> Accept(const net::Descriptor& /*client*/, bool crowded) override {
+  std::shared_ptr<net::Protocol> Accept(const net::Descriptor& client, bool crowded) override {
     auto session = std::make_shared<Session>(shared_.environment, sessions_, service_.end_of_turn);
+    if (shared_.options.log_access) session->LogAccess(net::PeerText(client));
     if (crowded) {
       session->RefuseAll(
           Concat("the server has its limit of ", shared_.options.max_connections, " connections"));

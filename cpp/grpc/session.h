@@ -41,6 +41,8 @@ struct KeepaliveOptions {
 
 struct SessionLimits {
   size_t max_message_bytes = (size_t{1} << 31) - 1;
+  // Of those that are no inference: what is in them is parsed by the control plane.
+  size_t max_control_bytes = size_t{64} << 20;
   size_t max_header_bytes = size_t{64} << 10;
   uint32_t max_concurrent_streams = 1024;
   // Until the client has said that it speaks HTTP/2.
@@ -106,6 +108,8 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
           net::EndOfTurn& end_of_turn);
   ~Session() override;
 
+  // A line of the log for each call from here on. Before the connection is opened.
+  void LogAccess(std::string client) { client_ = std::move(client); }
   // Ends the connection once the client can have learnt why. Before it is opened.
   void RefuseAll(std::string why) { refusal_ = std::move(why); }
 
@@ -128,6 +132,8 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   void ContinueAnswer(Call& call);
   // The client may send so many bytes more on the stream.
   void Consume(Call& call, size_t bytes);
+  // Of the client, if calls are logged.
+  const std::string& client() const { return client_; }
   net::Loop& net_loop() { return loop_.loop(); }
   Router& router() { return loop_.router(); }
 
@@ -157,6 +163,7 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   std::unordered_map<int32_t, std::shared_ptr<Call>> calls_;
   Outbox outbox_;
   std::string refusal_;
+  std::string client_;
 
   // The loop will flush this at the end of the turn.
   bool flush_scheduled_ = false;

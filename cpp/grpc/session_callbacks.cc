@@ -231,7 +231,7 @@ int Session::Callbacks::SendData(nghttp2_session*, nghttp2_frame* /*frame*/, con
       !call.queue_.Move(size, session.outbox_)) {
     return NGHTTP2_ERR_CALLBACK_FAILURE;
   }
-  call.OnMoved();
+  call.OnMoved(size);
   return 0;
 }
 

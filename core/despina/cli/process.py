@@ -64,8 +64,6 @@ def run(settings: Settings, origins: dict[str, Origin]) -> int:
     with _finished(runtime):
         for line in runtime.listen(__version__):
             click.echo(line)
-        if origins["grpc_port"] is not Origin.DEFAULT:
-            click.echo(f"gRPC is not there yet: --grpc-port={settings.grpc_port} is not used")
         loading = runtime.load_initial()
         _show_progress(runtime.manager, loading, signals, out)
         if loading.done():

@@ -131,6 +131,7 @@ class GrpcOptions:
     Attributes:
         port: 0 lets the system choose.
         max_message_bytes: of one message, also decompressed.
+        max_control_bytes: the same, of those that are no inference.
         max_bytes_in_flight: messages of all calls, and answers until they are sent, together.
         max_concurrent_streams: calls of one connection at a time.
         compression_level: of zlib, for responses of inference; 0: they are not compressed.
@@ -146,6 +147,7 @@ class GrpcOptions:
     server_name: str
     server_version: str
     max_message_bytes: int
+    max_control_bytes: int
     max_bytes_in_flight: int
     max_connections: int
     max_concurrent_streams: int

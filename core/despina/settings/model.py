@@ -348,7 +348,7 @@ class Settings:
         metavar="PATH",
     )
     log_access: bool = setting(
-        False, "Write a line of information for each request over HTTP.", group=LOG
+        False, "Write a line of information for each request over HTTP and gRPC.", group=LOG
     )
 
     trace_config: tuple[str, ...] = setting(

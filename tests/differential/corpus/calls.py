@@ -263,7 +263,6 @@ def shared_memory() -> Iterator[RpcExchange]:
     for what, fields in (
         ("no key", {"name": "g", "byte_size": 8}),
         ("no object", {"name": "g", "key": "/despina_nothing", "byte_size": 8}),
-        ("no name", {"key": REGION, "byte_size": 8}),
         ("beyond its end", {"name": "g", "key": REGION, "byte_size": REGION_BYTES * 100_000}),
         ("right", {"name": "g", "key": REGION, "byte_size": REGION_BYTES}),
         ("twice", {"name": "g", "key": REGION, "byte_size": REGION_BYTES}),
@@ -284,6 +283,11 @@ def shared_memory() -> Iterator[RpcExchange]:
     for what, name in (("end", "g"), ("end again", "g"), ("end of all", "")):
         sent = pb.SystemSharedMemoryUnregisterRequest(name=name)
         yield call(f"shm {what}", unregister, sent)
+    # Triton takes it, and then has no other region of this object.
+    sent = pb.SystemSharedMemoryRegisterRequest(key=REGION, byte_size=8)
+    yield call("shm no name", register, sent)
+    sent = pb.SystemSharedMemoryUnregisterRequest()
+    yield call("shm end of no name", unregister, sent)
     yield call("cuda", "CudaSharedMemoryStatus", pb.CudaSharedMemoryStatusRequest())
     yield call("cuda of one", "CudaSharedMemoryStatus", pb.CudaSharedMemoryStatusRequest(name="c"))
     sent = pb.CudaSharedMemoryRegisterRequest(name="c", raw_handle=bytes(64), byte_size=8)
