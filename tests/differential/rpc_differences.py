@@ -15,9 +15,6 @@ RPC_DIFFERENCES: dict[str, tuple[str, ...]] = {
         for method in ("ModelReady", "ModelMetadata", "ModelConfig", "ModelStatistics")
         for version in ("-1", "1.0", " 1")
     ),
-    "fields of the configuration that are newer than 2.51 (`max_inflight_requests`)": (
-        "rpc config chain",
-    ),
     "more `raw_input_contents` than inputs": both("fragments", "more contents than inputs"),
     "a number in typed contents that its datatype does not hold": both("typed INT8 of 300"),
     "a datatype over gRPC that is none": both("unknown datatype"),
@@ -41,8 +38,8 @@ RPC_DIFFERENCES: dict[str, tuple[str, ...]] = {
         "rpc shm no key",
         "rpc shm no object",
         "rpc shm no name",
-        "rpc shm beyond its end",
     ),
+    "an offset that is itself beyond its region": ("rpc infer region, too large",),
     "regions of GPUs' shared memory": ("rpc cuda register",),
     "load of a name without a model": ("rpc load nobody", "rpc load of no name"),
     "load of a model whose configuration cannot be read,"
