@@ -114,23 +114,7 @@ def requests() -> Iterator[tuple[str, Any]]:
     yield "too few typed", asking("plain", tensor([3], fp32_contents=[1]))
     yield "too many typed", asking("plain", tensor([3], fp32_contents=[1] * 9))
     yield "typed of another type", asking("plain", tensor([3], int_contents=[1, 2, 3]))
-    for datatype, contents in (
-        ("BOOL", {"bool_contents": [True, False]}),
-        ("INT8", {"int_contents": [-128, 127]}),
-        ("INT16", {"int_contents": [-1, 2]}),
-        ("INT32", {"int_contents": [-1, 2]}),
-        ("INT64", {"int64_contents": [-1, 2**40]}),
-        ("UINT8", {"uint_contents": [1, 255]}),
-        ("UINT16", {"uint_contents": [1, 2]}),
-        ("UINT32", {"uint_contents": [1, 2]}),
-        ("UINT64", {"uint64_contents": [1, 2**63]}),
-        ("FP32", {"fp32_contents": [0.5, 2]}),
-        ("FP64", {"fp64_contents": [0.5, 2]}),
-        ("BYTES", {"bytes_contents": [b"", b"ab"]}),
-        ("FP16", {"fp32_contents": [0.5, 2]}),
-    ):
-        sent = asking(f"any_{datatype.lower()}", tensor([2], datatype, **contents))
-        yield f"typed {datatype}", sent
+    yield from typed()
     overflowing = asking("any_int8", tensor([1], "INT8", int_contents=[300]))
     yield "typed INT8 of 300", overflowing
     yield "wrong datatype", asking("plain", tensor([3], "INT32"), raw=(THREE,))
@@ -150,6 +134,27 @@ def requests() -> Iterator[tuple[str, Any]]:
         yield f"classification {value}", sent
     yield "BYTES cut off", asking("any_bytes", tensor([1], "BYTES"), raw=(b"\5\0\0\0ab",))
     yield from parameters()
+
+
+def typed() -> Iterator[tuple[str, Any]]:
+    """Typed contents of every datatype."""
+    for datatype, contents in (
+        ("BOOL", {"bool_contents": [True, False]}),
+        ("INT8", {"int_contents": [-128, 127]}),
+        ("INT16", {"int_contents": [-1, 2]}),
+        ("INT32", {"int_contents": [-1, 2]}),
+        ("INT64", {"int64_contents": [-1, 2**40]}),
+        ("UINT8", {"uint_contents": [1, 255]}),
+        ("UINT16", {"uint_contents": [1, 2]}),
+        ("UINT32", {"uint_contents": [1, 2]}),
+        ("UINT64", {"uint64_contents": [1, 2**63]}),
+        ("FP32", {"fp32_contents": [0.5, 2]}),
+        ("FP64", {"fp64_contents": [0.5, 2]}),
+        ("BYTES", {"bytes_contents": [b"", b"ab"]}),
+        ("FP16", {"fp32_contents": [0.5, 2]}),
+    ):
+        sent = asking(f"any_{datatype.lower()}", tensor([2], datatype, **contents))
+        yield f"typed {datatype}", sent
 
 
 def parameters() -> Iterator[tuple[str, Any]]:
