@@ -19,6 +19,8 @@ constexpr uint64_t kResetBurst = 10'000;
 constexpr uint64_t kResetRate = 2'000;
 // What a client is sent in one frame, if it takes that much.
 constexpr ssize_t kMaxFrame = ssize_t{256} << 10;
+// Of a connection, in all: each costs a stream, and a client that knows HTTP/2 sends none.
+constexpr unsigned kMaxInvalidFrames = 1000;
 // A head that is so many times larger than the limit ends the connection.
 constexpr size_t kFarTooLarge = 16;
 
@@ -156,7 +158,9 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
 
 int Session::Callbacks::OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int /*error*/,
                                        void* user) {
-  if (!SessionOf(user).deaf_) SessionOf(user).CountControlFrame();
+  Session& session = SessionOf(user);
+  if (session.deaf_ || ++session.invalid_frames_ <= kMaxInvalidFrames) return 0;
+  session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that cannot be");
   return 0;
 }
 
