@@ -137,6 +137,7 @@ class Session final : public net::Protocol,
   unsigned ping_strikes_ = 0;
   // Control frames since the client last did something useful.
   unsigned control_frames_ = 0;
+  unsigned invalid_frames_ = 0;
 };
 
 }  // namespace despina::grpc

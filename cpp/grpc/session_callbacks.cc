@@ -20,6 +20,8 @@ constexpr uint64_t kResetBurst = 10'000;
 constexpr uint64_t kResetRate = 2'000;
 // What a client is sent in one frame, if it takes that much.
 constexpr ssize_t kMaxFrame = ssize_t{256} << 10;
+// Of a connection, in all: each costs a stream, and a client that knows HTTP/2 sends none.
+constexpr unsigned kMaxInvalidFrames = 1000;
 // A head that is so many times larger than the limit ends the connection.
 constexpr size_t kFarTooLarge = 16;
 
@@ -168,7 +170,10 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
       session.CountControlFrame();
       return 0;
   }
-  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0) session.CountControlFrame();
+  // Padding is nothing either.
+  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen) {
+    session.CountControlFrame();
+  }
   Call* const call = CallOf(nghttp2, frame->hd.stream_id);
   if (call == nullptr) return 0;
   if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -180,7 +185,9 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
 
 int Session::Callbacks::OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int /*error*/,
                                        void* user) {
-  if (!SessionOf(user).deaf_) SessionOf(user).CountControlFrame();
+  Session& session = SessionOf(user);
+  if (session.deaf_ || ++session.invalid_frames_ <= kMaxInvalidFrames) return 0;
+  session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that cannot be");
   return 0;
 }
 
