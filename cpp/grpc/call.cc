@@ -164,6 +164,10 @@ void Call::OnMoved(size_t size) {
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
+void Call::OnStopping() {
+  if (handler_ && !over()) handler_->OnStopping(*this);
+}
+
 void Call::OnClosed() {
   const bool was_over = over();
   if (!carrier_->client().empty()) WriteAccess();

@@ -64,6 +64,9 @@ class CallHandler {
   // Nobody waits for the answer any more: the client has gone or cancelled, or its time is over.
   // What the call is told from now on is dropped.
   virtual void OnGone() = 0;
+  // The server ends. What is worked on is finished; what waits for the client, or for something to
+  // happen, is not waited for.
+  virtual void OnStopping(Call& /*call*/) {}
   // Less is waiting to be sent than before.
   virtual void OnSent(Call& /*call*/) {}
 };
@@ -124,6 +127,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   void OnHead();
   void OnData(std::span<const std::byte> bytes);
   void OnEnd();
+  void OnStopping();
   void OnClosed();
 
   void OnDeadline();

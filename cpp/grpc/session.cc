@@ -170,7 +170,7 @@ void Session::OnDeadline() {
       return;
     }
     age_deadline_ = Later(now, limits.max_age_grace);
-    return OnStopping();
+    return BeginGoAway();
   }
   const KeepaliveOptions& keepalive = limits.keepalive;
   if (keepalive.max_pings_without_data > 0 &&
@@ -186,11 +186,19 @@ void Session::OnDeadline() {
 }
 
 void Session::OnStopping() {
-  if (done_ || std::exchange(going_away_, true)) return;
+  if (done_) return;
   if (!preface_seen_) {
     done_ = true;
     return;
   }
+  BeginGoAway();
+  // Those that end now leave the table.
+  const auto calls = calls_;
+  for (const auto& [stream, call] : calls) call->OnStopping();
+}
+
+void Session::BeginGoAway() {
+  if (std::exchange(going_away_, true)) return;
   // Streams that are on their way already are still taken, until the client has answered.
   nghttp2_submit_shutdown_notice(session_);
   awaits_last_ping_ = true;

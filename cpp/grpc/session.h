@@ -91,6 +91,8 @@ class Session final : public net::Protocol,
   void OnPing();
   void OnPingAnswered();
   void OnSomethingSent();
+  // Lets the client know that it is to connect anew; calls that are on their way are still taken.
+  void BeginGoAway();
   // Tells the client that nothing new is taken, and ends when nothing is left to be answered.
   void GoAway(uint32_t error_code, std::string_view why);
   // The same for a client that has broken the rules: nothing is left to be answered.
