@@ -262,6 +262,13 @@ def test_what_cannot_be_asked_is_refused(arguments: list[str], error: str):
     assert error in run(*arguments, status=1).stderr
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:port"])
+def test_a_url_that_is_none_was_a_traceback(url: str):
+    for arguments in (["double", f"--url={url}"], [f"{url}/v2/models/double"]):
+        error = f"error: --url={url}: not of the form http://127.0.0.1:8000\n"
+        assert run(*arguments, status=1).stderr == error
+
+
 def test_a_model_that_cannot_be_loaded_is_named(models: Path):
     error = run("nobody", f"--model-repository={models}", status=1).stderr
     assert "nobody" in error

@@ -275,14 +275,15 @@ def test_environment_and_file_are_read(serve: Serve, sleeper: Path, tmp_path: Pa
     assert process.end(signal.SIGTERM)[0] == 0
 
 
-def test_a_grpc_port_is_said_to_be_unused(serve: Serve, sleeper: Path):
-    process = serve("--grpc-port=9001")
-    process.wait_for("gRPC is not there yet: --grpc-port=9001 is not used")
+def test_the_port_of_grpc_is_told(serve: Serve, sleeper: Path):
+    process = serve()
+    process.wait_for("Server is ready")
+    assert re.search(r"^Started GRPCInferenceService at 127\.0\.0\.1:[1-9]\d*$", process.printed, re.M)
     assert process.end(signal.SIGTERM)[0] == 0
 
 
 def test_only_metrics_can_be_served(serve: Serve, sleeper: Path):
-    process = serve("--allow-http=false")
+    process = serve("--allow-http=false", "--allow-grpc=false")
     process.wait_for("Server is ready")
     assert "HTTPService" not in process.printed
     assert process.end(signal.SIGTERM)[0] == 0

@@ -6,14 +6,14 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "grpc/environment.h"
 #include "grpc/metadata.h"
 #include "grpc/methods.h"
-#include "grpc/session.h"
 
 namespace despina::grpc {
 
-Call::Call(Session& session, SessionEnvironment& environment, int32_t stream)
-    : session_(&session),
+Call::Call(Carrier& carrier, SessionEnvironment& environment, int32_t stream)
+    : carrier_(&carrier),
       environment_(environment),
       stream_(stream),
       charge_(environment.bytes_in_flight) {}
@@ -52,10 +52,10 @@ void Call::OnHead() {
         {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
                                           environment_.limits.max_header_bytes, " bytes")});
   }
-  if (head_.method != "POST") return session_->AnswerWithoutMessage(*this, 405);
-  if (!IsGrpc(head_.content_type)) return session_->AnswerWithoutMessage(*this, 415);
+  if (head_.method != "POST") return carrier_->AnswerWithoutMessage(*this, 405);
+  if (!IsGrpc(head_.content_type)) return carrier_->AnswerWithoutMessage(*this, 415);
   if (head_.malformed_timeout) return Finish(Internal("grpc-timeout is malformed"));
-  session_->router().OnCall(*this);
+  carrier_->router().OnCall(*this);
 }
 
 void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
@@ -68,13 +68,13 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
   reader_.emplace(most, !head_.encoding.empty(), environment_.allocator,
                   environment_.bytes_in_flight);
   if (!head_.timeout) return;
-  deadline_.emplace(session_->net_loop(), [this] { OnDeadline(); });
+  deadline_.emplace(carrier_->net_loop(), [this] { OnDeadline(); });
   deadline_->Start(*head_.timeout);
 }
 
 void Call::OnData(std::span<const std::byte> bytes) {
   if (receiving_) {
-    session_->Consume(*this, bytes.size());
+    carrier_->Consume(*this, bytes.size());
   } else {
     held_ += bytes.size();
   }
@@ -118,11 +118,11 @@ void Call::Send(const protocol::EncodedMessage& message) {
   }
   queue_.Push(message);
   if (!std::exchange(begun_, true)) {
-    session_->BeginAnswer(*this);
+    carrier_->BeginAnswer(*this);
   } else if (deferred_) {
-    session_->ContinueAnswer(*this);
+    carrier_->ContinueAnswer(*this);
   }
-  session_->Flush();
+  carrier_->Flush();
 }
 
 void Call::Finish(const Status& status) {
@@ -134,18 +134,18 @@ void Call::Finish(const Status& status) {
   message_.reset();
   reader_.reset();
   if (!begun_) {
-    session_->AnswerWithoutMessage(*this, 200);
+    carrier_->AnswerWithoutMessage(*this, 200);
   } else if (deferred_) {
-    session_->ContinueAnswer(*this);
+    carrier_->ContinueAnswer(*this);
   }
-  session_->Flush();
+  carrier_->Flush();
 }
 
 void Call::SetReceiving(bool receiving) {
   receiving_ = receiving;
-  if (!receiving || session_ == nullptr || held_ == 0) return;
-  session_->Consume(*this, std::exchange(held_, 0));
-  session_->Flush();
+  if (!receiving || carrier_ == nullptr || held_ == 0) return;
+  carrier_->Consume(*this, std::exchange(held_, 0));
+  carrier_->Flush();
 }
 
 void Call::OnDeadline() {
@@ -164,10 +164,14 @@ void Call::OnMoved(size_t size) {
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
+void Call::OnStopping() {
+  if (handler_ && !over()) handler_->OnStopping(*this);
+}
+
 void Call::OnClosed() {
   const bool was_over = over();
-  if (!session_->client().empty()) WriteAccess();
-  session_ = nullptr;
+  if (!carrier_->client().empty()) WriteAccess();
+  carrier_ = nullptr;
   deadline_.reset();
   message_.reset();
   reader_.reset();
@@ -177,7 +181,7 @@ void Call::OnClosed() {
 void Call::WriteAccess() const {
   const auto took =
       std::chrono::duration_cast<std::chrono::microseconds>(environment_.clock.Now() - head_.begun);
-  log::Fields fields = {{"client", session_->client()},
+  log::Fields fields = {{"client", carrier_->client()},
                         {"path", head_.path},
                         {"status", std::string(CodeName(status_.code()))},
                         {"bytes", std::to_string(bytes_sent_)},

@@ -16,9 +16,6 @@
 namespace despina::grpc {
 namespace {
 
-constexpr std::string_view kStopped =
-    "GRPC server is shutting down and has stopped accepting new requests.";
-
 bool IsWork(Rpc rpc) {
   return rpc == Rpc::kModelInfer || rpc == Rpc::kModelStreamInfer || rpc == Rpc::kControl;
 }

@@ -7,6 +7,7 @@
 #include "grpc/health.h"
 #include "grpc/router.h"
 #include "grpc/service.h"
+#include "grpc/session.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/peer.h"

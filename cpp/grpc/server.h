@@ -14,7 +14,7 @@
 #include "frontend/access.h"
 #include "frontend/control.h"
 #include "frontend/header_forwarding.h"
-#include "grpc/session.h"
+#include "grpc/environment.h"
 #include "memory/allocator.h"
 #include "memory/shared_regions.h"
 #include "net/tls.h"

@@ -46,6 +46,10 @@ struct Service {
   std::unordered_set<HealthWatch*> watches{};
 };
 
+// What calls are told once the server ends.
+inline constexpr std::string_view kStopped =
+    "GRPC server is shutting down and has stopped accepting new requests.";
+
 // The bytes of a message, as those who read it want them.
 inline std::string_view TextOf(const Slice& message) {
   return {reinterpret_cast<const char*>(message.data()), message.size()};
