@@ -10,6 +10,7 @@
 #include "grpc/infer_call.h"
 #include "grpc/methods.h"
 #include "grpc/reads.h"
+#include "grpc/reflection.h"
 #include "grpc/stream_infer_call.h"
 
 namespace despina::grpc {
@@ -32,6 +33,8 @@ std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head, con
       return std::make_unique<HealthCheck>(service);
     case Rpc::kHealthWatch:
       return std::make_unique<HealthWatch>(service);
+    case Rpc::kReflection:
+      return std::make_unique<ReflectionCall>(service.descriptors, service.allocator);
     default:
       return MakeReadHandler(service, method);
   }

@@ -62,8 +62,9 @@ class Server {
   explicit Server(std::unique_ptr<Impl> impl);
   // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start GRPC service: ..."
   // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
-  // cannot be made. The snapshot, the queue, the regions, the allocator and the clock must outlive
-  // the server; the allocator also the requests that Close() left behind.
+  // cannot be made, INVALID_ARGUMENT for descriptors that are malformed. The snapshot, the queue,
+  // the regions, the allocator and the clock must outlive the server; the allocator also the
+  // requests that Close() left behind.
   static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
                                                frontend::ControlQueue& control,
                                                SharedRegions& regions, Allocator& allocator,

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "protocol/infer_proto_response.h"
+#include "protocol/reflection_proto.h"
 
 namespace despina::grpc {
 
@@ -28,6 +29,8 @@ struct Service {
   // Null: none.
   const frontend::AccessRules* access;
   const frontend::HeaderForwarding* forwarding;
+  // What server reflection tells.
+  const protocol::Descriptors& descriptors;
   Allocator& allocator;
   // What clients have lent, if they may.
   SharedRegions& regions;
