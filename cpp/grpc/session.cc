@@ -24,7 +24,7 @@ constexpr Duration kDrain = std::chrono::seconds(2);
 // Frames that are no use to anybody but a flood.
 constexpr unsigned kMaxControlFrames = 2000;
 // Frames that wait for a client that asks and does not read: what is beyond ends the connection.
-constexpr size_t kMaxQueuedFrames = 10'000;
+constexpr size_t kMaxQueuedFrames = 2000;
 // gRPC's, for pings when there is no call.
 constexpr Duration kIdlePingInterval = std::chrono::hours(2);
 
@@ -103,7 +103,8 @@ void Session::OnRead(size_t size) {
     Terminate(NGHTTP2_INTERNAL_ERROR, nghttp2_strerror(static_cast<int>(used)));
   }
   // Frames of streams that are gone wait as well.
-  const size_t most = kMaxQueuedFrames + environment_->limits.max_concurrent_streams;
+  // A stream has a head, a window and an end.
+  const size_t most = kMaxQueuedFrames + size_t{3} * environment_->limits.max_concurrent_streams;
   if (nghttp2_session_get_outbound_queue_size(session_) > most) done_ = true;
   Flush();
 }
