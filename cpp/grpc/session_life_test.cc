@@ -253,7 +253,7 @@ TEST_F(SessionLifeTest, AClientThatAsksAndCancelsAndReadsNothingIsClosed) {
   Open(limits);
   Exchange();
   const auto asked = [this] {
-    const int32_t id = Start("/no.Such/Method", "");
+    const int32_t id = Start(kUnary, "", true, {}, "GET");
     std::string bytes = FromClient();
     nghttp2_submit_rst_stream(client_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
     bytes += FromClient();
