@@ -2,36 +2,14 @@
 // need no engine.
 #pragma once
 
-#include <cstring>
 #include <memory>
-#include <protozero/pbf_writer.hpp>
 #include <string>
-#include <string_view>
 
 #include "frontend/testing/fake_model.h"
 #include "grpc/router.h"
 #include "grpc/testing/session_fixture.h"
 
 namespace despina::grpc::testing {
-
-// A ModelInferRequest with INPUT0 of so many floats, of which the first says `value`.
-inline std::string InferMessage(std::string_view model, std::string_view id, float value = 1,
-                                size_t floats = 1) {
-  std::string tensor;
-  protozero::pbf_writer input(tensor);
-  input.add_string(1, "INPUT0");
-  input.add_string(2, "FP32");
-  input.add_int64(3, static_cast<int64_t>(floats));
-  std::string contents(floats * sizeof value, '\0');
-  std::memcpy(contents.data(), &value, sizeof value);
-  std::string message;
-  protozero::pbf_writer request(message);
-  request.add_string(1, model.data(), model.size());
-  request.add_string(3, id.data(), id.size());
-  request.add_message(5, tensor);
-  request.add_bytes(7, contents);
-  return message;
-}
 
 class ServiceTest : public SessionTest {
  protected:
