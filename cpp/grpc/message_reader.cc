@@ -68,8 +68,7 @@ Status MessageReader::Begin(std::span<const std::byte> beginning) {
             Concat("Received message larger than max (", left_, " vs. ", max_message_bytes_, ")")};
   }
   body_.emplace(allocator_, budget_);
-  const Status charged = body_->Charge(std::min(left_, kBeginning));
-  if (!charged.ok()) return charged;
+  if (Status status = body_->Charge(std::min(left_, kBeginning)); !status.ok()) return status;
   if (flag == 1) {
     decompressor_.emplace(max_message_bytes_);
     return body_->Allocate(kFirstBuffer, 0);

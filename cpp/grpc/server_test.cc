@@ -207,7 +207,7 @@ TEST_F(ServerTest, ServesTheOthersWhileClientsVanish) {
         SocketClient vanishing = Connect();
         if (k % 2 == 0) vanishing.BeginHalf();
         vanishing.BeginStream("thread");
-        vanishing.Begin("thread", static_cast<size_t>(1000 * i));
+        vanishing.Begin("thread", size_t{1000} * static_cast<size_t>(i));
         vanishing.Close();
         if (Connect().Ask("thread", 5000) != "0") ++failed;
       }
