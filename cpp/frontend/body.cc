@@ -10,6 +10,11 @@
 
 namespace despina::frontend {
 
+Status OverBudget(const Budget& budget) {
+  return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
+                                           budget.limit(), " bytes; try again later")};
+}
+
 Status Body::Allocate(size_t size, uint64_t aligned) {
   const size_t start = (kDataAlignment - aligned % kDataAlignment) % kDataAlignment;
   Result<Buffer> buffer = allocator_.Allocate(start + size + protocol::kJsonPadding);
@@ -32,8 +37,7 @@ Status Body::Commit(size_t size) {
 
 Status Body::Charge(uint64_t bytes) {
   if (charge_.RaiseTo(bytes)) return Ok();
-  return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
-                                           charge_.budget().limit(), " bytes; try again later")};
+  return OverBudget(charge_.budget());
 }
 
 Status Body::ChargeBesides(uint64_t bytes) {

@@ -13,6 +13,9 @@
 
 namespace despina::frontend {
 
+// RESOURCE_EXHAUSTED, in words for the client whose request is over the budget.
+Status OverBudget(const Budget& budget);
+
 // Bytes in one buffer, so placed that the part behind the JSON is aligned, and with bytes behind
 // them that a JSON parser may read. The budget is charged for bytes that have arrived, not for
 // those that a header promised; what nobody has written to takes no memory from the system.

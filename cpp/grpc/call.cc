@@ -16,9 +16,12 @@ Call::Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, in
     : carrier_(&carrier),
       environment_(std::move(environment)),
       stream_(stream),
+      held_(environment_->bytes_in_flight),
       charge_(environment_->bytes_in_flight) {
   head_.begun = environment_->clock.Now();
 }
+
+Budget& Call::budget() const { return environment_->bytes_in_flight; }
 
 bool Call::AddField(std::string_view name, std::string_view value) {
   // As HTTP/2 counts them.
@@ -54,10 +57,16 @@ void Call::OnHead() {
         {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
                                           environment_->limits.max_header_bytes, " bytes")});
   }
-  if (head_.method != "POST") return carrier_->AnswerWithoutMessage(*this, 405);
-  if (!IsGrpc(head_.content_type)) return carrier_->AnswerWithoutMessage(*this, 415);
+  if (head_.method != "POST") return Refuse(405);
+  if (!IsGrpc(head_.content_type)) return Refuse(415);
   if (head_.malformed_timeout) return Finish(Internal("grpc-timeout is malformed"));
   carrier_->router().OnCall(*this);
+}
+
+void Call::Refuse(int http_status) {
+  // As clients of gRPC take it, and the log.
+  status_ = {Code::kUnknown, ""};
+  carrier_->AnswerWithoutMessage(*this, http_status);
 }
 
 void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
@@ -75,19 +84,24 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
 }
 
 void Call::OnData(std::span<const std::byte> bytes) {
-  if (receiving_) {
-    carrier_->Consume(*this, bytes.size());
-  } else {
-    held_ += bytes.size();
-  }
-  while (!over() && reader_) {
+  if (held_.empty()) bytes = Read(bytes);
+  if (bytes.empty() || over()) return;
+  if (!held_.Add(bytes)) Fail(frontend::OverBudget(budget()));
+}
+
+std::span<const std::byte> Call::Read(std::span<const std::byte> bytes) {
+  const size_t size = bytes.size();
+  while (receiving_ && !over() && reader_) {
     Result<std::optional<Message>> next = reader_->Next(bytes);
     if (!next.ok()) {
-      return Fail(next.status());
+      Fail(next.status());
+      break;
     }
-    if (!*next) return;
+    if (!*next) break;
     Deliver(**std::move(next));
   }
+  carrier_->Consume(*this, size - bytes.size());
+  return bytes;
 }
 
 void Call::Deliver(Message message) {
@@ -100,6 +114,10 @@ void Call::Deliver(Message message) {
 
 void Call::OnEnd() {
   ended_ = true;
+  if (held_.empty()) OnAllRead();
+}
+
+void Call::OnAllRead() {
   if (over() || !handler_) return;
   if (reader_->within_message()) {
     return Fail(Internal("the client has ended within a message"));
@@ -114,9 +132,7 @@ void Call::OnEnd() {
 void Call::Send(const protocol::EncodedMessage& message) {
   if (over()) return;
   if (!charge_.RaiseTo(queue_.size() + message.size())) {
-    return Fail({Code::kResourceExhausted,
-                 Concat("answers that wait to be sent hold more than the limit of ",
-                        charge_.budget().limit(), " bytes")});
+    return Fail(TooManyAnswers(charge_.budget()));
   }
   queue_.Push(message);
   if (!std::exchange(begun_, true)) {
@@ -135,6 +151,7 @@ void Call::Finish(const Status& status) {
   if (deadline_) deadline_->Stop();
   message_.reset();
   reader_.reset();
+  held_.Clear();
   if (!begun_) {
     carrier_->AnswerWithoutMessage(*this, 200);
   } else if (deferred_) {
@@ -143,11 +160,24 @@ void Call::Finish(const Status& status) {
   carrier_->Flush();
 }
 
+void Call::SetRequestId(std::string_view id) {
+  if (carrier_ != nullptr && !carrier_->client().empty()) request_id_ = id;
+}
+
 void Call::SetReceiving(bool receiving) {
   receiving_ = receiving;
-  if (!receiving || carrier_ == nullptr || held_ == 0) return;
-  carrier_->Consume(*this, std::exchange(held_, 0));
-  carrier_->Flush();
+  ReadHeld();
+}
+
+void Call::ReadHeld() {
+  if (!receiving_ || over() || held_.empty() || std::exchange(reading_held_, true)) return;
+  const size_t left = Read(held_.bytes()).size();
+  reading_held_ = false;
+  if (over()) return;
+  held_.Drop(held_.bytes().size() - left);
+  if (held_.empty() && ended_) OnAllRead();
+  // Window that the client gets.
+  if (!over()) carrier_->Flush();
 }
 
 void Call::OnDeadline() {
@@ -177,9 +207,16 @@ void Call::OnClosed() {
   deadline_.reset();
   message_.reset();
   reader_.reset();
+  held_.Clear();
   queue_ = {};
   charge_.Release();
   if (!was_over) DropHandler();
+}
+
+Status TooManyAnswers(const Budget& budget) {
+  return {Code::kResourceExhausted,
+          Concat("answers that wait to be sent hold more than the limit of ", budget.limit(),
+                 " bytes")};
 }
 
 void Call::WriteAccess() const {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "frontend/field.h"
+#include "grpc/held_bytes.h"
 #include "grpc/message_queue.h"
 #include "grpc/message_reader.h"
 #include "net/loop.h"
@@ -111,11 +112,14 @@ class Call final : public std::enable_shared_from_this<Call> {
     Send(message);
     Finish(Ok());
   }
+  // For what is held for the call. It lives as long as the call.
+  Budget& budget() const;
   // Bytes of messages that have not been sent.
   size_t unsent() const { return queue_.size(); }
   // As the client names it; for the log.
-  void SetRequestId(std::string_view id) { request_id_ = id; }
-  // Whether the client may send more than what fits into the stream's window.
+  void SetRequestId(std::string_view id);
+  // Whether the handler wants messages now. What comes meanwhile is kept as it came, and is no more
+  // than what fits into the stream's window.
   void SetReceiving(bool receiving);
 
  private:
@@ -131,12 +135,19 @@ class Call final : public std::enable_shared_from_this<Call> {
   void OnClosed();
 
   void OnDeadline();
+  // What is no call of gRPC is told so by the status of HTTP.
+  void Refuse(int http_status);
   // Nobody waits for the handler any more.
   void DropHandler();
   void Fail(const Status& status);
   void OnMoved(size_t size);
   void WriteAccess() const;
+  // Gives the handler the messages in `bytes` while it wants them; what is left of the bytes.
+  std::span<const std::byte> Read(std::span<const std::byte> bytes);
+  void ReadHeld();
   void Deliver(Message message);
+  // The client sends no more, and all that it has sent was read.
+  void OnAllRead();
 
   // Null once the stream is closed.
   Carrier* carrier_;
@@ -154,8 +165,9 @@ class Call final : public std::enable_shared_from_this<Call> {
   // The client sends no more.
   bool ended_ = false;
   bool receiving_ = true;
-  // Bytes that came while it was not receiving: the client does not know yet that they were taken.
-  size_t held_ = 0;
+  // What came while it was not receiving: the client does not know yet that it was taken.
+  HeldBytes held_;
+  bool reading_held_ = false;
 
   MessageQueue queue_;
   // For what is in the queue.
@@ -170,5 +182,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   // The session waits for more.
   bool deferred_ = false;
 };
+
+// Why a call ends whose answers hold more than there may be of them.
+Status TooManyAnswers(const Budget& budget);
 
 }  // namespace despina::grpc

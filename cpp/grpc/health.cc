@@ -11,6 +11,8 @@ using protocol::ServingStatus;
 constexpr std::array<std::string_view, 3> kServices = {"", "inference.GRPCInferenceService",
                                                        "grpc.health.v1.Health"};
 
+constexpr std::string_view kUnknown = "?";
+
 }  // namespace
 
 ServingStatus HealthOf(std::string_view service, const Snapshot& snapshot) {
@@ -39,7 +41,10 @@ void LookAll(const Service& service) {
 void HealthWatch::OnMessage(Call& call, Message message) {
   const Result<std::string_view> name = protocol::ParseHealthCheck(TextOf(message.bytes));
   if (!name.ok()) return call.Finish(name.status());
-  name_ = *name;
+  // All that are unknown are alike, and may be long.
+  name_ = HealthOf(*name, service_.submitter.snapshot()) == ServingStatus::kServiceUnknown
+              ? kUnknown
+              : *name;
   call_ = &call;
   service_.watches.insert(this);
   Look();

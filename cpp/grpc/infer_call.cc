@@ -24,8 +24,7 @@ std::shared_ptr<Trace> Sample(Service& service, const Model& model, const Head& 
 Status ReadSharedMemory(protocol::InferRequest& infer, Charge& charge, Allocator& allocator) {
   if (infer.shared_inputs.empty()) return Ok();
   if (!charge.RaiseTo(charge.amount() + infer.shared_bytes())) {
-    return {Code::kResourceExhausted, Concat("requests in flight hold more than the limit of ",
-                                             charge.budget().limit(), " bytes; try again later")};
+    return frontend::OverBudget(charge.budget());
   }
   return protocol::ReadSharedInputs(infer, allocator);
 }

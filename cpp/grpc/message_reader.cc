@@ -11,6 +11,9 @@ namespace {
 
 // The first buffer of what is decompressed.
 constexpr size_t kFirstBuffer = size_t{64} << 10;
+// What a message is charged for at its beginning, if it is as large: a promise of 2 GiB takes no
+// memory, but addresses, and a process has no more of them than for about 60000 such promises.
+constexpr size_t kBeginning = size_t{64} << 10;
 
 Status StatusOf(const frontend::Refusal& refusal) {
   using Reason = frontend::Refusal::Reason;
@@ -65,6 +68,7 @@ Status MessageReader::Begin(std::span<const std::byte> beginning) {
             Concat("Received message larger than max (", left_, " vs. ", max_message_bytes_, ")")};
   }
   body_.emplace(allocator_, budget_);
+  if (Status status = body_->Charge(std::min(left_, kBeginning)); !status.ok()) return status;
   if (flag == 1) {
     decompressor_.emplace(max_message_bytes_);
     return body_->Allocate(kFirstBuffer, 0);

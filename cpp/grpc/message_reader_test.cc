@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -109,18 +110,18 @@ TEST_F(MessageReaderTest, PlacesAMessageSoThatItsFirstTensorIsAligned) {
 }
 
 TEST_F(MessageReaderTest, ChargesWhatHasArrivedAsLongAsTheMessageIsUsed) {
-  const std::string framed = Framed(std::string(100'000, 'x'));
+  const std::string framed = Framed(std::string(200'000, 'x'));
   MessageReader reader(limit_, false, pool_, budget_);
   std::span<const std::byte> half =
-      std::as_bytes(std::span(framed.data(), framed.size())).first(50'005);
+      std::as_bytes(std::span(framed.data(), framed.size())).first(100'005);
   ASSERT_TRUE(reader.Next(half).ok());
-  EXPECT_EQ(budget_.used(), 50'000U);
+  EXPECT_EQ(budget_.used(), 100'000U);
   std::span<const std::byte> rest =
-      std::as_bytes(std::span(framed.data(), framed.size())).subspan(50'005);
+      std::as_bytes(std::span(framed.data(), framed.size())).subspan(100'005);
   {
     const Result<std::optional<Message>> message = reader.Next(rest);
     ASSERT_TRUE(message.ok() && *message);
-    EXPECT_EQ(budget_.used(), 100'000U);
+    EXPECT_EQ(budget_.used(), 200'000U);
   }
   EXPECT_EQ(budget_.used(), 0U);
 }
@@ -172,6 +173,23 @@ TEST_F(MessageReaderTest, ABombIsRefusedAtTheLimit) {
   ExpectRefused(Framed(Compressed(std::string(50 << 20, '\0')), 1), Code::kResourceExhausted,
                 "larger than the limit of 100000 bytes");
   EXPECT_LT(pool_.statistics().bytes_cached, uint64_t{1} << 20);
+}
+
+TEST_F(MessageReaderTest, PromisesOfLargeMessagesCostNothing) {
+  BufferPool pool;
+  constexpr uint64_t kBudget = uint64_t{1} << 20;
+  Budget budget(kBudget);
+  // The prefix of a message of 64 MiB, and its first byte.
+  const std::string begun("\0\x04\0\0\0x", 6);
+  std::deque<MessageReader> readers;
+  bool taken = true;
+  while (taken && readers.size() < 1000) {
+    MessageReader& reader = readers.emplace_back(size_t{1} << 30, false, pool, budget);
+    auto bytes = std::as_bytes(std::span(begun));
+    taken = reader.Next(bytes).ok();
+  }
+  EXPECT_FALSE(taken);
+  EXPECT_EQ(readers.size(), 1 + kBudget / (64 << 10));
 }
 
 }  // namespace

@@ -1,53 +1,21 @@
-// The handlers of calls, without an engine: no model is loaded.
 #include "grpc/service.h"
 
 #include <gtest/gtest.h>
 
 #include "base/text.h"
 #include "grpc/health.h"
-#include "grpc/router.h"
-#include "grpc/testing/session_fixture.h"
+#include "grpc/testing/service_fixture.h"
 
 namespace despina::grpc {
 namespace {
 
 using testing::Framed;
 
-std::shared_ptr<const Snapshot> Ready(bool ready) {
-  auto snapshot = std::make_shared<Snapshot>();
-  snapshot->ready = ready;
-  return snapshot;
-}
-
-class ServiceTest : public testing::SessionTest {
+class ServiceTest : public testing::ServiceTest {
  protected:
-  ~ServiceTest() override { Close(); }
-  void OnCall(Call& call) override { router_.OnCall(call); }
-
   static constexpr const char* kWatch = "/grpc.health.v1.Health/Watch";
   static constexpr const char* kReflection =
       "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
-
-  const std::string name_ = "despina";
-  const std::string version_ = "1";
-  const protocol::Descriptors descriptors_;
-  SharedRegions regions_;
-  frontend::ControlQueue control_;
-  Published<Snapshot> snapshot_{Ready(true)};
-  std::shared_ptr<net::Loop> service_loop_ = std::make_shared<net::Loop>();
-  Service service_{.server_name = name_,
-                   .server_version = version_,
-                   .access = nullptr,
-                   .forwarding = nullptr,
-                   .descriptors = descriptors_,
-                   .allocator = pool_,
-                   .regions = regions_,
-                   .allow_shared_memory = false,
-                   .control = control_,
-                   .mailbox = std::make_shared<net::Mailbox>(service_loop_),
-                   .submitter = Submitter(snapshot_),
-                   .end_of_turn{*service_loop_, [] {}}};
-  ServiceRouter router_{service_};
 };
 
 // ModelInferRequest{model_name: "none", id: "..."}
@@ -79,7 +47,7 @@ TEST_F(ServiceTest, AWatchThatCannotBeToldLeavesTheOthersThatWatch) {
   ASSERT_EQ(service_.watches.size(), 2U);
   Charge spent(environment_->bytes_in_flight);
   ASSERT_TRUE(spent.RaiseTo(budget_));
-  snapshot_.Publish(Ready(false));
+  snapshot_.Publish(frontend::testing::SnapshotOf({}, false));
   LookAll(service_);
   Exchange();
   EXPECT_EQ(answered_[first].status(), "8");

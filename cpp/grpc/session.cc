@@ -21,6 +21,8 @@ constexpr int32_t kConnectionWindow = 16 << 20;
 constexpr size_t kMaxOutbox = size_t{512} << 10;
 // How long the client may go on sending after the end, so that it can read why.
 constexpr Duration kDrain = std::chrono::seconds(2);
+// How long it may take to answer the ping behind a first GOAWAY. gRPC's.
+constexpr Duration kLastPing = std::chrono::seconds(20);
 // Frames that are no use to anybody but a flood.
 constexpr unsigned kMaxControlFrames = 2000;
 // Frames that wait for a client that asks and does not read: what is beyond ends the connection.
@@ -34,6 +36,11 @@ constexpr std::string_view kNotHttp2 =
 
 std::span<const std::byte> BytesOf(std::string_view text) {
   return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+// A client that speaks HTTP/2 wrongly begins otherwise.
+bool IsHttp1(std::string_view bytes) {
+  return bytes[0] >= 'A' && bytes[0] <= 'Z' && !bytes.starts_with("PRI ");
 }
 
 }  // namespace
@@ -95,15 +102,13 @@ void Session::OnRead(size_t size) {
   const auto* const bytes = reinterpret_cast<const uint8_t*>(loop_.read_buffer().data());
   const ssize_t used = nghttp2_session_mem_recv(session_, bytes, size);
   if (used == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
-    // Letters: it is not a client that speaks HTTP/2 wrongly, but one that speaks something else.
     deaf_ = true;
-    if (bytes[0] >= 'A' && bytes[0] <= 'Z' && bytes[0] != 'P') outbox_.Copy(BytesOf(kNotHttp2));
+    if (IsHttp1({reinterpret_cast<const char*>(bytes), size})) outbox_.Copy(BytesOf(kNotHttp2));
     Terminate(NGHTTP2_PROTOCOL_ERROR, "this is no connection preface of HTTP/2");
   } else if (used < 0) {
     Terminate(NGHTTP2_INTERNAL_ERROR, nghttp2_strerror(static_cast<int>(used)));
   }
-  // Frames of streams that are gone wait as well.
-  // A stream has a head, a window and an end.
+  // A stream has a head, a window and an end; frames of streams that are gone wait as well.
   const size_t most = kMaxQueuedFrames + size_t{3} * environment_->limits.max_concurrent_streams;
   if (nghttp2_session_get_outbound_queue_size(session_) > most) done_ = true;
   Flush();
@@ -153,7 +158,7 @@ void Session::Flush() {
 
 TimePoint Session::deadline() const {
   const SessionLimits& limits = environment_->limits;
-  TimePoint next = std::min({drain_deadline_, ping_deadline_, age_deadline_});
+  TimePoint next = std::min({drain_deadline_, ping_deadline_, age_deadline_, last_go_away_});
   if (!preface_seen_) next = std::min(next, Later(opened_at_, limits.opening_timeout));
   if (ping_deadline_ == TimePoint::max() &&
       (!calls_.empty() || limits.keepalive.permit_without_calls)) {
@@ -170,6 +175,7 @@ void Session::OnDeadline() {
     done_ = true;
     return;
   }
+  if (now >= last_go_away_) return OnPingAnswered();
   if (now >= age_deadline_) {
     if (going_away_) {
       done_ = true;
@@ -210,7 +216,7 @@ void Session::BeginGoAway() {
   if (std::exchange(going_away_, true)) return;
   // Streams that are on their way already are still taken, until the client has answered.
   nghttp2_submit_shutdown_notice(session_);
-  awaits_last_ping_ = true;
+  last_go_away_ = Later(environment_->clock.Now(), kLastPing);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
   Flush();
 }
@@ -225,6 +231,8 @@ void Session::GoAway(uint32_t error_code, std::string_view why) {
 void Session::Terminate(uint32_t error_code, std::string_view why) {
   GoAway(error_code, why);
   deaf_ = true;
+  // Also if it reads nothing.
+  drain_deadline_ = std::min(drain_deadline_, Later(environment_->clock.Now(), kDrain));
 }
 
 void Session::CountControlFrame() {
@@ -250,7 +258,8 @@ void Session::OnPing() {
 }
 
 void Session::OnPingAnswered() {
-  if (std::exchange(awaits_last_ping_, false)) GoAway(NGHTTP2_NO_ERROR, "");
+  if (std::exchange(last_go_away_, TimePoint::max()) == TimePoint::max()) return;
+  GoAway(NGHTTP2_NO_ERROR, "");
 }
 
 void Session::OnSomethingSent() {

@@ -127,8 +127,8 @@ class Session final : public net::Protocol,
   bool going_away_ = false;
   // The server ends.
   bool stopping_ = false;
-  // The last GOAWAY is sent when this ping of ours is answered.
-  bool awaits_last_ping_ = false;
+  // The last GOAWAY is sent when a ping of ours is answered, or then.
+  TimePoint last_go_away_ = TimePoint::max();
   TimePoint last_read_{};
   TimePoint drain_deadline_ = TimePoint::max();
   // Of a keepalive ping that was not answered.

@@ -218,8 +218,11 @@ int Session::Callbacks::OnClosed(nghttp2_session*, int32_t stream, uint32_t /*er
 
 int Session::Callbacks::OnFrameSent(nghttp2_session* nghttp2, const nghttp2_frame* frame,
                                     void* user) {
-  if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-  SessionOf(user).OnSomethingSent();
+  const uint8_t type = frame->hd.type;
+  const bool of_answer = type == NGHTTP2_HEADERS || type == NGHTTP2_DATA;
+  // A window tells the client that it is heard, and forgives its pings as well. As gRPC does it.
+  if (of_answer || type == NGHTTP2_WINDOW_UPDATE) SessionOf(user).OnSomethingSent();
+  if (!of_answer) return 0;
   const bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   // The rest of what the client sends is not wanted: it has its answer.
   if (ended && nghttp2_session_get_stream_remote_close(nghttp2, frame->hd.stream_id) == 0) {

@@ -263,5 +263,55 @@ TEST_F(SessionLifeTest, AClientThatAsksAndCancelsAndReadsNothingIsClosed) {
   EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
 }
 
+TEST_F(SessionLifeTest, ClientThatBrokeTheRulesAndReadsNothingWasKept) {
+  Open();
+  Start(kStream, Framed("question"), false);
+  Exchange();
+  deaf_client_ = true;
+  stream().call->Send(Text("answer"));
+  for (int i = 0; i < 5; ++i) PingFromClient();
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  Pass(2s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
+}
+
+TEST_F(SessionLifeTest, ClientThatDoesNotAnswerTheLastPingWasWaitedForWithoutEnd) {
+  Open();
+  Exchange();
+  session_->OnStopping();
+  session_loop_.FlushAll();
+  DrainServer();
+  // Its answer is lost.
+  FromClient();
+  Pass(19s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  Pass(1s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kDraining);
+}
+
+TEST_F(SessionLifeTest, WindowThatIsGivenDidNotForgivePings) {
+  SessionLimits limits;
+  limits.keepalive = {.min_ping_interval = 10s, .max_ping_strikes = 2};
+  Open(limits);
+  const int32_t id = Start(kStream, "", false);
+  Exchange();
+  for (int i = 0; i < 20; ++i) {
+    // More than half of the stream's window.
+    SendMore(id, Framed(std::string(3 << 20, 'x')), false);
+    Exchange();
+    stream().charges.clear();
+    PingFromClient();
+  }
+  EXPECT_FALSE(go_away_) << go_away_text_;
+}
+
+TEST_F(SessionLifeTest, PostOfHttp1WasNotToldThatItIsNotHttp2) {
+  Open();
+  Feed("POST / HTTP/1.1\r\nHost: h\r\n\r\n");
+  session_loop_.FlushAll();
+  DrainServer();
+  EXPECT_TRUE(server_bytes_.starts_with("HTTP/1.1 400 Bad Request\r\n")) << server_bytes_;
+}
+
 }  // namespace
 }  // namespace despina::grpc

@@ -12,7 +12,7 @@ namespace {
 using protocol::EncodedMessage;
 
 // Requests of one stream that are worked on, or whose responses wait for earlier ones; and bytes
-// that wait to be sent. With more, the client may only send what fits into the stream's window.
+// that wait to be sent. With more, no further request is read.
 constexpr size_t kManyRequests = 512;
 constexpr size_t kManyBytes = size_t{1} << 20;
 // What may wait for a client that does not read what a decoupled model makes.
@@ -99,7 +99,9 @@ Status StreamInferCall::Begin(Call& call, Message message, std::string& id) {
   if (!status.ok()) return status;
   service_.end_of_turn.Schedule();
   in_flight_.insert(streamed.get());
-  if (!streamed->decoupled) places_.push_back({.of = streamed.get()});
+  if (!streamed->decoupled) {
+    places_.push_back({.of = streamed.get(), .charge = Charge(call.budget())});
+  }
   return Ok();
 }
 
@@ -107,8 +109,8 @@ void StreamInferCall::Refuse(Call& call, std::string_view id, const Status& stat
   const Result<EncodedMessage> message =
       protocol::EncodeStreamError(id, status.message(), service_.allocator);
   if (!message.ok()) return Fail(call, message.status());
-  places_.push_back({.response = *message});
-  SendThoseInPlace(call);
+  places_.push_back({.charge = Charge(call.budget())});
+  SendInPlace(call, places_.back(), *message);
 }
 
 void StreamInferCall::Take(Call& call, const Streamed& of, const Response& response, bool final) {
@@ -128,22 +130,25 @@ void StreamInferCall::Take(Call& call, const Streamed& of, const Response& respo
 
 void StreamInferCall::Send(Call& call, const Streamed* of, const Result<EncodedMessage>& message) {
   if (!message.ok()) return Fail(call, message.status());
-  if (of == nullptr) return Write(call, *message);
-  const auto place = std::ranges::find(places_, of, &Place::of);
-  *place = {.of = nullptr, .response = *message};
-  SendThoseInPlace(call);
+  if (of == nullptr) return SendPart(call, *message);
+  SendInPlace(call, *std::ranges::find(places_, of, &Place::of), *message);
 }
 
-void StreamInferCall::SendThoseInPlace(Call& call) {
+void StreamInferCall::SendInPlace(Call& call, Place& place, const EncodedMessage& message) {
+  place.of = nullptr;
+  if (!place.charge.RaiseTo(message.size())) {
+    return Fail(call, TooManyAnswers(call.budget()));
+  }
+  place.response = message;
   while (!places_.empty() && places_.front().response) {
-    // Writing may fail, and drop all places.
-    const EncodedMessage message = *std::move(places_.front().response);
+    // Sending may fail, and drop all places.
+    const EncodedMessage next = *std::move(places_.front().response);
     places_.pop_front();
-    Write(call, message);
+    call.Send(next);
   }
 }
 
-void StreamInferCall::Write(Call& call, const EncodedMessage& message) {
+void StreamInferCall::SendPart(Call& call, const EncodedMessage& message) {
   if (call.unsent() > kMaxUnsent) {
     return Fail(call, {Code::kResourceExhausted,
                        Concat("the client is too slow: ", call.unsent(), " bytes wait for it")});

@@ -37,6 +37,8 @@ class StreamInferCall final : public CallHandler {
     // Whose it is, while there is none.
     const Streamed* of = nullptr;
     std::optional<protocol::EncodedMessage> response{};
+    // For the response, while it waits.
+    Charge charge;
   };
 
   Status Begin(Call& call, Message message, std::string& id);
@@ -45,8 +47,8 @@ class StreamInferCall final : public CallHandler {
   // A response of a request, or a part of one.
   void Take(Call& call, const Streamed& of, const Response& response, bool final);
   void Send(Call& call, const Streamed* of, const Result<protocol::EncodedMessage>& message);
-  void SendThoseInPlace(Call& call);
-  void Write(Call& call, const protocol::EncodedMessage& message);
+  void SendInPlace(Call& call, Place& place, const protocol::EncodedMessage& message);
+  void SendPart(Call& call, const protocol::EncodedMessage& message);
   // The request has no further responses.
   void End(Call& call, Streamed& of);
   void Fail(Call& call, const Status& status);

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "base/text.h"
+#include "frontend/testing/fake_model.h"
 #include "http/server.h"
 #include "http/testing/client.h"
-#include "http/testing/fake_model.h"
 #include "memory/pool.h"
 
 namespace despina::http {
@@ -40,7 +40,7 @@ class ControlTest : public ::testing::Test {
   BufferPool pool_;
   ControlQueue control_;
   SharedRegions regions_;
-  Published<Snapshot> snapshot_{testing::SnapshotOf({})};
+  Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({})};
   std::unique_ptr<Server> server_;
 };
 

@@ -13,17 +13,17 @@
 #include <vector>
 
 #include "base/text.h"
+#include "frontend/testing/fake_model.h"
 #include "http/testing/client.h"
-#include "http/testing/fake_model.h"
 #include "http/testing/server_fixture.h"
 
 namespace despina::http {
 namespace {
 
+using frontend::testing::FakeModel;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::Client;
-using testing::FakeModel;
 using testing::Get;
 using testing::Infer;
 using testing::InferBinary;
@@ -72,7 +72,7 @@ TEST_F(ServerTest, TellsWhatIsUnknownInTheProtocolsWords) {
 TEST_F(ServerTest, FollowsTheSnapshotThatIsPublished) {
   Start();
   Client client = Connect();
-  auto next = std::make_shared<Snapshot>(*testing::SnapshotOf({}, /*ready=*/false));
+  auto next = std::make_shared<Snapshot>(*frontend::testing::SnapshotOf({}, /*ready=*/false));
   snapshot_.Publish(next);
   EXPECT_EQ(client.Ask(Get("/v2/health/ready"))->status, 400);
   EXPECT_EQ(client.Ask(Infer("now"))->status, 404);
@@ -434,7 +434,7 @@ TEST_F(ServerTest, CancelsWhatIsLeftAtTheDeadline) {
 
 TEST_F(ServerTest, TakesBackRequestsThatCompleteAfterItsEnd) {
   const auto stubborn = std::make_shared<FakeModel>("stubborn", Answers::kOnlyWhenReleased);
-  snapshot_.Publish(testing::SnapshotOf({stubborn}));
+  snapshot_.Publish(frontend::testing::SnapshotOf({stubborn}));
   Start();
   Client client = Connect();
   client.Send(Infer("stubborn"));

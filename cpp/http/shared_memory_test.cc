@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "base/text.h"
+#include "frontend/testing/fake_model.h"
 #include "http/server.h"
 #include "http/testing/client.h"
-#include "http/testing/fake_model.h"
 #include "memory/pool.h"
 #include "memory/testing/shared_object.h"
 #include "protocol/shared_memory.h"
@@ -17,8 +17,8 @@
 namespace despina::http {
 namespace {
 
+using frontend::testing::FakeModel;
 using testing::Client;
-using testing::FakeModel;
 using testing::Reply;
 using Answers = FakeModel::Answers;
 
@@ -67,7 +67,7 @@ class SharedMemoryTest : public ::testing::Test {
   SharedRegions regions_;
   std::shared_ptr<FakeModel> now_ = std::make_shared<FakeModel>("now", Answers::kAtOnce);
   std::shared_ptr<FakeModel> held_ = std::make_shared<FakeModel>("held", Answers::kWhenReleased);
-  Published<Snapshot> snapshot_{testing::SnapshotOf({now_, held_})};
+  Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({now_, held_})};
   std::unique_ptr<Server> server_;
 };
 

@@ -7,16 +7,16 @@
 #include <thread>
 
 #include "base/text.h"
+#include "frontend/testing/fake_model.h"
 #include "http/server.h"
 #include "http/testing/client.h"
-#include "http/testing/fake_model.h"
 #include "memory/pool.h"
 
 namespace despina::http {
 namespace {
 
+using frontend::testing::FakeModel;
 using testing::Client;
-using testing::FakeModel;
 using Answers = FakeModel::Answers;
 
 std::string Post(std::string_view path, std::string_view body, std::string_view fields = "") {
@@ -59,7 +59,7 @@ class StreamCallTest : public ::testing::Test {
   std::shared_ptr<FakeModel> model_ =
       std::make_shared<FakeModel>("parts", Answers::kOnlyWhenReleased, /*decoupled=*/true);
   std::shared_ptr<FakeModel> whole_ = std::make_shared<FakeModel>("whole", Answers::kOnItsThread);
-  Published<Snapshot> snapshot_{testing::SnapshotOf({model_, whole_})};
+  Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({model_, whole_})};
   std::unique_ptr<Server> server_;
   size_t begun_ = 0;
   size_t cancelled_ = 0;

@@ -9,12 +9,15 @@
 #include <utility>
 
 #include "base/text.h"
+#include "frontend/testing/fake_model.h"
 #include "http/server.h"
 #include "http/testing/client.h"
-#include "http/testing/fake_model.h"
 #include "memory/pool.h"
 
 namespace despina::http::testing {
+
+using frontend::testing::FakeModel;
+using frontend::testing::SnapshotOf;
 
 inline constexpr std::string_view kJsonBody =
     R"({"inputs":[{"name":"INPUT0","datatype":"FP32","shape":[2],"data":[1.5,2]}]})";

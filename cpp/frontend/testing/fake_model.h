@@ -1,4 +1,4 @@
-// A model without an engine, for tests of the front end.
+// A model without an engine, for tests of front ends.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 #include "engine/submit.h"
 #include "memory/pool.h"
 
-namespace despina::http::testing {
+namespace despina::frontend::testing {
 
 // Gives back its input INPUT0, FP32 [-1], as OUTPUT0.
 class FakeModel final : public Model {
@@ -93,6 +93,10 @@ class FakeModel final : public Model {
       Completion* completion = request->completion;
       completion->OnComplete(std::move(request), turn);
     }
+  }
+  size_t arrived() {
+    std::lock_guard lock(mutex_);
+    return arrived_;
   }
   void WaitForArrivals(size_t count) {
     std::unique_lock lock(mutex_);
@@ -172,4 +176,4 @@ inline std::shared_ptr<const Snapshot> SnapshotOf(
   return snapshot;
 }
 
-}  // namespace despina::http::testing
+}  // namespace despina::frontend::testing
