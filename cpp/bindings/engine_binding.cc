@@ -25,6 +25,8 @@
 #include "bindings/sync_infer.h"
 #include "bindings/trace_binding.h"
 #include "engine/engine.h"
+#include "grpc/server.h"
+#include "http/server.h"
 #include "memory/copy.h"
 #include "memory/pool.h"
 #include "protocol/metadata_json.h"
@@ -206,11 +208,20 @@ class PythonEngine {
     return engine_.WaitIdle(Seconds(timeout));
   }
 
-  std::shared_ptr<FrontEnd> ServeHttp(http::Options options) {
-    return Serve<http::Server>(std::move(options));
-  }
-  std::shared_ptr<FrontEnd> ServeGrpc(grpc::Options options) {
-    return Serve<grpc::Server>(std::move(options));
+  // Of HTTP or gRPC, as the options say.
+  template <class Options>
+  std::shared_ptr<FrontEnd> StartFrontEnd(Options options) {
+    std::shared_ptr<FrontEnd> front_end;
+    {
+      const py::gil_scoped_release release;
+      Result<std::unique_ptr<net::Server>> started = Serve(
+          std::move(options), engine_.snapshot(), control_, regions_, *pool_, engine_.clock());
+      if (!started.ok()) throw EngineError(started.status());
+      front_end = std::make_shared<FrontEnd>(*std::move(started), engine_.clock());
+      if (closed_) front_end->Close(0);
+    }
+    front_ends_.push_back(front_end);
+    return front_end;
   }
 
   std::shared_ptr<frontend::ControlCall> NextControlCall() {
@@ -235,21 +246,6 @@ class PythonEngine {
   }
 
  private:
-  template <class Server, class Options>
-  std::shared_ptr<FrontEnd> Serve(Options options) {
-    std::shared_ptr<FrontEnd> front_end;
-    {
-      const py::gil_scoped_release release;
-      Result<std::unique_ptr<Server>> started = Server::Start(
-          std::move(options), engine_.snapshot(), control_, regions_, *pool_, engine_.clock());
-      if (!started.ok()) throw EngineError(started.status());
-      front_end = std::make_shared<FrontEnd>(*std::move(started), engine_.clock());
-      if (closed_) front_end->Close(0);
-    }
-    front_ends_.push_back(front_end);
-    return front_end;
-  }
-
   // In this order: what comes later uses what comes before.
   std::unique_ptr<BufferPool> pool_;
   Engine engine_;
@@ -270,7 +266,7 @@ std::shared_ptr<FrontEnd> ServeMetrics(PythonEngine& engine, std::string address
       .interval = Seconds(interval)};
   options.address = std::move(address);
   options.port = port;
-  return engine.ServeHttp(std::move(options));
+  return engine.StartFrontEnd(std::move(options));
 }
 
 void BindControl(py::module_& module) {
@@ -316,8 +312,10 @@ void BindModels(py::module_& module) {
 
 void BindServing(py::class_<PythonEngine>& engine) {
   engine
-      .def("serve_http", &PythonEngine::ServeHttp, py::arg("options"), "Starts the HTTP front end.")
-      .def("serve_grpc", &PythonEngine::ServeGrpc, py::arg("options"), "Starts the gRPC front end.")
+      .def("serve_http", &PythonEngine::StartFrontEnd<http::Options>, py::arg("options"),
+           "Starts the HTTP front end.")
+      .def("serve_grpc", &PythonEngine::StartFrontEnd<grpc::Options>, py::arg("options"),
+           "Starts the gRPC front end.")
       .def("put_load", &PythonEngine::PutLoad, py::keep_alive<0, 1>(), py::arg("model"),
            py::arg("inputs"), py::kw_only(), py::arg("version") = py::none(), py::arg("plan"),
            "Submits a request again and again.")

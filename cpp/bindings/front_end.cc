@@ -6,20 +6,15 @@ namespace py = pybind11;
 
 namespace despina::bindings {
 
-uint16_t FrontEnd::port() const {
-  return std::visit([](const auto& server) { return server->port(); }, server_);
-}
-
 void FrontEnd::StopAccepting() {
   const std::lock_guard lock(mutex_);
-  std::visit([](const auto& server) { server->StopAccepting(); }, server_);
+  server_->StopAccepting();
 }
 
 bool FrontEnd::Close(double timeout) {
   const Duration limit = Seconds(timeout);
   const std::lock_guard lock(mutex_);
-  return std::visit([&](const auto& server) { return server->Close(Later(clock_.Now(), limit)); },
-                    server_);
+  return server_->Close(Later(clock_.Now(), limit));
 }
 
 void BindFrontEnd(py::module_& module) {

@@ -6,29 +6,27 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <variant>
+#include <utility>
 
 #include "base/clock.h"
-#include "grpc/server.h"
-#include "http/server.h"
+#include "net/server.h"
 
 namespace despina::bindings {
 
 // Python may hold one longer than the engine that made it: closing it is idempotent.
 class FrontEnd {
  public:
-  using Server = std::variant<std::unique_ptr<http::Server>, std::unique_ptr<grpc::Server>>;
+  FrontEnd(std::unique_ptr<net::Server> server, Clock& clock)
+      : server_(std::move(server)), clock_(clock) {}
 
-  FrontEnd(Server server, Clock& clock) : server_(std::move(server)), clock_(clock) {}
-
-  uint16_t port() const;
+  uint16_t port() const { return server_->port(); }
   void StopAccepting();
   // Waits so many seconds for answers in flight; false when any were left.
   bool Close(double timeout);
 
  private:
   std::mutex mutex_;
-  const Server server_;
+  const std::unique_ptr<net::Server> server_;
   Clock& clock_;
 };
 

@@ -51,7 +51,6 @@ bool Call::AddField(std::string_view name, std::string_view value) {
 }
 
 void Call::OnHead() {
-  head_.begun = environment_->clock.Now();
   if (head_.bytes > environment_->limits.max_header_bytes) {
     return Finish(
         {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",

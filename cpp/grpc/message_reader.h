@@ -25,8 +25,8 @@ struct Message {
 // Takes the bytes of DATA frames, in whatever pieces, and gives whole messages: each behind a byte
 // that says whether it is compressed, and its length in four bytes. A message lies in one buffer of
 // its final size, where its first tensor is aligned for backends if that can be seen at its
-// beginning. The budget is charged
-// for what has arrived, not for what was promised, but for a beginning.
+// beginning. The budget is charged for what has arrived, not for what was promised, but for a
+// beginning.
 class MessageReader {
  public:
   // `compressed`: messages may be compressed, with gzip or deflate.

@@ -11,7 +11,6 @@
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/peer.h"
-#include "net/server.h"
 
 namespace despina::grpc {
 namespace {
@@ -50,18 +49,18 @@ struct Shared {
 // What is served on one loop.
 class GrpcService final : public net::LoopService {
  public:
-  GrpcService(Shared& shared, const std::shared_ptr<net::Loop>& loop,
+  GrpcService(std::shared_ptr<Shared> shared, const std::shared_ptr<net::Loop>& loop,
               const Published<Snapshot>& snapshot, frontend::ControlQueue& control,
               Allocator& allocator)
-      : shared_(shared),
-        service_{.server_name = shared.options.server_name,
-                 .server_version = shared.options.server_version,
-                 .access = shared.options.access.get(),
-                 .forwarding = shared.options.forwarding.get(),
-                 .descriptors = shared.descriptors,
+      : shared_(std::move(shared)),
+        service_{.server_name = shared_->options.server_name,
+                 .server_version = shared_->options.server_version,
+                 .access = shared_->options.access.get(),
+                 .forwarding = shared_->options.forwarding.get(),
+                 .descriptors = shared_->descriptors,
                  .allocator = allocator,
-                 .regions = shared.regions,
-                 .allow_shared_memory = shared.options.allow_shared_memory,
+                 .regions = shared_->regions,
+                 .allow_shared_memory = shared_->options.allow_shared_memory,
                  .control = control,
                  .mailbox = std::make_shared<net::Mailbox>(loop),
                  .submitter = Submitter(snapshot),
@@ -70,11 +69,11 @@ class GrpcService final : public net::LoopService {
         sessions_(*loop, router_) {}
 
   std::shared_ptr<net::Protocol> Accept(const net::Descriptor& client, bool crowded) override {
-    auto session = std::make_shared<Session>(shared_.environment, sessions_, service_.end_of_turn);
-    if (shared_.options.log_access) session->LogAccess(net::PeerText(client));
+    auto session = std::make_shared<Session>(shared_->environment, sessions_, service_.end_of_turn);
+    if (shared_->options.log_access) session->LogAccess(net::PeerText(client));
     if (crowded) {
       session->RefuseAll(
-          Concat("the server has its limit of ", shared_.options.max_connections, " connections"));
+          Concat("the server has its limit of ", shared_->options.max_connections, " connections"));
     }
     return session;
   }
@@ -97,13 +96,14 @@ class GrpcService final : public net::LoopService {
     sessions_.FlushAll();
   }
 
-  Shared& shared_;
+  const std::shared_ptr<Shared> shared_;
   Service service_;
   ServiceRouter router_;
   SessionLoop sessions_;
 };
 
-net::ServerOptions ServerOptionsOf(const Options& options, Duration tick) {
+net::ServerOptions ServerOptionsOf(const Shared& shared) {
+  const Options& options = shared.options;
   return {.name = "GRPC",
           .address = options.address,
           .port = options.port,
@@ -111,54 +111,26 @@ net::ServerOptions ServerOptionsOf(const Options& options, Duration tick) {
           .tls = options.tls,
           .max_connections = options.max_connections,
           .opening_timeout = options.limits.opening_timeout,
-          .tick = tick};
+          .tick = shared.tick(),
+          .bytes_in_flight = {shared.environment, &shared.environment->bytes_in_flight}};
 }
 
 }  // namespace
 
-class Server::Impl {
- public:
-  Impl(Options options, protocol::Descriptors descriptors, SharedRegions& regions,
-       Allocator& allocator, Clock& clock)
-      : shared(std::move(options), std::move(descriptors), regions, allocator, clock) {}
-
-  Shared shared;
-  std::unique_ptr<net::Server> server;
-};
-
-Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<Snapshot>& snapshot,
-                                              frontend::ControlQueue& control,
-                                              SharedRegions& regions, Allocator& allocator,
-                                              Clock& clock) {
+Result<std::unique_ptr<net::Server>> Serve(Options options, const Published<Snapshot>& snapshot,
+                                           frontend::ControlQueue& control, SharedRegions& regions,
+                                           Allocator& allocator, Clock& clock) {
   if (options.tls) options.tls->SetProtocols({"h2"});
   Result<protocol::Descriptors> descriptors = protocol::Descriptors::Make(options.descriptors);
   if (!descriptors.ok()) return descriptors.status();
-  auto impl = std::make_unique<Impl>(std::move(options), *std::move(descriptors), regions,
-                                     allocator, clock);
-  Shared& shared = impl->shared;
-  Result<std::unique_ptr<net::Server>> server = net::Server::Start(
-      ServerOptionsOf(shared.options, shared.tick()),
+  const auto shared = std::make_shared<Shared>(std::move(options), *std::move(descriptors), regions,
+                                               allocator, clock);
+  return net::Server::Start(
+      ServerOptionsOf(*shared),
       [&](const std::shared_ptr<net::Loop>& loop) {
         return std::make_unique<GrpcService>(shared, loop, snapshot, control, allocator);
       },
       clock);
-  if (!server.ok()) return server.status();
-  impl->server = *std::move(server);
-  return std::make_unique<Server>(std::move(impl));
 }
-
-Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-Server::~Server() = default;
-
-uint16_t Server::port() const { return impl_->server->port(); }
-size_t Server::connections() const { return impl_->server->connections(); }
-uint64_t Server::bytes_in_flight() const {
-  return impl_->shared.environment->bytes_in_flight.used();
-}
-
-void Server::StopAccepting() { impl_->server->StopAccepting(); }
-
-bool Server::Close(TimePoint deadline) { return impl_->server->Close(deadline); }
 
 }  // namespace despina::grpc

@@ -17,6 +17,7 @@
 #include "grpc/environment.h"
 #include "memory/allocator.h"
 #include "memory/shared_regions.h"
+#include "net/server.h"
 #include "net/tls.h"
 
 namespace despina::grpc {
@@ -54,40 +55,13 @@ struct Options {
   bool log_access = false;
 };
 
-// The functions are called on the thread that started the server, or one after the other.
-class Server {
- public:
-  class Impl;
-  // Start() makes servers.
-  explicit Server(std::unique_ptr<Impl> impl);
-  // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start GRPC service: ..."
-  // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
-  // cannot be made, INVALID_ARGUMENT for descriptors that are malformed. The snapshot, the queue,
-  // the regions, the allocator and the clock must outlive the server; the allocator also the
-  // requests that Close() left behind.
-  static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
-                                               frontend::ControlQueue& control,
-                                               SharedRegions& regions, Allocator& allocator,
-                                               Clock& clock);
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-  // Closes without waiting.
-  ~Server();
-
-  uint16_t port() const;
-  size_t connections() const;
-  uint64_t bytes_in_flight() const;
-
-  // No connection is accepted and no call begun any more: clients are told so, and connections end
-  // when their calls have.
-  void StopAccepting();
-  // Stops accepting, waits until all connections are closed or until `deadline`, closes those that
-  // are left, cancelling their calls, and joins the threads. False when any were left. May be
-  // called again.
-  bool Close(TimePoint deadline);
-
- private:
-  const std::unique_ptr<Impl> impl_;
-};
+// Serves gRPC from when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start GRPC service:
+// ..." where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
+// cannot be made, INVALID_ARGUMENT for descriptors that are malformed. The snapshot, the queue, the
+// regions, the allocator and the clock must outlive the server; the allocator also the requests
+// that Close() left behind.
+Result<std::unique_ptr<net::Server>> Serve(Options options, const Published<Snapshot>& snapshot,
+                                           frontend::ControlQueue& control, SharedRegions& regions,
+                                           Allocator& allocator, Clock& clock);
 
 }  // namespace despina::grpc

@@ -134,10 +134,9 @@ class ServerTest : public ::testing::Test {
     stubborn_->End();
   }
 
-  void Serve(Options options = {}) {
+  void Start(Options options = {}) {
     options.port = 0;
-    auto server =
-        Server::Start(std::move(options), snapshot_, control_, regions_, pool_, Clock::System());
+    auto server = Serve(std::move(options), snapshot_, control_, regions_, pool_, Clock::System());
     ASSERT_TRUE(server.ok()) << server.status().message();
     server_ = *std::move(server);
   }
@@ -160,11 +159,11 @@ class ServerTest : public ::testing::Test {
   std::shared_ptr<FakeModel> stubborn_ =
       std::make_shared<FakeModel>("stubborn", FakeModel::Answers::kOnlyWhenReleased);
   Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({now_, thread_, held_, stubborn_})};
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<net::Server> server_;
 };
 
 TEST_F(ServerTest, InfersOnOneConnectionAgainAndAgain) {
-  Serve();
+  Start();
   SocketClient client = Connect();
   for (const size_t floats : {size_t{1}, size_t{1000}, size_t{150'528}, size_t{500'000}}) {
     EXPECT_EQ(client.Ask("now", floats), "0");
@@ -175,7 +174,7 @@ TEST_F(ServerTest, InfersOnOneConnectionAgainAndAgain) {
 
 TEST_F(ServerTest, AnswersManyConnectionsInParallel) {
   for (const unsigned threads : {1U, 2U}) {
-    Serve({.threads = threads});
+    Start({.threads = threads});
     std::atomic<int> answered{0};
     std::vector<std::thread> clients;
     for (int i = 0; i < 16; ++i) {
@@ -198,7 +197,7 @@ TEST_F(ServerTest, AnswersManyConnectionsInParallel) {
 }
 
 TEST_F(ServerTest, ServesTheOthersWhileClientsVanish) {
-  Serve({.threads = 2});
+  Start({.threads = 2});
   std::atomic<int> failed{0};
   std::vector<std::thread> clients;
   for (int i = 0; i < 8; ++i) {
@@ -220,7 +219,7 @@ TEST_F(ServerTest, ServesTheOthersWhileClientsVanish) {
 }
 
 TEST_F(ServerTest, CancelsWhatIsInWorkForAClientThatVanishes) {
-  Serve();
+  Start();
   SocketClient client = Connect();
   client.Begin("held");
   client.BeginStream("held");
@@ -232,7 +231,7 @@ TEST_F(ServerTest, CancelsWhatIsInWorkForAClientThatVanishes) {
 }
 
 TEST_F(ServerTest, AnswersWhatIsInWorkBeforeItCloses) {
-  Serve();
+  Start();
   SocketClient idle = Connect();
   SocketClient busy = Connect();
   EXPECT_EQ(idle.Ask("now"), "0");
@@ -250,7 +249,7 @@ TEST_F(ServerTest, AnswersWhatIsInWorkBeforeItCloses) {
 }
 
 TEST_F(ServerTest, AStreamThatRestsDoesNotHoldUpTheEnd) {
-  Serve();
+  Start();
   SocketClient client = Connect();
   const int32_t call = client.BeginStream("now");
   while (client.answered(call).body.empty()) ASSERT_TRUE(client.ReadOnce());
@@ -262,7 +261,7 @@ TEST_F(ServerTest, AStreamThatRestsDoesNotHoldUpTheEnd) {
 }
 
 TEST_F(ServerTest, ClosesWhatIsLeftAtTheDeadline) {
-  Serve();
+  Start();
   SocketClient half = Connect();
   half.BeginHalf();
   SocketClient client = Connect();
@@ -275,7 +274,7 @@ TEST_F(ServerTest, ClosesWhatIsLeftAtTheDeadline) {
 }
 
 TEST_F(ServerTest, RequestsMayOutliveTheServer) {
-  Serve();
+  Start();
   SocketClient client = Connect();
   client.Begin("stubborn");
   client.BeginStream("stubborn");
@@ -288,7 +287,7 @@ TEST_F(ServerTest, RequestsMayOutliveTheServer) {
 }
 
 TEST_F(ServerTest, TellsAConnectionOverTheLimitThatItIsOne) {
-  Serve({.max_connections = 1});
+  Start({.max_connections = 1});
   SocketClient first = Connect();
   EXPECT_EQ(first.Ask("now"), "0");
   SocketClient second = Connect();
@@ -298,10 +297,10 @@ TEST_F(ServerTest, TellsAConnectionOverTheLimitThatItIsOne) {
 }
 
 TEST_F(ServerTest, NamesTheAddressThatIsInUse) {
-  Serve();
+  Start();
   Options options;
   options.port = server_->port();
-  const auto second = Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
+  const auto second = Serve(options, snapshot_, control_, regions_, pool_, Clock::System());
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.status().message(),
             Concat("failed to start GRPC service: 127.0.0.1:", options.port, " already in use"));
@@ -317,7 +316,7 @@ class ServerTlsTest : public ServerTest {
     options.tls = std::make_shared<net::TlsContext>();
     ASSERT_TRUE(options.tls->UseCertificate(files_.File("server.pem")).ok());
     ASSERT_TRUE(options.tls->UseKey(files_.File("server.key")).ok());
-    Serve(std::move(options));
+    Start(std::move(options));
   }
   // `protocols` as ALPN has them: each name behind its length.
   SocketClient ConnectTls(std::string protocols = "\x02h2") {

@@ -33,7 +33,7 @@ class ControlTest : public ::testing::Test {
   ControlTest() {
     Options options;
     options.port = 0;
-    server_ = *Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
+    server_ = *Serve(options, snapshot_, control_, regions_, pool_, Clock::System());
   }
   Client Connect() { return Client(server_->port()); }
 
@@ -41,7 +41,7 @@ class ControlTest : public ::testing::Test {
   ControlQueue control_;
   SharedRegions regions_;
   Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({})};
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<net::Server> server_;
 };
 
 TEST_F(ControlTest, GivesWhatWasAskedForAndBringsTheAnswer) {

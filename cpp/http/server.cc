@@ -13,7 +13,6 @@
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/peer.h"
-#include "net/server.h"
 
 namespace despina::http {
 namespace {
@@ -74,34 +73,35 @@ struct Shared {
 // What is served on one loop.
 class HttpService final : public net::LoopService {
  public:
-  HttpService(Shared& shared, const std::shared_ptr<net::Loop>& loop,
+  HttpService(std::shared_ptr<Shared> shared, const std::shared_ptr<net::Loop>& loop,
               const Published<Snapshot>& snapshot, frontend::ControlQueue& control,
               Allocator& allocator)
-      : shared_(shared),
+      : shared_(std::move(shared)),
         mailbox_(std::make_shared<net::Mailbox>(loop)),
-        service_{.identity = shared.identity,
-                 .openapi = shared.openapi,
-                 .routes = shared.options.role == Options::Role::kInference ? InferenceRoutes()
-                                                                            : MetricsRoutes(),
-                 .cors = shared.options.cors.get(),
-                 .access = shared.options.access.get(),
-                 .forwarding = shared.options.forwarding.get(),
+        service_{.identity = shared_->identity,
+                 .openapi = shared_->openapi,
+                 .routes = shared_->options.role == Options::Role::kInference ? InferenceRoutes()
+                                                                              : MetricsRoutes(),
+                 .cors = shared_->options.cors.get(),
+                 .access = shared_->options.access.get(),
+                 .forwarding = shared_->options.forwarding.get(),
                  .allocator = allocator,
-                 .metrics = shared.metrics,
-                 .regions = shared.regions,
-                 .allow_shared_memory = shared.options.allow_shared_memory,
+                 .metrics = shared_->metrics,
+                 .regions = shared_->regions,
+                 .allow_shared_memory = shared_->options.allow_shared_memory,
                  .control = control,
                  .submitter = Submitter(snapshot),
                  .end_of_turn{*loop, [this] { service_.submitter.Flush(); }},
                  .compression{*loop, allocator}} {}
 
   std::shared_ptr<net::Protocol> Accept(const net::Descriptor& client, bool crowded) override {
-    auto session = std::make_shared<Session>(shared_.environment,
+    auto session = std::make_shared<Session>(shared_->environment,
                                              std::make_unique<RequestHandler>(service_, mailbox_));
-    if (shared_.options.log_access) session->LogAccess(net::PeerText(client));
+    if (shared_->options.log_access) session->LogAccess(net::PeerText(client));
     if (crowded) {
-      session->RefuseAll(ErrorAnswer(503, Concat("the server has its limit of ",
-                                                 shared_.options.max_connections, " connections")));
+      session->RefuseAll(
+          ErrorAnswer(503, Concat("the server has its limit of ", shared_->options.max_connections,
+                                  " connections")));
     }
     return session;
   }
@@ -116,12 +116,13 @@ class HttpService final : public net::LoopService {
   }
 
  private:
-  Shared& shared_;
+  const std::shared_ptr<Shared> shared_;
   const std::shared_ptr<net::Mailbox> mailbox_;
   Service service_;
 };
 
-net::ServerOptions ServerOptionsOf(const Options& options, Duration tick) {
+net::ServerOptions ServerOptionsOf(const Shared& shared) {
+  const Options& options = shared.options;
   return {.name = std::string(RoleName(options.role)),
           .address = options.address,
           .port = options.port,
@@ -129,50 +130,23 @@ net::ServerOptions ServerOptionsOf(const Options& options, Duration tick) {
           .tls = options.tls,
           .max_connections = options.max_connections,
           .opening_timeout = options.header_timeout,
-          .tick = tick};
+          .tick = shared.tick(),
+          .bytes_in_flight = {shared.environment, &shared.environment->bytes_in_flight}};
 }
 
 }  // namespace
 
-class Server::Impl {
- public:
-  Impl(Options options, SharedRegions& regions, Allocator& allocator, Clock& clock)
-      : shared(std::move(options), regions, allocator, clock) {}
-
-  Shared shared;
-  std::unique_ptr<net::Server> server;
-};
-
-Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<Snapshot>& snapshot,
-                                              frontend::ControlQueue& control,
-                                              SharedRegions& regions, Allocator& allocator,
-                                              Clock& clock) {
+Result<std::unique_ptr<net::Server>> Serve(Options options, const Published<Snapshot>& snapshot,
+                                           frontend::ControlQueue& control, SharedRegions& regions,
+                                           Allocator& allocator, Clock& clock) {
   if (options.tls) Introduce(*options.tls);
-  auto impl = std::make_unique<Impl>(std::move(options), regions, allocator, clock);
-  Shared& shared = impl->shared;
-  Result<std::unique_ptr<net::Server>> server = net::Server::Start(
-      ServerOptionsOf(shared.options, shared.tick()),
+  const auto shared = std::make_shared<Shared>(std::move(options), regions, allocator, clock);
+  return net::Server::Start(
+      ServerOptionsOf(*shared),
       [&](const std::shared_ptr<net::Loop>& loop) {
         return std::make_unique<HttpService>(shared, loop, snapshot, control, allocator);
       },
       clock);
-  if (!server.ok()) return server.status();
-  impl->server = *std::move(server);
-  return std::make_unique<Server>(std::move(impl));
 }
-
-Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-Server::~Server() = default;
-
-uint16_t Server::port() const { return impl_->server->port(); }
-size_t Server::connections() const { return impl_->server->connections(); }
-uint64_t Server::bytes_in_flight() const {
-  return impl_->shared.environment->bytes_in_flight.used();
-}
-
-void Server::StopAccepting() { impl_->server->StopAccepting(); }
-
-bool Server::Close(TimePoint deadline) { return impl_->server->Close(deadline); }
 
 }  // namespace despina::http

@@ -17,6 +17,7 @@
 #include "http/metrics_page.h"
 #include "memory/allocator.h"
 #include "memory/shared_regions.h"
+#include "net/server.h"
 #include "net/tls.h"
 
 namespace despina::http {
@@ -65,39 +66,12 @@ struct Options {
   bool allow_shared_memory = false;
 };
 
-// The functions are called on the thread that started the server, or one after the other.
-class Server {
- public:
-  class Impl;
-  // Start() makes servers.
-  explicit Server(std::unique_ptr<Impl> impl);
-  // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start HTTP service: ..."
-  // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
-  // cannot be made. The snapshot, the queue, the regions, the allocator and the clock must outlive
-  // the server; the allocator also the requests that Close() left behind.
-  static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
-                                               frontend::ControlQueue& control,
-                                               SharedRegions& regions, Allocator& allocator,
-                                               Clock& clock);
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-  // Closes without waiting.
-  ~Server();
-
-  uint16_t port() const;
-  size_t connections() const;
-  uint64_t bytes_in_flight() const;
-
-  // No connection is accepted and no request read any more: those that are idle are closed, the
-  // others after their answer.
-  void StopAccepting();
-  // Stops accepting, waits until all connections are closed or until `deadline`, closes those that
-  // are left, cancelling their requests, and joins the threads. False when any were left. May be
-  // called again.
-  bool Close(TimePoint deadline);
-
- private:
-  const std::unique_ptr<Impl> impl_;
-};
+// Serves HTTP from when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start ... service:
+// ..." where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
+// cannot be made. The snapshot, the queue, the regions, the allocator and the clock must outlive
+// the server; the allocator also the requests that Close() left behind.
+Result<std::unique_ptr<net::Server>> Serve(Options options, const Published<Snapshot>& snapshot,
+                                           frontend::ControlQueue& control, SharedRegions& regions,
+                                           Allocator& allocator, Clock& clock);
 
 }  // namespace despina::http

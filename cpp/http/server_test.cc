@@ -185,8 +185,8 @@ TEST_F(ServerTest, AnswersAsManyConnectionsAsThereAreInParallel) {
 TEST_F(ServerTest, NamesTheAddressWhosePortIsInUse) {
   const uint16_t port = Start().port();
   for (const unsigned threads : {1U, 2U}) {
-    const auto second = Server::Start({.port = port, .threads = threads}, snapshot_, control_,
-                                      regions_, pool_, Clock::System());
+    const auto second = Serve({.port = port, .threads = threads}, snapshot_, control_, regions_,
+                              pool_, Clock::System());
     ASSERT_FALSE(second.ok());
     EXPECT_EQ(second.status().message(),
               Concat("failed to start HTTP service: 127.0.0.1:", port, " already in use"));
@@ -195,8 +195,8 @@ TEST_F(ServerTest, NamesTheAddressWhosePortIsInUse) {
 
 TEST_F(ServerTest, NamesAnAddressThatIsNotOfThisMachine) {
   for (const std::string address : {"203.0.113.1", "not an address"}) {
-    const auto server = Server::Start({.address = address, .port = 0}, snapshot_, control_,
-                                      regions_, pool_, Clock::System());
+    const auto server = Serve({.address = address, .port = 0}, snapshot_, control_, regions_, pool_,
+                              Clock::System());
     ASSERT_FALSE(server.ok());
     EXPECT_EQ(server.status().code(), Code::kInvalidArgument);
     EXPECT_NE(server.status().message().find(address), std::string::npos);
@@ -222,8 +222,8 @@ TEST_F(ServerTest, SaysThatThereAreNoThreadsForIt) {
   ASSERT_EQ(::pthread_attr_setstacksize(&attributes, kStack), 0);
   ASSERT_EQ(::pthread_setattr_default_np(&attributes), 0);
   ASSERT_EQ(::setrlimit(RLIMIT_AS, &little), 0);
-  const auto server = Server::Start({.port = 0, .threads = 3}, snapshot_, control_, regions_, pool_,
-                                    Clock::System());
+  const auto server =
+      Serve({.port = 0, .threads = 3}, snapshot_, control_, regions_, pool_, Clock::System());
   ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
   ASSERT_EQ(::pthread_attr_setstacksize(&attributes, usual_stack), 0);
   ASSERT_EQ(::pthread_setattr_default_np(&attributes), 0);
@@ -246,8 +246,7 @@ TEST_F(ServerTest, SaysThatThereAreNoDescriptorsForItsLoop) {
   // That of the listening socket.
   little.rlim_cur = static_cast<rlim_t>(next) + 1;
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &little), 0);
-  const auto server =
-      Server::Start({.port = 0}, snapshot_, control_, regions_, pool_, Clock::System());
+  const auto server = Serve({.port = 0}, snapshot_, control_, regions_, pool_, Clock::System());
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
   ASSERT_FALSE(server.ok());
   EXPECT_EQ(server.status().code(), Code::kResourceExhausted);

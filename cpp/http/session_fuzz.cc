@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/fuzzing.h"
+#include "http/compression.h"
 #include "http/session.h"
 #include "memory/pool.h"
 

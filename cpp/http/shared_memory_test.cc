@@ -35,7 +35,7 @@ class SharedMemoryTest : public ::testing::Test {
     options.port = 0;
     options.allow_shared_memory = allowed;
     options.max_bytes_in_flight = max_bytes_in_flight;
-    server_ = *Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
+    server_ = *Serve(options, snapshot_, control_, regions_, pool_, Clock::System());
   }
   Reply Get(std::string_view path) {
     return *Client(server_->port())
@@ -68,7 +68,7 @@ class SharedMemoryTest : public ::testing::Test {
   std::shared_ptr<FakeModel> now_ = std::make_shared<FakeModel>("now", Answers::kAtOnce);
   std::shared_ptr<FakeModel> held_ = std::make_shared<FakeModel>("held", Answers::kWhenReleased);
   Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({now_, held_})};
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<net::Server> server_;
 };
 
 TEST_F(SharedMemoryTest, ARegionIsRegisteredListedAndTakenBack) {

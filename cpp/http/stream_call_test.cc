@@ -34,7 +34,7 @@ class StreamCallTest : public ::testing::Test {
   StreamCallTest() {
     Options options;
     options.port = 0;
-    server_ = *Server::Start(options, snapshot_, control_, regions_, pool_, Clock::System());
+    server_ = *Serve(options, snapshot_, control_, regions_, pool_, Clock::System());
   }
   ~StreamCallTest() override {
     server_.reset();
@@ -60,7 +60,7 @@ class StreamCallTest : public ::testing::Test {
       std::make_shared<FakeModel>("parts", Answers::kOnlyWhenReleased, /*decoupled=*/true);
   std::shared_ptr<FakeModel> whole_ = std::make_shared<FakeModel>("whole", Answers::kOnItsThread);
   Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({model_, whole_})};
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<net::Server> server_;
   size_t begun_ = 0;
   size_t cancelled_ = 0;
 };

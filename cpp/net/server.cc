@@ -167,6 +167,7 @@ Server::~Server() { Close(TimePoint::min()); }
 
 uint16_t Server::port() const { return impl_->port; }
 size_t Server::connections() const { return impl_->shared.connections.load(); }
+uint64_t Server::bytes_in_flight() const { return impl_->shared.options.bytes_in_flight->used(); }
 
 void Server::StopAccepting() {
   if (!impl_->running) return;

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "memory/budget.h"
 #include "net/loop.h"
 #include "net/protocol.h"
 #include "net/tls.h"
@@ -46,6 +47,8 @@ struct ServerOptions {
   Duration opening_timeout = std::chrono::seconds(30);
   // How often deadlines of connections are looked at.
   Duration tick = std::chrono::seconds(1);
+  // Of what the connections hold.
+  std::shared_ptr<const Budget> bytes_in_flight;
 };
 
 // The functions are called on the thread that started the server, or one after the other.
@@ -68,6 +71,7 @@ class Server {
 
   uint16_t port() const;
   size_t connections() const;
+  uint64_t bytes_in_flight() const;
 
   // No connection is accepted any more, and the others are told so: see Protocol::OnStopping().
   void StopAccepting();

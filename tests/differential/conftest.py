@@ -15,7 +15,8 @@ sys.path[:0] = [str(HERE), str(FIXTURES), str(FIXTURES / "plugins")]
 from servers import Both, running  # noqa: E402
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
+    """Anew for each module: a Triton that has failed to load a model is not ready ever after."""
     with running(tmp_path_factory.mktemp("differential")) as servers:
         yield servers

@@ -56,10 +56,10 @@ class ServerTest : public ::testing::Test {
     held_->Release();
   }
 
-  Server& Start(Options options = {}) {
+  net::Server& Start(Options options = {}) {
     options.port = 0;
-    Result<std::unique_ptr<Server>> server =
-        Server::Start(std::move(options), snapshot_, control_, regions_, pool_, Clock::System());
+    Result<std::unique_ptr<net::Server>> server =
+        Serve(std::move(options), snapshot_, control_, regions_, pool_, Clock::System());
     EXPECT_TRUE(server.ok()) << server.status().message();
     server_ = *std::move(server);
     return *server_;
@@ -75,7 +75,7 @@ class ServerTest : public ::testing::Test {
   std::shared_ptr<FakeModel> held_ =
       std::make_shared<FakeModel>("held", FakeModel::Answers::kWhenReleased);
   Published<Snapshot> snapshot_{SnapshotOf({now_, thread_, held_})};
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<net::Server> server_;
 };
 
 }  // namespace despina::http::testing
