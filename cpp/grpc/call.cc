@@ -12,6 +12,16 @@
 
 namespace despina::grpc {
 
+// Keeps the call while it is compressed for.
+class Call::CompressionJob final : public frontend::CompressionQueue::Job {
+ public:
+  explicit CompressionJob(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  bool Continue(size_t& most) override { return call_->ContinueCompression(most); }
+
+ private:
+  const std::shared_ptr<Call> call_;
+};
+
 Call::Call(Session& session, SessionEnvironment& environment, int32_t stream)
     : session_(&session),
       environment_(environment),
@@ -33,7 +43,9 @@ bool Call::AddField(std::string_view name, std::string_view value) {
     head_.timeout = ParseTimeout(value);
     head_.malformed_timeout = !head_.timeout;
   } else if (name == "grpc-encoding") {
-    if (value != "identity") head_.encoding = value;
+    head_.encoding = value;
+  } else if (name == "grpc-accept-encoding") {
+    head_.answers_coding = AnswersCoding(value);
   } else if (name == "traceparent") {
     head_.traceparent = value;
   } else if (name == "tracestate") {
@@ -65,8 +77,12 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
   const bool inference = method.api == frontend::Api::kInference;
   const size_t most = inference ? limits.max_message_bytes
                                 : std::min(limits.max_message_bytes, limits.max_control_bytes);
-  reader_.emplace(most, !head_.encoding.empty(), environment_.allocator,
+  reader_.emplace(most, head_.encoding != "identity", environment_.allocator,
                   environment_.bytes_in_flight);
+  const int level = environment_.compression_level;
+  if (inference && level > 0 && head_.answers_coding != frontend::Coding::kIdentity) {
+    compressor_.emplace(head_.answers_coding, level, environment_.allocator);
+  }
   if (!head_.timeout) return;
   deadline_.emplace(session_->net_loop(), [this] { OnDeadline(); });
   deadline_->Start(*head_.timeout);
@@ -111,18 +127,36 @@ void Call::OnEnd() {
 
 void Call::Send(const protocol::EncodedMessage& message) {
   if (over()) return;
-  if (!charge_.RaiseTo(queue_.size() + message.size())) {
+  if (!charge_.RaiseTo(unsent() + message.size())) {
     return Fail({Code::kResourceExhausted,
                  Concat("answers that wait to be sent hold more than the limit of ",
                         charge_.budget().limit(), " bytes")});
   }
-  queue_.Push(message);
+  if (compressor_) {
+    Compress(message);
+  } else {
+    queue_.Push(message);
+  }
   if (!std::exchange(begun_, true)) {
     session_->BeginAnswer(*this);
   } else if (deferred_) {
     session_->ContinueAnswer(*this);
   }
   session_->Flush();
+}
+
+void Call::Compress(const protocol::EncodedMessage& message) {
+  const bool idle = compressor_->empty();
+  compressor_->Push(message);
+  if (idle) session_->compression().Start(std::make_unique<CompressionJob>(shared_from_this()));
+}
+
+bool Call::ContinueCompression(size_t& most) {
+  if (session_ == nullptr) return true;
+  const bool done = compressor_->Continue(most, queue_);
+  if (deferred_ && queue_.size() > 0) session_->ContinueAnswer(*this);
+  session_->Flush();
+  return done;
 }
 
 void Call::Finish(const Status& status) {
@@ -160,7 +194,7 @@ void Call::Fail(const Status& status) {
 
 void Call::OnMoved(size_t size) {
   bytes_sent_ += size;
-  if (queue_.size() == 0) charge_.Release();
+  if (unsent() == 0) charge_.Release();
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
@@ -171,6 +205,7 @@ void Call::OnClosed() {
   deadline_.reset();
   message_.reset();
   reader_.reset();
+  compressor_.reset();
   if (!was_over) DropHandler();
 }
 

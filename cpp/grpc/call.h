@@ -11,7 +11,9 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "frontend/compressor.h"
 #include "frontend/field.h"
+#include "grpc/message_compressor.h"
 #include "grpc/message_queue.h"
 #include "grpc/message_reader.h"
 #include "net/loop.h"
@@ -46,8 +48,10 @@ struct Head {
   std::string content_type;
   std::optional<Duration> timeout;
   bool malformed_timeout = false;
-  // grpc-encoding, unless it says identity.
-  std::string encoding;
+  // grpc-encoding
+  std::string encoding = "identity";
+  // What grpc-accept-encoding leaves for answers.
+  frontend::Coding answers_coding = frontend::Coding::kIdentity;
   std::string traceparent;
   std::string tracestate;
   // Those that the server's options ask for, in the order in which they came.
@@ -80,7 +84,7 @@ class Call final : public std::enable_shared_from_this<Call> {
     Finish(Ok());
   }
   // Bytes of messages that have not been sent.
-  size_t unsent() const { return queue_.size(); }
+  size_t unsent() const { return queue_.size() + (compressor_ ? compressor_->size() : 0); }
   // As the client names it; for the log.
   void SetRequestId(std::string_view id) { request_id_ = id; }
   // Whether the client may send more than what fits into the stream's window.
@@ -88,6 +92,7 @@ class Call final : public std::enable_shared_from_this<Call> {
 
  private:
   friend class Session;
+  class CompressionJob;
 
   // -- what the session tells it
   // False when the head is larger than it may be; then the field is only counted.
@@ -101,6 +106,12 @@ class Call final : public std::enable_shared_from_this<Call> {
   // Nobody waits for the handler any more.
   void DropHandler();
   void Fail(const Status& status);
+  // Puts the message into the queue, perhaps later.
+  void Compress(const protocol::EncodedMessage& message);
+  // As frontend::CompressionQueue::Job.
+  bool ContinueCompression(size_t& most);
+  // Nothing more will come into the queue.
+  bool complete() const { return finished_ && (!compressor_ || compressor_->empty()); }
   void OnMoved(size_t size);
   void WriteAccess() const;
   void Deliver(Message message);
@@ -123,8 +134,10 @@ class Call final : public std::enable_shared_from_this<Call> {
   // Bytes that came while it was not receiving: the client does not know yet that they were taken.
   size_t held_ = 0;
 
+  // Unless answers go as they are.
+  std::optional<MessageCompressor> compressor_;
   MessageQueue queue_;
-  // For what is in the queue.
+  // For what waits to be compressed and what is in the queue.
   Charge charge_;
   uint64_t bytes_sent_ = 0;
   std::string request_id_;

@@ -38,7 +38,7 @@ std::span<const std::byte> BytesOf(std::string_view text) {
 }  // namespace
 
 SessionLoop::SessionLoop(net::Loop& loop, Router& router)
-    : loop_(loop), router_(router), read_buffer_(kReadBuffer) {}
+    : loop_(loop), router_(router), compression_(loop), read_buffer_(kReadBuffer) {}
 
 void SessionLoop::FlushAll() {
   std::vector<std::shared_ptr<Session>> sessions;

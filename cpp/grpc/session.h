@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "frontend/compression_queue.h"
 #include "frontend/field_filter.h"
 #include "grpc/call.h"
 #include "grpc/outbox.h"
@@ -67,6 +68,9 @@ struct SessionEnvironment {
   Budget bytes_in_flight;
   Allocator& allocator;
   const Clock& clock;
+  // Of zlib, for the answers of inference; 0: they are not compressed. Set before there is a
+  // session.
+  int compression_level = 0;
   // What is wanted of calls' heads. Set before there is a session.
   frontend::FieldFilter fields{};
 };
@@ -86,6 +90,7 @@ class SessionLoop {
 
   net::Loop& loop() { return loop_; }
   Router& router() { return router_; }
+  frontend::CompressionQueue& compression() { return compression_; }
   // Where all of them read to: what is there is used up before the next one reads.
   std::span<std::byte> read_buffer() { return read_buffer_; }
   // The session will be flushed with FlushAll().
@@ -96,6 +101,7 @@ class SessionLoop {
  private:
   net::Loop& loop_;
   Router& router_;
+  frontend::CompressionQueue compression_;
   std::vector<std::byte> read_buffer_;
   std::vector<std::shared_ptr<Session>> to_flush_;
 };
@@ -136,6 +142,7 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   const std::string& client() const { return client_; }
   net::Loop& net_loop() { return loop_.loop(); }
   Router& router() { return loop_.router(); }
+  frontend::CompressionQueue& compression() { return loop_.compression(); }
 
  private:
   friend class SessionLoop;
