@@ -65,7 +65,9 @@ def models(pipeline: Path, install_plugin, write_model) -> Path:
 
 @pytest.fixture
 def url(models: Path) -> Iterator[str]:
-    with Server(models, http_port=0, metrics_port=0, http_max_input_size=250) as server:
+    with Server(
+        models, http_port=0, grpc_port=0, metrics_port=0, http_max_input_size=250
+    ) as server:
         (line,) = (each for each in server._runtime.listen("1") if "HTTP" in each)
         yield f"http://127.0.0.1:{line.rpartition(':')[2]}"
 
@@ -260,6 +262,13 @@ def test_mistakes_are_told(url: str, arguments: list[str], error: str):
 )
 def test_what_cannot_be_asked_is_refused(arguments: list[str], error: str):
     assert error in run(*arguments, status=1).stderr
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1:99999", "http://127.0.0.1:port"])
+def test_a_url_that_is_none_was_a_traceback(url: str):
+    for arguments in (["double", f"--url={url}"], [f"{url}/v2/models/double"]):
+        error = f"error: --url={url}: not of the form http://127.0.0.1:8000\n"
+        assert run(*arguments, status=1).stderr == error
 
 
 def test_a_model_that_cannot_be_loaded_is_named(models: Path):

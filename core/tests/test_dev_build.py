@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from despina.dev.build import LOG, SHOWN_LINES, Build, BuildError, BuildStopped, trimmed
+from despina.dev.build import (
+    BUILD_FOLDER,
+    LOG,
+    SHOWN_LINES,
+    Build,
+    BuildError,
+    BuildStopped,
+    _program,
+    trimmed,
+)
 
 PROJECT = "cmake_minimum_required(VERSION 3.25)\nproject(plugin LANGUAGES {languages})\n{text}\n"
 COMPILED = "add_library(plugin MODULE plugin.cc)"
@@ -56,6 +67,55 @@ def test_a_mistake_in_the_project_is_told_and_can_be_mended(tmp_path: Path) -> N
     write(tmp_path, "no_such_command(x)")
     with pytest.raises(BuildError, match="CMake Error at CMakeLists.txt:3"):
         build.run(never)
+
+
+@pytest.mark.parametrize("left", [(), ("build.log",)])
+def test_a_build_folder_that_was_deleted_failed_every_build_after(
+    tmp_path: Path, left: tuple[str, ...]
+) -> None:
+    build = write(tmp_path, "add_custom_target(plugin)")
+    build.run(never)
+    shutil.rmtree(tmp_path / BUILD_FOLDER)
+    for name in left:
+        (tmp_path / BUILD_FOLDER).mkdir()
+        (tmp_path / BUILD_FOLDER / name).touch()
+    build.run(never)
+    assert (tmp_path / BUILD_FOLDER / "CMakeCache.txt").exists()
+
+
+def test_a_plugin_that_was_copied_with_its_build_could_not_be_built(tmp_path: Path) -> None:
+    first, copy = tmp_path / "first", tmp_path / "copy"
+    first.mkdir()
+    (first / "plugin.cc").write_text("int one() { return 1; }")
+    write(first, COMPILED, "CXX").run(never)
+    shutil.copytree(first, copy)
+    (copy / "plugin.cc").write_text("int none;")
+    Build(copy).run(never)
+    libraries = [each / BUILD_FOLDER / "libplugin.so" for each in (first, copy)]
+    assert libraries[0].read_bytes() != libraries[1].read_bytes()
+
+
+@pytest.mark.parametrize("ninja", [True, False])
+def test_of_a_file_that_is_missing_nothing_was_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ninja: bool
+) -> None:
+    if not ninja:
+        without = {"ninja": None, "cmake": _program("cmake")}
+        monkeypatch.setattr("despina.dev.build._program", without.get)
+    linked = "target_link_libraries(plugin PRIVATE ${CMAKE_SOURCE_DIR}/libmissing.a)"
+    build = write(tmp_path, f"{COMPILED}\n{linked}", "CXX")
+    (tmp_path / "plugin.cc").touch()
+    with pytest.raises(BuildError) as caught:
+        build.run(never)
+    assert "libmissing.a', needed by" in caught.value.lines[0]
+
+
+def test_what_was_chosen_for_a_build_stays(tmp_path: Path) -> None:
+    write(tmp_path, "add_custom_target(plugin)").run(never)
+    cache = tmp_path / BUILD_FOLDER / "CMakeCache.txt"
+    cache.write_text(cache.read_text().replace("RelWithDebInfo", "Debug"))
+    Build(tmp_path).run(never)
+    assert re.search(r"^CMAKE_BUILD_TYPE:\w+=Debug$", cache.read_text(), re.MULTILINE)
 
 
 def test_the_sdk_is_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
@@ -53,6 +54,18 @@ def test_all_modules_of_the_plugin_are_imported_again(sources: Sources) -> None:
     for value in (1, 2):
         sources.write("part", f"VALUE = {value}")
         assert sources.value() == value
+
+
+def test_for_a_package_that_was_deleted_the_installed_one_was_taken(
+    sources: Sources, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources.write("value", "VALUE = 1")
+    shutil.copytree(sources.folder, tmp_path / "site" / NAME)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert sources.value() == 1
+    shutil.rmtree(sources.folder)
+    with pytest.raises(ModuleNotFoundError, match=f"No module named '{NAME}' in '{tmp_path}'"):
+        sources.value()
 
 
 def test_a_change_within_a_second_and_of_the_same_size_is_not_missed(sources: Sources) -> None:

@@ -191,6 +191,17 @@ def test_a_backend_that_is_new_is_served_at_once(author: Author) -> None:
     wait_for(lambda: author.answer() == 0)
 
 
+def test_of_a_backend_that_was_taken_out_of_the_project_nothing_was_said(author: Author) -> None:
+    author.serve()
+    author.save("pyproject.toml", PROJECT.replace("scaled =", "minus ="))
+    line = author.wait_for_line("model 'model' version 1 serves on as it was: ")
+    assert line.endswith("pyproject.toml' does not offer it any more")
+    assert author.answer() == 1
+    author.save_factor(3)
+    author.save("pyproject.toml", PROJECT)
+    wait_for(lambda: author.answer() == 3)
+
+
 def test_a_mistake_in_the_project_is_shown(author: Author) -> None:
     author.serve()
     author.save("pyproject.toml", "[project\n")

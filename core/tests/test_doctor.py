@@ -96,6 +96,7 @@ def test_without_an_engine_it_says_how_to_get_one(at_start):
             "install the package of the system",
         ),
         ("sys.exit('disk full')", "disk full", "`despina plugins` tells more"),
+        ("os._exit(0)", "it ended the process with status 0", "`despina plugins` tells more"),
     ],
 )
 def test_why_the_model_cannot_be_served_is_told(at_start, code: str, text: str, remedy: str):

@@ -44,8 +44,8 @@ def test_times_are_seconds():
         grpc_max_connection_age=60_000,
         grpc_max_connection_age_grace=1,
     )
-    assert (made.keepalive_time, made.keepalive_timeout) == (1.5, 0.25)
-    assert made.min_ping_interval == 0.1
+    assert (made.keepalive.time, made.keepalive.timeout) == (1.5, 0.25)
+    assert made.keepalive.min_ping_interval == 0.1
     assert (made.max_connection_age, made.max_connection_age_grace) == (60.0, 0.001)
 
 

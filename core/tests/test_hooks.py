@@ -122,3 +122,22 @@ def test_a_broken_plugin_is_a_row_with_its_reason(install_plugin, source: str, r
     rows = {row.name: row.reason for row in Hooks().offers}
     assert reason in rows["bad"]
     assert rows["observer"] == ""
+
+
+def test_one_of_two_plugins_of_the_same_name_was_used(install_plugin, caplog):
+    for name in ("plugin-a", "plugin-b"):
+        source = hooked("despina_may_load(spec)", f"return 'not with {name}'")
+        install_plugin(name, source, plugins={"twin": ""})
+    hooks = Hooks()
+    twins = [row for row in hooks.offers if row.name == "twin"]
+    assert [row.state for row in twins] == ["shadowed", "shadowed"]
+    reason = "offered by plugin-a 1.0, plugin-b 1.0; uninstall all but one"
+    assert f"plugin 'twin' is not used: {reason}" in caplog.text
+    hooks.may_load(SPEC)
+
+
+def test_a_plugin_that_was_refused_was_not_in_the_log(install_plugin, caplog):
+    install_plugin("plugin-bad", hooked("despina_modelstate(model)", "pass"), plugins={"bad": ""})
+    Hooks()
+    assert "plugin 'bad' is not used: " in caplog.text
+    assert "unknown hook 'despina_modelstate'" in caplog.text

@@ -108,13 +108,19 @@ def test_an_error_is_told_and_is_the_status(url: str, arguments: tuple[str, ...]
     [
         ("http://127.0.0.1:1", "error: http://127.0.0.1:1 cannot be reached: Connection refused"),
         ("http://no.such.host.invalid", "error: http://no.such.host.invalid cannot be reached: "),
-        ("http://127.0.0.1:port", "error: http://127.0.0.1:port cannot be reached: "),
+        ("http://127.0.0.1:port", "error: --url=http://127.0.0.1:port: not of the form "),
         ("127.0.0.1:8000", "error: --url=127.0.0.1:8000: not of the form http://127.0.0.1:8000"),
         ("file:///etc", "error: --url=file:///etc: not of the form "),
     ],
 )
 def test_a_server_that_cannot_be_reached_is_told(url: str, error: str):
     assert run(url, "list", status=1).stderr.startswith(error)
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://[x]", "http://127.0.0.1:99999"])
+def test_a_url_that_is_none_was_a_traceback_or_another_port(url: str):
+    error = f"error: --url={url}: not of the form http://127.0.0.1:8000\n"
+    assert run(url, "list", status=1).stderr == error
 
 
 class OtherServer(http.server.BaseHTTPRequestHandler):

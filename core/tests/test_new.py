@@ -167,10 +167,12 @@ def test_nothing_of_ours_comes_from_an_index(desk: Path, lang: str):
         ("r" * 65, "is no name for a backend"),
         ("class", "means something else"),
         ("json", "means something else"),
-        ("numpy", "means something else"),
+        ("numpy", "there is a distribution 'numpy' already"),
         ("install", "means something else"),
         ("tests", "means something else"),
         ("model_repository", "means something else"),
+        ("despina-vision", "there is a distribution 'despina-vision' already"),
+        ("despina_vision", "there is a distribution 'despina-vision' already"),
         ("identity", "there is a backend 'identity' already, of despina-identity"),
     ],
 )
@@ -187,6 +189,21 @@ def test_a_folder_that_exists_is_left_alone(desk: Path):
     assert result.exit_code == 2
     assert "'row-sum' exists already" in result.output
     assert not list((desk / "row-sum").iterdir())
+
+
+def test_a_distribution_of_another_package_was_removed_by_the_printed_commands(desk: Path):
+    """The package of protobuf is google."""
+    result = new("protobuf", "--lang", "python")
+    assert result.exit_code == 2
+    assert "there is a distribution 'protobuf' already" in result.output
+    assert not list(desk.iterdir())
+
+
+def test_a_link_that_leads_nowhere_is_left_alone(desk: Path):
+    (desk / "row-sum").symlink_to("nowhere")
+    result = new("row-sum", "--lang", "python")
+    assert result.exit_code == 2
+    assert "'row-sum' exists already" in result.output
 
 
 def test_what_cannot_be_written_leaves_nothing_behind(desk: Path):

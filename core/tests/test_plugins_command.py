@@ -1,8 +1,11 @@
 """``despina plugins`` and ``despina plugins doctor``: what works, and why something does not."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +120,13 @@ def test_one_that_takes_its_process_along_does_not_hide_the_others(install_plugi
     assert rows["good"]["state"] == "loaded"
 
 
+def test_one_that_ends_its_process_with_status_0_was_refused_without_a_reason(install_plugin):
+    install_plugin("plugin-bad", "import os; os._exit(0)", backends={"bad": "X"})
+    (row,) = (r for r in json.loads(invoke("--json").output)["backends"] if r["name"] == "bad")
+    assert row["reason"] == "it ended the process with status 0"
+    assert "loading it ended its process: it ended the process with status 0" in doctor("bad")
+
+
 def test_one_that_works_ends_with_status_0(install_plugin):
     install_plugin("plugin-good", GOOD, backends={"good": "Good"})
     result = invoke("doctor", "good", "--json")
@@ -133,6 +143,24 @@ def test_a_name_that_nobody_offers_is_told_with_the_nearest(install_plugin):
     assert "offers 'goood'; did you mean 'good'?" in output
     assert "=> install the distribution that offers it" in output
     assert "distribution plugin-good 1.0 has no entry point 'plugin'" in doctor("plugin")
+
+
+def test_a_distribution_without_metadata_was_a_traceback(monkeypatch, tmp_path: Path):
+    (tmp_path / "left_behind-1.0.dist-info").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "offers 'left_behind'" in doctor("left_behind")
+
+
+def test_a_distribution_is_told_where_its_name_is_given_for_the_backend(install_plugin):
+    install_plugin("plugin-good", GOOD, backends={"good": "Good"})
+    assert "distribution plugin-good 1.0 has no entry point 'plugin-good'" in doctor("plugin-good")
+
+
+@pytest.mark.parametrize("option", ["--json", "--backend-directory=/nowhere"])
+def test_options_before_doctor_were_ignored(option: str):
+    result = invoke(option, "doctor", "identity")
+    assert result.exit_code == 2
+    assert f"say {option.partition('=')[0]} after 'doctor'" in result.output
 
 
 def test_two_providers_are_named_with_their_files(install_plugin):
@@ -320,6 +348,27 @@ def test_a_plugin_that_never_comes_back_is_ended(install_plugin, monkeypatch):
     monkeypatch.setattr("despina.plugins.trial.attempts.__defaults__", ("", 5.0))
     install_plugin("plugin-bad", "import time; time.sleep(600)", backends={"good": "Good"})
     assert "it did not come back within 5 s" in doctor("good")
+
+
+@pytest.mark.parametrize("command", [("plugins",), ("plugins", "doctor", "stuck"), ("doctor",)])
+def test_sigterm_left_the_process_of_a_trial_and_its_folder(
+    install_plugin, tmp_path: Path, monkeypatch, command: tuple[str, ...]
+):
+    began = tmp_path / "began"
+    os.mkfifo(began)
+    # Opening it waits for the other end; so does reading, until the process has gone.
+    source = f"import time; end = open({str(began)!r}, 'w'); time.sleep(600)"
+    site = install_plugin("plugin-stuck", source, backends={"stuck": "X"}, plugins={"stuck": ""})
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    process = subprocess.Popen([sys.executable, "-m", "despina", *command])
+    with began.open() as held:
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+        assert held.read() == ""
+    assert not list(folder.glob("despina-*"))
 
 
 def test_a_plugin_with_hooks_is_diagnosed_as_well(install_plugin):

@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "grpc/environment.h"
 #include "grpc/metadata.h"
 #include "grpc/methods.h"
-#include "grpc/session.h"
 
 namespace despina::grpc {
 
@@ -22,8 +22,8 @@ class Call::CompressionJob final : public frontend::CompressionQueue::Job {
   const std::shared_ptr<Call> call_;
 };
 
-Call::Call(Session& session, SessionEnvironment& environment, int32_t stream)
-    : session_(&session),
+Call::Call(Carrier& carrier, SessionEnvironment& environment, int32_t stream)
+    : carrier_(&carrier),
       environment_(environment),
       stream_(stream),
       charge_(environment.bytes_in_flight) {}
@@ -64,10 +64,10 @@ void Call::OnHead() {
         {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
                                           environment_.limits.max_header_bytes, " bytes")});
   }
-  if (head_.method != "POST") return session_->AnswerWithoutMessage(*this, 405);
-  if (!IsGrpc(head_.content_type)) return session_->AnswerWithoutMessage(*this, 415);
+  if (head_.method != "POST") return carrier_->AnswerWithoutMessage(*this, 405);
+  if (!IsGrpc(head_.content_type)) return carrier_->AnswerWithoutMessage(*this, 415);
   if (head_.malformed_timeout) return Finish(Internal("grpc-timeout is malformed"));
-  session_->router().OnCall(*this);
+  carrier_->router().OnCall(*this);
 }
 
 void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
@@ -84,13 +84,13 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
     compressor_.emplace(head_.answers_coding, level, environment_.allocator);
   }
   if (!head_.timeout) return;
-  deadline_.emplace(session_->net_loop(), [this] { OnDeadline(); });
+  deadline_.emplace(carrier_->net_loop(), [this] { OnDeadline(); });
   deadline_->Start(*head_.timeout);
 }
 
 void Call::OnData(std::span<const std::byte> bytes) {
   if (receiving_) {
-    session_->Consume(*this, bytes.size());
+    carrier_->Consume(*this, bytes.size());
   } else {
     held_ += bytes.size();
   }
@@ -138,24 +138,24 @@ void Call::Send(const protocol::EncodedMessage& message) {
     queue_.Push(message);
   }
   if (!std::exchange(begun_, true)) {
-    session_->BeginAnswer(*this);
+    carrier_->BeginAnswer(*this);
   } else if (deferred_) {
-    session_->ContinueAnswer(*this);
+    carrier_->ContinueAnswer(*this);
   }
-  session_->Flush();
+  carrier_->Flush();
 }
 
 void Call::Compress(const protocol::EncodedMessage& message) {
   const bool idle = compressor_->empty();
   compressor_->Push(message);
-  if (idle) session_->compression().Start(std::make_unique<CompressionJob>(shared_from_this()));
+  if (idle) carrier_->compression().Start(std::make_unique<CompressionJob>(shared_from_this()));
 }
 
 bool Call::ContinueCompression(size_t& most) {
-  if (session_ == nullptr) return true;
+  if (carrier_ == nullptr) return true;
   const bool done = compressor_->Continue(most, queue_);
-  if (deferred_ && queue_.size() > 0) session_->ContinueAnswer(*this);
-  session_->Flush();
+  if (deferred_ && queue_.size() > 0) carrier_->ContinueAnswer(*this);
+  carrier_->Flush();
   return done;
 }
 
@@ -168,18 +168,18 @@ void Call::Finish(const Status& status) {
   message_.reset();
   reader_.reset();
   if (!begun_) {
-    session_->AnswerWithoutMessage(*this, 200);
+    carrier_->AnswerWithoutMessage(*this, 200);
   } else if (deferred_) {
-    session_->ContinueAnswer(*this);
+    carrier_->ContinueAnswer(*this);
   }
-  session_->Flush();
+  carrier_->Flush();
 }
 
 void Call::SetReceiving(bool receiving) {
   receiving_ = receiving;
-  if (!receiving || session_ == nullptr || held_ == 0) return;
-  session_->Consume(*this, std::exchange(held_, 0));
-  session_->Flush();
+  if (!receiving || carrier_ == nullptr || held_ == 0) return;
+  carrier_->Consume(*this, std::exchange(held_, 0));
+  carrier_->Flush();
 }
 
 void Call::OnDeadline() {
@@ -198,10 +198,14 @@ void Call::OnMoved(size_t size) {
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
+void Call::OnStopping() {
+  if (handler_ && !over()) handler_->OnStopping(*this);
+}
+
 void Call::OnClosed() {
   const bool was_over = over();
-  if (!session_->client().empty()) WriteAccess();
-  session_ = nullptr;
+  if (!carrier_->client().empty()) WriteAccess();
+  carrier_ = nullptr;
   deadline_.reset();
   message_.reset();
   reader_.reset();
@@ -212,7 +216,7 @@ void Call::OnClosed() {
 void Call::WriteAccess() const {
   const auto took =
       std::chrono::duration_cast<std::chrono::microseconds>(environment_.clock.Now() - head_.begun);
-  log::Fields fields = {{"client", session_->client()},
+  log::Fields fields = {{"client", carrier_->client()},
                         {"path", head_.path},
                         {"status", std::string(CodeName(status_.code()))},
                         {"bytes", std::to_string(bytes_sent_)},

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "frontend/compression_queue.h"
 #include "frontend/compressor.h"
 #include "frontend/field.h"
 #include "grpc/message_compressor.h"
@@ -22,9 +23,39 @@
 namespace despina::grpc {
 
 class Call;
-class Session;
 struct Method;
 struct SessionEnvironment;
+
+// Decides what answers a call.
+class Router {
+ public:
+  virtual ~Router() = default;
+  // The head is there. The call is accepted or finished when this returns.
+  virtual void OnCall(Call& call) = 0;
+};
+
+// What a call sees of the session that carries it.
+class Carrier {
+ public:
+  // The head of the answer, and what is in the call's queue; status and end come behind that.
+  virtual void BeginAnswer(Call& call) = 0;
+  // Status and end alone.
+  virtual void AnswerWithoutMessage(Call& call, int http_status) = 0;
+  // There is more in the queue, or the end, where nothing was found before.
+  virtual void ContinueAnswer(Call& call) = 0;
+  // The client may send so many bytes more on the stream.
+  virtual void Consume(Call& call, size_t bytes) = 0;
+  // Sends what there is, at the end of the loop's turn.
+  virtual void Flush() = 0;
+  // As the log names the client; empty: calls are not logged.
+  virtual const std::string& client() const = 0;
+  virtual net::Loop& net_loop() = 0;
+  virtual Router& router() = 0;
+  virtual frontend::CompressionQueue& compression() = 0;
+
+ protected:
+  ~Carrier() = default;
+};
 
 // What answers a call.
 class CallHandler {
@@ -37,6 +68,9 @@ class CallHandler {
   // Nobody waits for the answer any more: the client has gone or cancelled, or its time is over.
   // What the call is told from now on is dropped.
   virtual void OnGone() = 0;
+  // The server ends. What is worked on is finished; what waits for the client, or for something to
+  // happen, is not waited for.
+  virtual void OnStopping(Call& /*call*/) {}
   // Less is waiting to be sent than before.
   virtual void OnSent(Call& /*call*/) {}
 };
@@ -65,7 +99,7 @@ struct Head {
 // Kept by its session while the client waits, and by whoever works on it. The loop's thread only.
 class Call final : public std::enable_shared_from_this<Call> {
  public:
-  Call(Session& session, SessionEnvironment& environment, int32_t stream);
+  Call(Carrier& carrier, SessionEnvironment& environment, int32_t stream);
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -74,7 +108,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   void Accept(std::unique_ptr<CallHandler> handler, const Method& method);
 
   // Nothing that is told to a call does anything once it is over.
-  bool over() const { return session_ == nullptr || finished_; }
+  bool over() const { return carrier_ == nullptr || finished_; }
   // A client that reads too little for what the server may hold is told so with RESOURCE_EXHAUSTED.
   void Send(const protocol::EncodedMessage& message);
   // The last thing that the client is told.
@@ -100,6 +134,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   void OnHead();
   void OnData(std::span<const std::byte> bytes);
   void OnEnd();
+  void OnStopping();
   void OnClosed();
 
   void OnDeadline();
@@ -117,7 +152,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   void Deliver(Message message);
 
   // Null once the stream is closed.
-  Session* session_;
+  Carrier* carrier_;
   SessionEnvironment& environment_;
   const int32_t stream_;
   Head head_;

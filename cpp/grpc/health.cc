@@ -44,6 +44,12 @@ void HealthWatch::OnGone() {
   service_.watches.erase(this);
 }
 
+void HealthWatch::OnStopping(Call& call) {
+  if (call_ != nullptr) Look();
+  OnGone();
+  call.Finish(Unavailable(std::string(kStopped)));
+}
+
 void HealthWatch::Look() {
   const ServingStatus status = HealthOf(name_, service_.submitter.snapshot());
   if (status == told_) return;

@@ -34,6 +34,7 @@ class HealthWatch final : public CallHandler {
 
   void OnMessage(Call& call, Message message) override;
   void OnGone() override;
+  void OnStopping(Call& call) override;
   // The state of the server may be another.
   void Look();
 

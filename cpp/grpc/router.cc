@@ -11,13 +11,11 @@
 #include "grpc/metadata.h"
 #include "grpc/methods.h"
 #include "grpc/reads.h"
+#include "grpc/reflection.h"
 #include "grpc/stream_infer_call.h"
 
 namespace despina::grpc {
 namespace {
-
-constexpr std::string_view kStopped =
-    "GRPC server is shutting down and has stopped accepting new requests.";
 
 bool IsWork(Rpc rpc) {
   return rpc == Rpc::kModelInfer || rpc == Rpc::kModelStreamInfer || rpc == Rpc::kControl;
@@ -36,6 +34,8 @@ std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head, con
       return std::make_unique<HealthCheck>(service);
     case Rpc::kHealthWatch:
       return std::make_unique<HealthWatch>(service);
+    case Rpc::kReflection:
+      return std::make_unique<ReflectionCall>(service.descriptors, service.allocator);
     default:
       return MakeReadHandler(service, method);
   }

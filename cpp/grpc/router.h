@@ -3,7 +3,6 @@
 
 #include "grpc/call.h"
 #include "grpc/service.h"
-#include "grpc/session.h"
 
 namespace despina::grpc {
 

@@ -7,6 +7,7 @@
 #include "grpc/health.h"
 #include "grpc/router.h"
 #include "grpc/service.h"
+#include "grpc/session.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "net/peer.h"
@@ -17,8 +18,10 @@ namespace {
 
 // What the threads of a server share.
 struct Shared {
-  Shared(Options the_options, SharedRegions& the_regions, Allocator& allocator, Clock& clock)
+  Shared(Options the_options, protocol::Descriptors the_descriptors, SharedRegions& the_regions,
+         Allocator& allocator, Clock& clock)
       : options(std::move(the_options)),
+        descriptors(std::move(the_descriptors)),
         regions(the_regions),
         environment(std::make_shared<SessionEnvironment>(
             options.limits, options.max_bytes_in_flight, allocator, clock)) {
@@ -40,6 +43,7 @@ struct Shared {
   }
 
   const Options options;
+  const protocol::Descriptors descriptors;
   SharedRegions& regions;
   const std::shared_ptr<SessionEnvironment> environment;
 };
@@ -55,6 +59,7 @@ class GrpcService final : public net::LoopService {
                  .server_version = shared.options.server_version,
                  .access = shared.options.access.get(),
                  .forwarding = shared.options.forwarding.get(),
+                 .descriptors = shared.descriptors,
                  .allocator = allocator,
                  .regions = shared.regions,
                  .allow_shared_memory = shared.options.allow_shared_memory,
@@ -114,8 +119,9 @@ net::ServerOptions ServerOptionsOf(const Options& options, Duration tick) {
 
 class Server::Impl {
  public:
-  Impl(Options options, SharedRegions& regions, Allocator& allocator, Clock& clock)
-      : shared(std::move(options), regions, allocator, clock) {}
+  Impl(Options options, protocol::Descriptors descriptors, SharedRegions& regions,
+       Allocator& allocator, Clock& clock)
+      : shared(std::move(options), std::move(descriptors), regions, allocator, clock) {}
 
   Shared shared;
   std::unique_ptr<net::Server> server;
@@ -126,7 +132,10 @@ Result<std::unique_ptr<Server>> Server::Start(Options options, const Published<S
                                               SharedRegions& regions, Allocator& allocator,
                                               Clock& clock) {
   if (options.tls) options.tls->SetProtocols({"h2"});
-  auto impl = std::make_unique<Impl>(std::move(options), regions, allocator, clock);
+  Result<protocol::Descriptors> descriptors = protocol::Descriptors::Make(options.descriptors);
+  if (!descriptors.ok()) return descriptors.status();
+  auto impl = std::make_unique<Impl>(std::move(options), *std::move(descriptors), regions,
+                                     allocator, clock);
   Shared& shared = impl->shared;
   Result<std::unique_ptr<net::Server>> server = net::Server::Start(
       ServerOptionsOf(shared.options, shared.tick()),

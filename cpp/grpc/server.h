@@ -14,7 +14,7 @@
 #include "frontend/access.h"
 #include "frontend/control.h"
 #include "frontend/header_forwarding.h"
-#include "grpc/session.h"
+#include "grpc/environment.h"
 #include "memory/allocator.h"
 #include "memory/shared_regions.h"
 #include "net/tls.h"
@@ -62,8 +62,9 @@ class Server {
   explicit Server(std::unique_ptr<Impl> impl);
   // Serves when it returns. INVALID_ARGUMENT or UNAVAILABLE "failed to start GRPC service: ..."
   // where the address cannot be listened on, RESOURCE_EXHAUSTED where a thread or an event loop
-  // cannot be made. The snapshot, the queue, the regions, the allocator and the clock must outlive
-  // the server; the allocator also the requests that Close() left behind.
+  // cannot be made, INVALID_ARGUMENT for descriptors that are malformed. The snapshot, the queue,
+  // the regions, the allocator and the clock must outlive the server; the allocator also the
+  // requests that Close() left behind.
   static Result<std::unique_ptr<Server>> Start(Options options, const Published<Snapshot>& snapshot,
                                                frontend::ControlQueue& control,
                                                SharedRegions& regions, Allocator& allocator,

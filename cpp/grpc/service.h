@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "net/mailbox.h"
 #include "protocol/infer_proto_response.h"
+#include "protocol/reflection_proto.h"
 
 namespace despina::grpc {
 
@@ -28,6 +29,8 @@ struct Service {
   // Null: none.
   const frontend::AccessRules* access;
   const frontend::HeaderForwarding* forwarding;
+  // What server reflection tells.
+  const protocol::Descriptors& descriptors;
   Allocator& allocator;
   // What clients have lent, if they may.
   SharedRegions& regions;
@@ -42,6 +45,10 @@ struct Service {
   // Those who want to be told when the server's health changes.
   std::unordered_set<HealthWatch*> watches{};
 };
+
+// What calls are told once the server ends.
+inline constexpr std::string_view kStopped =
+    "GRPC server is shutting down and has stopped accepting new requests.";
 
 // The bytes of a message, as those who read it want them.
 inline std::string_view TextOf(const Slice& message) {

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "grpc/session_callbacks.h"
 
 namespace despina::grpc {
 namespace {
@@ -63,7 +62,7 @@ void Session::OnOpened(net::Transport& transport) {
   transport_ = &transport;
   opened_at_ = last_read_ = environment_->clock.Now();
   age_deadline_ = Later(opened_at_, environment_->limits.max_age);
-  session_ = Callbacks::NewSession(*this);
+  session_ = NewSession();
   if (session_ == nullptr) {
     done_ = true;
     return;
@@ -171,7 +170,7 @@ void Session::OnDeadline() {
       return;
     }
     age_deadline_ = Later(now, limits.max_age_grace);
-    return OnStopping();
+    return BeginGoAway();
   }
   const KeepaliveOptions& keepalive = limits.keepalive;
   if (keepalive.max_pings_without_data > 0 &&
@@ -187,11 +186,19 @@ void Session::OnDeadline() {
 }
 
 void Session::OnStopping() {
-  if (done_ || std::exchange(going_away_, true)) return;
+  if (done_) return;
   if (!preface_seen_) {
     done_ = true;
     return;
   }
+  BeginGoAway();
+  // Those that end now leave the table.
+  const auto calls = calls_;
+  for (const auto& [stream, call] : calls) call->OnStopping();
+}
+
+void Session::BeginGoAway() {
+  if (std::exchange(going_away_, true)) return;
   // Streams that are on their way already are still taken, until the client has answered.
   nghttp2_submit_shutdown_notice(session_);
   awaits_last_ping_ = true;

@@ -11,11 +11,9 @@
 
 #include "base/clock.h"
 #include "frontend/compression_queue.h"
-#include "frontend/field_filter.h"
 #include "grpc/call.h"
+#include "grpc/environment.h"
 #include "grpc/outbox.h"
-#include "memory/allocator.h"
-#include "memory/budget.h"
 #include "net/loop.h"
 #include "net/protocol.h"
 
@@ -23,65 +21,7 @@ struct nghttp2_session;
 
 namespace despina::grpc {
 
-// Which pings are sent to clients, and how many they may send.
-struct KeepaliveOptions {
-  // After so long without a byte from the client it is asked whether it is there.
-  Duration time = std::chrono::hours(2);
-  // It has so long to answer.
-  Duration timeout = std::chrono::seconds(20);
-  // Also when there is no call.
-  bool permit_without_calls = false;
-  // So many, until a call has something to tell again; 0: any number.
-  unsigned max_pings_without_data = 2;
-  // Pings that come sooner than this after the one before are strikes, unless something was sent to
-  // the client in between. Without calls that are not permitted it is two hours.
-  Duration min_ping_interval = std::chrono::minutes(5);
-  // With more the connection is ended; 0: any number.
-  unsigned max_ping_strikes = 2;
-};
-
-struct SessionLimits {
-  size_t max_message_bytes = (size_t{1} << 31) - 1;
-  // Of those that are no inference: what is in them is parsed by the control plane.
-  size_t max_control_bytes = size_t{64} << 20;
-  size_t max_header_bytes = size_t{64} << 10;
-  uint32_t max_concurrent_streams = 1024;
-  // Until the client has said that it speaks HTTP/2.
-  Duration opening_timeout = std::chrono::seconds(30);
-  KeepaliveOptions keepalive{};
-  // After the one the client is told to connect anew, after the other calls that still run are
-  // ended.
-  Duration max_age = Duration::max();
-  Duration max_age_grace = Duration::max();
-};
-
-// What the sessions of one server share.
-struct SessionEnvironment {
-  SessionEnvironment(const SessionLimits& the_limits, uint64_t max_bytes_in_flight,
-                     Allocator& the_allocator, const Clock& the_clock)
-      : limits(the_limits),
-        bytes_in_flight(max_bytes_in_flight),
-        allocator(the_allocator),
-        clock(the_clock) {}
-
-  const SessionLimits limits;
-  Budget bytes_in_flight;
-  Allocator& allocator;
-  const Clock& clock;
-  // Of zlib, for the answers of inference; 0: they are not compressed. Set before there is a
-  // session.
-  int compression_level = 0;
-  // What is wanted of calls' heads. Set before there is a session.
-  frontend::FieldFilter fields{};
-};
-
-// Decides what answers a call.
-class Router {
- public:
-  virtual ~Router() = default;
-  // The head is there. The call is accepted or finished when this returns.
-  virtual void OnCall(Call& call) = 0;
-};
+class Session;
 
 // What the sessions of one loop share. The loop's thread only.
 class SessionLoop {
@@ -107,7 +47,9 @@ class SessionLoop {
 };
 
 // The loop's thread only, except for the destructor.
-class Session final : public net::Protocol, public std::enable_shared_from_this<Session> {
+class Session final : public net::Protocol,
+                      public Carrier,
+                      public std::enable_shared_from_this<Session> {
  public:
   // `flush` schedules SessionLoop::FlushAll() at the end of the turn.
   Session(std::shared_ptr<SessionEnvironment> environment, SessionLoop& loop,
@@ -130,29 +72,31 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   void OnDeadline() override;
   void OnStopping() override;
 
-  // -- for its calls
-  // There is something to be sent.
-  void Flush();
-  void BeginAnswer(Call& call);
-  void AnswerWithoutMessage(Call& call, int http_status);
-  void ContinueAnswer(Call& call);
-  // The client may send so many bytes more on the stream.
-  void Consume(Call& call, size_t bytes);
-  // Of the client, if calls are logged.
-  const std::string& client() const { return client_; }
-  net::Loop& net_loop() { return loop_.loop(); }
-  Router& router() { return loop_.router(); }
-  frontend::CompressionQueue& compression() { return loop_.compression(); }
+  void Flush() override;
+  void BeginAnswer(Call& call) override;
+  void AnswerWithoutMessage(Call& call, int http_status) override;
+  void ContinueAnswer(Call& call) override;
+  void Consume(Call& call, size_t bytes) override;
+  const std::string& client() const override { return client_; }
+  net::Loop& net_loop() override { return loop_.loop(); }
+  Router& router() override { return loop_.router(); }
+  frontend::CompressionQueue& compression() override { return loop_.compression(); }
 
  private:
   friend class SessionLoop;
+  // What nghttp2 tells this, and how it asks for more.
   struct Callbacks;
+
+  // Null when there is no memory.
+  nghttp2_session* NewSession();
 
   // What is counted against floods.
   void CountControlFrame();
   void OnPing();
   void OnPingAnswered();
   void OnSomethingSent();
+  // Lets the client know that it is to connect anew; calls that are on their way are still taken.
+  void BeginGoAway();
   // Tells the client that nothing new is taken, and ends when nothing is left to be answered.
   void GoAway(uint32_t error_code, std::string_view why);
   // The same for a client that has broken the rules: nothing is left to be answered.
@@ -199,6 +143,7 @@ class Session final : public net::Protocol, public std::enable_shared_from_this<
   unsigned ping_strikes_ = 0;
   // Control frames since the client last did something useful.
   unsigned control_frames_ = 0;
+  unsigned invalid_frames_ = 0;
 };
 
 }  // namespace despina::grpc

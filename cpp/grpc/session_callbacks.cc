@@ -1,4 +1,4 @@
-#include "grpc/session_callbacks.h"
+#include <nghttp2/nghttp2.h>
 
 #include <algorithm>
 #include <array>
@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "grpc/metadata.h"
+#include "grpc/session.h"
 
 namespace despina::grpc {
 namespace {
@@ -19,6 +20,8 @@ constexpr uint64_t kResetBurst = 10'000;
 constexpr uint64_t kResetRate = 2'000;
 // What a client is sent in one frame, if it takes that much.
 constexpr ssize_t kMaxFrame = ssize_t{256} << 10;
+// Of a connection, in all: each costs a stream, and a client that knows HTTP/2 sends none.
+constexpr unsigned kMaxInvalidFrames = 1000;
 // A head that is so many times larger than the limit ends the connection.
 constexpr size_t kFarTooLarge = 16;
 
@@ -69,24 +72,50 @@ OptionPointer MakeOptions() {
 
 }  // namespace
 
-nghttp2_session* Session::Callbacks::NewSession(Session& session) {
+// Called by nghttp2 while it reads or writes, on the loop's thread. None of them throws.
+struct Session::Callbacks {
+  static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user);
+  static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
+                      nghttp2_rcbuf* value, uint8_t flags, void* user);
+  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user);
+  static int OnInvalidFrame(nghttp2_session*, const nghttp2_frame* frame, int error, void* user);
+  static int OnData(nghttp2_session*, uint8_t flags, int32_t stream, const uint8_t* data,
+                    size_t size, void* user);
+  static int OnClosed(nghttp2_session*, int32_t stream, uint32_t error_code, void* user);
+  static int OnFrameSent(nghttp2_session*, const nghttp2_frame* frame, void* user);
+  static ssize_t ReadLength(nghttp2_session*, uint8_t type, int32_t stream,
+                            int32_t connection_window, int32_t stream_window,
+                            uint32_t max_frame_size, void* user);
+  // Says how much of a call's messages goes into a frame.
+  static ssize_t Read(nghttp2_session*, int32_t stream, uint8_t* buffer, size_t size,
+                      uint32_t* flags, nghttp2_data_source* source, void* user);
+  // Moves that.
+  static int SendData(nghttp2_session*, nghttp2_frame* frame, const uint8_t* head, size_t size,
+                      nghttp2_data_source* source, void* user);
+
+  // The status that ends a call's answer.
+  static void SubmitTrailers(nghttp2_session* session, const Call& call);
+  static Call* CallOf(nghttp2_session* session, int32_t stream);
+};
+
+nghttp2_session* Session::NewSession() {
   static const CallbacksPointer callbacks = [] {
     nghttp2_session_callbacks* made = nullptr;
     nghttp2_session_callbacks_new(&made);
-    nghttp2_session_callbacks_set_on_begin_headers_callback(made, OnBeginHeaders);
-    nghttp2_session_callbacks_set_on_header_callback2(made, OnHeader);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(made, OnFrame);
-    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, OnInvalidFrame);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, Callbacks::OnBeginHeaders);
+    nghttp2_session_callbacks_set_on_header_callback2(made, Callbacks::OnHeader);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, Callbacks::OnFrame);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, Callbacks::OnInvalidFrame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Callbacks::OnData);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, Callbacks::OnClosed);
-    nghttp2_session_callbacks_set_on_frame_send_callback(made, OnFrameSent);
-    nghttp2_session_callbacks_set_data_source_read_length_callback(made, ReadLength);
-    nghttp2_session_callbacks_set_send_data_callback(made, SendData);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, Callbacks::OnFrameSent);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(made, Callbacks::ReadLength);
+    nghttp2_session_callbacks_set_send_data_callback(made, Callbacks::SendData);
     return CallbacksPointer(made, nghttp2_session_callbacks_del);
   }();
   static const OptionPointer options = MakeOptions();
   nghttp2_session* made = nullptr;
-  nghttp2_session_server_new2(&made, callbacks.get(), &session, options.get());
+  nghttp2_session_server_new2(&made, callbacks.get(), this, options.get());
   return made;
 }
 
@@ -141,7 +170,10 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
       session.CountControlFrame();
       return 0;
   }
-  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0) session.CountControlFrame();
+  // Padding is nothing either.
+  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen) {
+    session.CountControlFrame();
+  }
   Call* const call = CallOf(nghttp2, frame->hd.stream_id);
   if (call == nullptr) return 0;
   if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
@@ -153,7 +185,9 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
 
 int Session::Callbacks::OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int /*error*/,
                                        void* user) {
-  if (!SessionOf(user).deaf_) SessionOf(user).CountControlFrame();
+  Session& session = SessionOf(user);
+  if (session.deaf_ || ++session.invalid_frames_ <= kMaxInvalidFrames) return 0;
+  session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that cannot be");
   return 0;
 }
 

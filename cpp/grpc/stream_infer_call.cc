@@ -163,7 +163,13 @@ void StreamInferCall::Admit(Call& call) {
 }
 
 void StreamInferCall::FinishIfDone(Call& call) {
-  if (ended_ && in_flight_.empty()) call.Finish(Ok());
+  if (!in_flight_.empty() || !(ended_ || stopping_)) return;
+  call.Finish(ended_ ? Ok() : Unavailable(std::string(kStopped)));
+}
+
+void StreamInferCall::OnStopping(Call& call) {
+  stopping_ = true;
+  FinishIfDone(call);
 }
 
 void StreamInferCall::OnEnd(Call& call) {

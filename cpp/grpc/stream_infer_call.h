@@ -27,6 +27,7 @@ class StreamInferCall final : public CallHandler {
   void OnMessage(Call& call, Message message) override;
   void OnEnd(Call& call) override;
   void OnGone() override;
+  void OnStopping(Call& call) override;
   void OnSent(Call& call) override { Admit(call); }
 
  private:
@@ -56,7 +57,9 @@ class StreamInferCall final : public CallHandler {
   Service& service_;
   // The status of gRPC is asked for.
   const bool status_of_grpc_;
+  // The client has ended; the server does.
   bool ended_ = false;
+  bool stopping_ = false;
   std::unordered_set<Streamed*> in_flight_;
   // In the order of the requests: those to models that answer once, and those that were none.
   std::deque<Place> places_;

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from native_libraries import COMPILE  # noqa: E402
 
 from despina_sdk import Array, BackendError, Code, LocalMetrics, ModelSpec  # noqa: E402
+from despina_sdk.isolation import ending  # noqa: E402
 from despina_sdk.testing import abi, isolated  # noqa: E402
 from despina_sdk.testing.answers import Reason  # noqa: E402
 from despina_sdk.testing.fakes import FakeBatch, FakeRequest  # noqa: E402
@@ -334,7 +335,7 @@ def test_the_server_is_not_asked_about_another_library(
     ("status", "text"), [(3, "status 3"), (-11, "SIGSEGV"), (-40, "signal 40")]
 )
 def test_every_ending_of_a_process_has_a_text(status: int, text: str) -> None:
-    assert isolated._ending(status) == text
+    assert ending(status) == text
 
 
 def test_a_build_that_fails_is_shown(tmp_path: Path) -> None:
@@ -372,6 +373,19 @@ def test_a_process_that_does_not_end_is_ended(
     case = isolated.Case(library, {}, spec, rows(1), "cpu", 0.0)
     for task in ("try", "serve"):
         assert isolated.run(task, case).stuck == "the process has not ended after 0.1 s"
+
+
+@pytest.mark.parametrize("task", ["try", "serve"])
+def test_a_library_that_ends_its_process_with_status_0_was_an_error_of_the_kit(
+    task: str, tmp_path: Path
+) -> None:
+    source, library = tmp_path / "ends.c", tmp_path / "libdespina_ends.so"
+    source.write_text(
+        "#include <unistd.h>\n__attribute__((constructor)) static void end(void) { _exit(0); }"
+    )
+    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+    case = isolated.Case(library, {}, ModelSpec("ends", "1", Path("1")), rows(1), "cpu", 5.0)
+    assert isolated.run(task, case).death == "the process ended with status 0"
 
 
 def test_a_report_is_shortened_to_what_helps() -> None:

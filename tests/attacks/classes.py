@@ -31,6 +31,7 @@ CLASSES = {
             "tests/attacks/test_repository.py::test_a_file_is_written_nowhere_else",
             "tests/attacks/test_repository.py::test_a_link_of_the_repository_is_not_written_through",
             "core/tests/test_overrides.py::test_a_path_that_cannot_be_is_refused",
+            "tests/attacks/test_grpc.py::test_files_of_a_load_stay_in_the_model",
         ),
     ),
     2: AttackClass(
@@ -40,6 +41,7 @@ CLASSES = {
             "tests/attacks/test_repository.py::test_a_model_without_a_name_has_no_route",
             "core/tests/test_control.py::test_odd_names_change_nothing",
             "core/tests/test_control.py::test_names_beyond_ascii_change_nothing",
+            "tests/attacks/test_grpc.py::test_names_of_models_that_lead_elsewhere",
         ),
         "No process is started for a model, so that there is no command line.",
     ),
@@ -66,8 +68,8 @@ CLASSES = {
             "tests/attacks/test_settings.py::test_settings_that_cannot_be",
             "core/tests/test_control_logging.py::test_what_cannot_be_changes_nothing_of_the_document",
             "core/tests/test_control_trace.py::test_what_cannot_be_changes_nothing_of_the_document",
+            "tests/attacks/test_grpc.py::test_no_file_is_chosen_by_a_client",
         ),
-        "gRPC is not there yet.",
     ),
     6: AttackClass(
         "lines of the log that clients forge",
@@ -197,7 +199,24 @@ CLASSES = {
         ),
         "Correlation of sequences: the sequence batcher is not there yet.",
     ),
-    18: AttackClass("gRPC", without="gRPC is not there yet: nothing listens on its port."),
+    18: AttackClass(
+        "messages of gRPC that lie or are cut off, calls that are given up, frames without number",
+        (
+            "tests/attacks/test_grpc.py::test_tensors_that_cannot_be",
+            "tests/attacks/test_grpc.py::test_a_message_that_is_cut_off_at_any_byte",
+            "tests/attacks/test_grpc.py::test_a_message_with_any_byte_changed",
+            "tests/attacks/test_grpc.py::test_messages_that_are_none",
+            "tests/attacks/test_grpc.py::test_a_call_that_is_given_up_at_each_of_its_bytes",
+            "tests/attacks/test_grpc.py::test_calls_that_are_given_up_while_they_run",
+            "tests/attacks/test_grpc.py::test_calls_whose_time_is_over_at_once",
+            "tests/attacks/test_grpc.py::test_health_is_not_what_a_client_says",
+            "tests/protocol/test_http2_conformance.py::test_a_fault_is_answered_as_the_rfc_says",
+            "tests/protocol/test_http2_floods.py::test_a_flood_is_cut_off",
+            "tests/protocol/test_http2_floods.py::test_a_head_that_unfolds_into_megabytes",
+            "tests/protocol/test_grpc_streams.py::test_a_client_that_does_not_read_may_not_send_for_ever",
+            "tests/protocol/test_grpc_streams.py::test_an_error_can_be_asked_to_end_the_stream",
+        ),
+    ),
     19: AttackClass(
         "handles of CUDA memory",
         (
@@ -231,9 +250,8 @@ CLASSES = {
             "cpp/http/restrictions_test.cc::RestrictedServerTest.NoRouteLeadsAroundARestriction",
             "cpp/frontend/access_test.cc::AccessRulesTest.TakesNothingButTheWholeValue",
         ),
-        "Vertex, SageMaker, the OpenAI front end, gRPC health: not there. That the comparison takes"
-        " the same time wherever the values differ is seen in cpp/frontend/access.cc, not"
-        " measured.",
+        "Vertex, SageMaker, the OpenAI front end: not there. That the comparison takes the same"
+        " time wherever the values differ is seen in cpp/frontend/access.cc, not measured.",
     ),
     22: AttackClass(
         "traces that call somebody, forge headers, or fill the disk",

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
@@ -144,7 +143,7 @@ def _target(model: str, options: Mapping[str, Any]) -> Target:
 
 
 def _check_scheme(url: str) -> None:
-    scheme = urlsplit(url).scheme
+    scheme = url.partition("://")[0].lower()
     if scheme in ("grpc", "grpcs", "https"):
         what = "HTTPS" if scheme == "https" else "gRPC"
         text = f"{url}: {what} is not there yet, despina bench speaks plain HTTP"

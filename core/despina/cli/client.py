@@ -34,10 +34,7 @@ class Client:
         Raises:
             DespinaError: INVALID_ARGUMENT: it is no URL of a server, or a header has another form.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            text = f"--url={url}: not of the form {DEFAULT_URL}"
-            raise DespinaError(Code.INVALID_ARGUMENT, text)
+        _check_url(url)
         self._url, self._timeout = url.rstrip("/"), timeout
         self._headers = [header(each) for each in headers]
 
@@ -78,6 +75,17 @@ class Client:
         shown = escaped(answer[:SHOWN_CHARACTERS].decode(errors="replace"))
         text = f"{self._url} does not speak the protocol of inference servers: {shown}"
         return DespinaError(Code.UNAVAILABLE, text)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_server = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the host, or the port
+        is_server = False
+    if not is_server:
+        text = f"--url={url}: not of the form {DEFAULT_URL}"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
 
 
 def model_path(name: str, version: str = "") -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from despina.cli.checks import check_lines, check_objects
+from despina.cli.signals import exit_on_sigterm
 from despina.diagnosis.check import Verdict
 from despina.diagnosis.server import examine
 from despina.errors import DespinaError
@@ -39,6 +40,7 @@ def doctor(config_file: Path | None, as_json: bool) -> None:
     except DespinaError as error:
         click.echo(f"error: {escaped(error.message)}", err=True)
         sys.exit(1)
+    exit_on_sigterm()
     sections = examine(settings)
     problems = [c for checks in sections.values() for c in checks if c.verdict is Verdict.PROBLEM]
     if as_json:

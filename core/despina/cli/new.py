@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import keyword
+import os
 import re
 import shlex
 import shutil
 import sys
 import tempfile
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, distribution, entry_points
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def new(name: str, lang: str, kind: str, wheels: Path | None) -> None:
     target = Path(name)
     try:
         backend = checked(name)
-        if target.exists():
+        if os.path.lexists(target):
             raise click.UsageError(f"'{name}' exists already")
         render(target, backend, [FOLDERS[lang], kind, f"{FOLDERS[lang]}_{kind}"])
     except OSError as error:
@@ -79,11 +80,23 @@ def checked(name: str) -> str:
         raise click.UsageError(
             f"there is a backend '{backend}' already{f', of {of.name}' if of else ''}"
         )
+    if installed := _installed(name):
+        raise click.UsageError(
+            f"there is a distribution '{installed}' already: to install this one would remove it"
+        )
     if keyword.iskeyword(backend) or backend in TAKEN or importlib.util.find_spec(backend):
         raise click.UsageError(
             f"'{backend}' cannot be the name of the backend's package: it means something else"
         )
     return backend
+
+
+def _installed(name: str) -> str:
+    """The distribution that pip takes for the one of that name, or nothing."""
+    try:
+        return distribution(name).name or name
+    except PackageNotFoundError:
+        return ""
 
 
 def render(target: Path, backend: str, layers: list[str]) -> None:

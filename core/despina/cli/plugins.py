@@ -7,10 +7,12 @@ import sys
 from dataclasses import asdict
 
 import click
+from click.core import ParameterSource
 
 from despina.cli import tables
 from despina.cli.checks import check_lines, check_objects
 from despina.cli.options import backend_directory_option
+from despina.cli.signals import exit_on_sigterm
 from despina.diagnosis.plugin import diagnose
 from despina.errors import DespinaError
 from despina.plugins.installed import BACKENDS
@@ -29,7 +31,11 @@ def plugins(context: click.Context, as_json: bool, directory: str) -> None:
     Each is loaded to see that, in a process of its own. It is then loaded, refused for the reason
     that is given, or shadowed by another of the same name.
     """
-    if context.invoked_subcommand is not None:
+    exit_on_sigterm()
+    if command := context.invoked_subcommand:
+        for parameter in context.command.params:
+            if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+                raise click.UsageError(f"say {parameter.opts[0]} after '{command}'")
         return
     targets = all_targets(directory)
     try:

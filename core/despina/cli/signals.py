@@ -1,10 +1,14 @@
-"""SIGINT and SIGTERM: the first asks the server to end, the second ends it at once. SIGHUP."""
+"""What signals do to a server, and to other commands.
+
+SIGINT and SIGTERM: the first asks the server to end, the second ends it at once. SIGHUP.
+"""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 
@@ -40,3 +44,11 @@ class Signals:
             os._exit(128 + number)
         self.received = number
         os.write(self._write, b"\0")
+
+
+def exit_on_sigterm() -> None:
+    """Ends a command that has started processes as Ctrl-C does: with them, and its folders.
+
+    For commands that import no plugin, which might take the exit for its own.
+    """
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

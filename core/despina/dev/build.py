@@ -27,8 +27,13 @@ WAIT_SECONDS = 0.05
 KILL_SECONDS = 5.0
 """For compilers to end by themselves."""
 
-NOISE = re.compile(r"\[\d+/\d+\] |\[ *\d+%\] |ninja: |g?make(\[\d+\])?: |FAILED: |-- ")
-ERROR = re.compile(r"\berror:|CMake Error|undefined reference|multiple definition|cannot find")
+HOME = re.compile(r"^CMAKE_HOME_DIRECTORY:INTERNAL=(.+)$", re.MULTILINE)
+NOISE = re.compile(
+    r"\[\d+/\d+\] |\[ *\d+%\] |ninja: (?!error:)|g?make(\[\d+\])?: (?!\*\*\* No rule)|FAILED: |-- "
+)
+ERROR = re.compile(
+    r"\berror:|CMake Error|undefined reference|multiple definition|cannot find|No rule to make"
+)
 CONTEXT = re.compile(r"In file included from|\s+from |.*: In |.*: At global scope")
 
 
@@ -51,7 +56,7 @@ class Build:
         """Builds nothing yet.
 
         Args:
-            source: the folder of ``CMakeLists.txt``.
+            source: the folder of ``CMakeLists.txt``, without links.
         """
         self._source, self._folder = source, source / BUILD_FOLDER
         self._configured = False
@@ -67,16 +72,28 @@ class Build:
             BuildStopped: as it was wanted; the compilers have ended.
         """
         program = _cmake()
+        if self._configured_for() != self._source:
+            self._configured = False
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._configured:
             self._run([program, *self._configuration()], stop)
             self._configured = True
         self._run([program, "--build", str(self._folder)], stop)
 
+    def _configured_for(self) -> Path | None:
+        """The folder whose sources are built; of a plugin that was copied, that of the other."""
+        try:
+            cache = (self._folder / "CMakeCache.txt").read_text("utf-8", "replace")
+        except FileNotFoundError:  # never configured, or somebody has tidied up
+            return None
+        home = HOME.search(cache)
+        return Path(home[1]).resolve() if home else None
+
     def _configuration(self) -> list[str]:
         arguments = ["-S", str(self._source), "-B", str(self._folder)]
-        if (self._folder / "CMakeCache.txt").exists():  # what was chosen before stays
+        if self._configured_for() == self._source:  # what was chosen before stays
             return arguments
+        arguments.append("--fresh")
         arguments += ["-DCMAKE_BUILD_TYPE=RelWithDebInfo", f"-DDespinaSDK_DIR={cmake.folder()}"]
         return [*arguments, "-G", "Ninja"] if _program("ninja") else arguments
 

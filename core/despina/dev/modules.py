@@ -100,4 +100,7 @@ class _Finder(MetaPathFinder):
             spec = FileFinder(folder, *loaders).find_spec(fullname)
             if spec is not None and spec.loader is not None:
                 return spec
+        if path is None:  # not the one that is installed
+            text = f"No module named {top!r} in '{self.folders[top]}'"
+            raise ModuleNotFoundError(text, name=top)
         return None

@@ -11,7 +11,7 @@ from typing import Any
 
 from despina.dev.build import Build, BuildError
 from despina.dev.modules import SourceModules
-from despina.dev.project import read_project
+from despina.dev.project import FILE, read_project
 from despina.dev.sources import Kind
 from despina.errors import DespinaError, reason
 from despina.plugins.offer import Offer, OfferState
@@ -72,7 +72,11 @@ class SourcePlugin:
             self._run_build(stop)
         if Kind.PYTHON in kinds:
             self._import()
-        return {name for name in self._named if self._offer(name)}
+        changed = {name for name in self._named if self._offer(name)}
+        gone = self._offered.keys() - self._named.keys()
+        for name in gone:
+            self._withdraw(name)
+        return changed | gone
 
     def close(self) -> None:
         """Takes its modules out of what can be imported."""
@@ -124,6 +128,12 @@ class SourcePlugin:
         self._registry.offer(self._described(name, why), None if why else offered, revision)
         return True
 
+    def _withdraw(self, name: str) -> None:
+        """No longer offers a backend of which the project says nothing any more."""
+        del self._offered[name]
+        why = f"'{self.project.folder / FILE}' does not offer it any more"
+        self._registry.offer(self._described(name, why), None, f"gone {self._imports}")
+
     def _tell_shadowed(self) -> None:
         for offer in self._registry.offers():
             if offer.name in self.project.points:
@@ -170,6 +180,6 @@ def _revision(backend: NativeBackend) -> str:
     """Another text for each content of its library, wherever that is."""
     try:
         status = backend.path().stat()
-    except OSError as error:
+    except (OSError, ImportError, ValueError) as error:
         return f"{backend} {error}"
     return f"{backend} {status.st_ino} {status.st_size} {status.st_mtime_ns}"

@@ -53,7 +53,9 @@ def diagnose(name: str, directory: str = "", library: str = "") -> tuple[bool, l
         return False, checks
     (attempt,) = attempts([Target(group, name, library)], directory)
     if attempt.death:
-        checks.append(_death(attempt, [name, *(["--library", library] if library else [])]))
+        options = {"--library": library, "--backend-directory": directory}
+        given = [each for option in options.items() if option[1] for each in option]
+        checks.append(_death(attempt, [name, *given]))
     else:
         checks += _check_attempt(attempt, points)
     return attempt.loaded, checks
@@ -64,9 +66,11 @@ def _nobody(name: str, known: set[str], directory: str) -> Check:
     details = [f"there are {quoted(sorted(known))}"]
     if directory:
         details.append(f"there is no library of that name in {directory}/{name}")
-    alike = [each for each in distributions() if name in each.name.replace("-", "_")]
-    for each in {each.name: each for each in alike}.values():
-        details.append(f"distribution {each.name} {each.version} has no entry point '{name}'")
+    # What a failed installation has left may have no name.
+    named = {each.name: each for each in distributions() if each.name}
+    for each in named.values():
+        if name.replace("-", "_") in each.name.replace("-", "_"):
+            details.append(f"distribution {each.name} {each.version} has no entry point '{name}'")
     remedy = (
         "install the distribution that offers it into this environment; one of your own needs"
         f' {name} = "MODULE:CLASS" below [project.entry-points."{BACKENDS}"] in its pyproject.toml,'

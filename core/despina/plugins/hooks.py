@@ -7,16 +7,16 @@ without it. Hooks are called one plugin at a time, so that an error names the pl
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pluggy
 
 from despina.errors import DespinaError, reason
-from despina.plugins.installed import PLUGINS, offers_of
+from despina.plugins.installed import PLUGINS, entry_points_by_name, offers_of
 from despina.plugins.offer import Offer, OfferState
 from despina_sdk import Code, ModelSpec
 from despina_sdk import hooks as hookspecs
@@ -27,12 +27,16 @@ logger = logging.getLogger(__name__)
 class Hooks:
     """All plugins. Any thread once it is made."""
 
-    def __init__(self, points: Iterable[EntryPoint] | None = None) -> None:
-        """Imports plugins, by default all that are installed, and registers their hooks."""
+    def __init__(self, points: Mapping[str, Sequence[EntryPoint]] | None = None) -> None:
+        """Imports plugins, by default all that are installed, and registers their hooks.
+
+        Args:
+            points: by name; of a name that several distributions offer none is imported.
+        """
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
-        points = entry_points(group=PLUGINS) if points is None else points
-        self.offers = [self._add(point) for point in sorted(points, key=lambda each: each.name)]
+        points = entry_points_by_name(PLUGINS) if points is None else points
+        self.offers = [offer for _, same in sorted(points.items()) for offer in self._add(same)]
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Tells plugins the final settings.
@@ -112,14 +116,20 @@ class Hooks:
         caller: pluggy.HookCaller = getattr(self._manager.hook, hook)
         return caller.get_hookimpls()
 
-    def _add(self, point: EntryPoint) -> Offer:
+    def _add(self, points: Sequence[EntryPoint]) -> list[Offer]:
+        """Those of one name."""
+        first, *others = offers = offers_of(points)
+        if others:
+            logger.warning("plugin '%s' is not used: %s", first.name, first.reason)
+            return offers
         try:
-            problem = self.register(point.load(), point.name)
+            problem, cause = self.register(points[0].load(), first.name), None
         except (Exception, SystemExit) as error:
-            logger.warning("plugin '%s' cannot be imported", point.name, exc_info=error)
-            problem = f"import failed: {reason(error)}"
+            problem, cause = f"import failed: {reason(error)}", error
+        if problem:
+            logger.warning("plugin '%s' is not used: %s", first.name, problem, exc_info=cause)
         state = OfferState.REFUSED if problem else OfferState.LOADED
-        return replace(*offers_of([point]), state=state, reason=problem)
+        return [replace(first, state=state, reason=problem)]
 
     def register(self, plugin: object, name: str) -> str:
         """Adds one plugin; why it cannot be used, or nothing."""

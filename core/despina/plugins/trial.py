@@ -6,15 +6,12 @@ Loads no engine: it may be what is broken.
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from despina.errors import DespinaError
 from despina.plugins.installed import (
@@ -27,6 +24,7 @@ from despina.plugins.installed import (
 )
 from despina.plugins.offer import Offer, OfferState
 from despina_sdk import Code
+from despina_sdk.isolation import ending, run_module
 
 SECONDS = 60.0
 """For each backend or plugin, before its process is ended."""
@@ -139,8 +137,8 @@ def _run(
     return [json.loads(line) for line in lines if line.endswith("}")], status, tuple(end)
 
 
-def isolated(module: str, arguments: Sequence[str], output: Any, seconds: float) -> str:
-    """Runs a module in another process, which imports as this one does; how it ended.
+def isolated(module: str, arguments: Sequence[str], output: IO[bytes], seconds: float) -> str:
+    """Runs a module in another process, which imports as this one does.
 
     Args:
         module, arguments: as after ``python -m``.
@@ -148,29 +146,16 @@ def isolated(module: str, arguments: Sequence[str], output: Any, seconds: float)
         seconds: after which it is killed.
 
     Returns:
-        Nothing if it ended with status 0, and otherwise what one would say.
+        How it ended, as one would say it. Whether it was done is told by its results: what it has
+        loaded may end it with status 0.
     """
-    command = [sys.executable, "-P", "-X", "faulthandler", "-m", module, *arguments]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path))}
-    try:
-        status = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=seconds,
-            env=environment,
-            check=False,
-        ).returncode
-    except subprocess.TimeoutExpired:
+    environment = {"PYTHONFAULTHANDLER": "1"}
+    status = run_module(module, arguments, output, seconds, environment)
+    if status is None:
         return f"it did not come back within {seconds:g} s"
     if status >= 0:
-        return f"it ended the process with status {status}" if status else ""
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:  # one without a name
-        name = f"signal {-status}"
-    return f"{name} ({signal.strsignal(-status)})"
+        return f"it ended the process with {ending(status)}"
+    return f"{ending(status)} ({signal.strsignal(-status)})"
 
 
 def _attempt(line: dict[str, Any]) -> Attempt:

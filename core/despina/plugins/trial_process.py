@@ -32,36 +32,37 @@ from despina.plugins.trial import Attempt, Target, TraceLine
 from despina_sdk import Backend
 
 
-def try_backend(target: Target, directory: str) -> Attempt:
-    """Makes the backend of a name, as a server does."""
-    registry, cause = Registry(directory=directory), None
+def try_backend(target: Target, registry: Registry, points: list[EntryPoint]) -> Attempt:
+    """Makes the backend of a name, as a server does.
+
+    Args:
+        target: what is tried.
+        registry: of all backends.
+        points: those that are installed under the name.
+    """
+    cause = None
     warnings: tuple[str, ...] = ()
     try:
-        backend = _backend(registry, target)
+        if target.library:
+            backend: Backend | None = registry.backend_in(Path(target.library), target.name)
+        elif points:
+            backend = registry.backend(target.name)
+        else:
+            backend = registry.library_backend(target.name)
         warnings = backend.warnings if isinstance(backend, LibraryBackend) else ()
     except DespinaError as error:
         cause = error.__cause__
     offers = tuple(each for each in registry.offers() if each.name == target.name)
-    points = entry_points_by_name(BACKENDS).get(target.name, [])
     return Attempt(offers, *_told(cause, points), warnings)
 
 
-def _backend(registry: Registry, target: Target) -> Backend | None:
-    if target.library:
-        return registry.backend_in(Path(target.library), target.name)
-    if target.name in entry_points_by_name(BACKENDS):
-        return registry.backend(target.name)
-    return registry.library_backend(target.name)
-
-
-def try_plugin(target: Target) -> Attempt:
+def try_plugin(target: Target, points: list[EntryPoint]) -> Attempt:
     """Imports the plugins of a name, and registers their hooks."""
-    points = entry_points_by_name(PLUGINS).get(target.name, [])
     if len(points) != 1:
         return Attempt(tuple(offers_of(points)))
     problem, cause = "", None
     try:
-        problem = Hooks(()).register(points[0].load(), target.name)
+        problem = Hooks({}).register(points[0].load(), target.name)
     except (Exception, SystemExit) as error:
         problem, cause = f"import failed: {reason(error)}", error
     state = OfferState.REFUSED if problem else OfferState.LOADED
@@ -107,13 +108,16 @@ def _report(results: IO[str], line: object) -> None:
 def main() -> None:
     """Does the task, and ends without waiting for what a plugin has left behind."""
     task = json.loads(sys.argv[1])
+    registry = Registry(directory=task["directory"])
+    installed = {group: entry_points_by_name(group) for group in (BACKENDS, PLUGINS)}
     with open(task["results"], "w", encoding="utf-8") as results:
         for target in (Target(*each) for each in task["targets"]):
             _report(results, {"begins": target.name})
+            points = installed[target.group].get(target.name, [])
             if target.group == PLUGINS:
-                _report(results, asdict(try_plugin(target)))
+                _report(results, asdict(try_plugin(target, points)))
             else:
-                _report(results, asdict(try_backend(target, task["directory"])))
+                _report(results, asdict(try_backend(target, registry, points)))
     sys.stdout.flush()
     os._exit(0)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from despina_sdk.backend import ModelSpec
+from despina_sdk.isolation import ending, run_module
 from despina_sdk.metrics import LocalMetrics
 from despina_sdk.native import NativeBackend
 from despina_sdk.tensors import Array
@@ -27,6 +26,7 @@ from despina_sdk.testing.native import LibraryError, backend_class
 from despina_sdk.testing.native_table import NoCompilerError
 from despina_sdk.testing.trial import Trial
 
+MODULE = "despina_sdk.testing.isolated"
 START_SECONDS = 20.0
 """For the process itself."""
 CALLS = 8
@@ -35,6 +35,8 @@ LINES = 20
 """Of what a process has written that are shown."""
 LOADED = "loaded"
 """The file that a process makes when the library is loaded."""
+RESULT = "result"
+"""The file of what it gives back, if it gets to the end."""
 
 
 class NotTriedError(Exception):
@@ -91,28 +93,22 @@ def run(task: str, case: Case) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="despina-") as name:
         folder = Path(name)
         (folder / "case").write_bytes(pickle.dumps(_plain(case)))
-        # As this process imports, not from the folder that it happens to be in.
-        command = [sys.executable, "-P", "-m", "despina_sdk.testing.isolated", task, name]
         environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)),
             "TMPDIR": name,  # the process ends without tidying up
             "MALLOC_PERTURB_": "85",  # what is freed does not look as if it could still be used
         }
         timeout = START_SECONDS + CALLS * case.time_limit
-        try:
-            done = subprocess.run(
-                command, capture_output=True, timeout=timeout, env=environment, check=False
-            )
-        except subprocess.TimeoutExpired:
+        with (folder / "output").open("wb") as output:
+            status = run_module(MODULE, [task, name], output, timeout, environment)
+        if status is None:
             if (folder / LOADED).exists():
                 return Outcome()
             return Outcome(stuck=f"the process has not ended after {timeout:g} s")
-        if done.returncode == 0:
-            not_tried, result = pickle.loads((folder / "result").read_bytes())
+        if status == 0 and (folder / RESULT).exists():
+            not_tried, result = pickle.loads((folder / RESULT).read_bytes())
             return Outcome(not_tried=not_tried, result=result)
-    written = done.stderr.decode(errors="replace").strip()
-    how = f"the process ended with {_ending(done.returncode)}"
+        written = (folder / "output").read_text(errors="replace").strip()
+    how = f"the process ended with {ending(status)}"
     text = "\n".join([how, *written.splitlines()[-LINES:]])
     return Outcome(text, re.search(r"terminate called .*throwing", written) is not None)
 
@@ -126,14 +122,6 @@ def _plain(case: Case) -> Case:
         metrics=LocalMetrics(),
     )
     return replace(case, options=dict(case.options), spec=spec, sample=dict(case.sample))
-
-
-def _ending(status: int) -> str:
-    """How a process has ended, as one would say it."""
-    try:
-        return signal.Signals(-status).name
-    except ValueError:  # it has ended by itself, or with a signal that has no name
-        return f"status {status}" if status > 0 else f"signal {-status}"
 
 
 def try_sample(case: Case, folder: Path) -> None:
@@ -233,7 +221,7 @@ def main() -> None:
         result = TASKS[sys.argv[1]](case, folder)
     except NotTriedError as error:
         not_tried = str(error)
-    (folder / "result").write_bytes(pickle.dumps((not_tried, result)))
+    (folder / RESULT).write_bytes(pickle.dumps((not_tried, result)))
     sys.stdout.flush()
     os._exit(0)
 
