@@ -197,5 +197,19 @@ TEST_F(SessionCompressionTest, ACallThatIsCancelledMeanwhileHoldsNothing) {
   EXPECT_EQ(pool_.statistics().bytes_in_use, 0U);
 }
 
+TEST_F(SessionCompressionTest, WhoIsRefusedForHisCompressionIsToldWhichAreTaken) {
+  Open();
+  for (const char* encoding : {"br", "gzip", "identity"}) {
+    const int32_t id = Start(kUnary, Framed("question"), true, {{"grpc-encoding", encoding}});
+    Exchange();
+    unary().call->Finish({Code::kUnimplemented, "no"});
+    Exchange();
+    const auto& fields = answered_[id].fields;
+    const auto taken = fields.find("grpc-accept-encoding");
+    EXPECT_EQ(taken == fields.end() ? "" : taken->second,
+              encoding == std::string_view("br") ? "identity,deflate,gzip" : "");
+  }
+}
+
 }  // namespace
 }  // namespace despina::grpc
