@@ -21,7 +21,7 @@ demo: build/$(TREE)/build.ninja  ## serve examples/pose and send it pictures (KE
 	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place image_preprocess pose_postprocess
 	$(BIN)/python examples/pose/demo.py $(if $(KEEP),--keep) $(if $(MODEL),--model "$(MODEL)") $(if $(IMAGE),--image "$(IMAGE)")
 
-test: build  ## unit tests of the engine, then all of the Python tests
+test: build build/.packages-test  ## unit tests of the engine, then all of the Python tests
 	@echo "== C++ unit tests"
 	$(BIN)/ctest --preset $(TREE)
 	@echo "== Python tests"

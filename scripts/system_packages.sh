@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for a purpose: build, lint, fuzz or bench.
+# Installs the Debian packages that are missing for a purpose: build, test, lint, fuzz or bench.
 set -euo pipefail
 
 python=${PYTHON:-python3.11}
-case ${1:?usage: $0 build|lint|fuzz|bench} in
+case ${1:?usage: $0 build|test|lint|fuzz|bench} in
   build)
     packages=(g++ libboost1.81-dev libsimdjson-dev libprotozero-dev libnghttp2-dev libssl-dev
       zlib1g-dev libre2-dev
@@ -13,6 +13,8 @@ case ${1:?usage: $0 build|lint|fuzz|bench} in
       packages+=(python3.11 python3.11-venv python3.11-dev)
     fi
     ;;
+  # What examples/clients/cpp is built with.
+  test) packages=(libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc) ;;
   lint) packages=(clang-format-16 clang-tidy-16) ;;
   # Debian's clang only recommends the libraries of its sanitizers and of libFuzzer.
   fuzz) packages=(clang-16 libclang-rt-16-dev) ;;

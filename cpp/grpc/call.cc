@@ -12,6 +12,16 @@
 
 namespace despina::grpc {
 
+// Keeps the call while it is compressed for.
+class Call::CompressionJob final : public frontend::CompressionQueue::Job {
+ public:
+  explicit CompressionJob(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  bool Continue(size_t& most) override { return call_->ContinueCompression(most); }
+
+ private:
+  const std::shared_ptr<Call> call_;
+};
+
 Call::Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream)
     : carrier_(&carrier),
       environment_(std::move(environment)),
@@ -38,7 +48,9 @@ bool Call::AddField(std::string_view name, std::string_view value) {
     head_.timeout = ParseTimeout(value);
     head_.malformed_timeout = !head_.timeout;
   } else if (name == "grpc-encoding") {
-    if (value != "identity") head_.encoding = value;
+    head_.encoding = value;
+  } else if (name == "grpc-accept-encoding") {
+    head_.answers_coding = AnswersCoding(value);
   } else if (name == "traceparent") {
     head_.traceparent = value;
   } else if (name == "tracestate") {
@@ -75,8 +87,12 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
   const bool inference = method.api == frontend::Api::kInference;
   const size_t most = inference ? limits.max_message_bytes
                                 : std::min(limits.max_message_bytes, limits.max_control_bytes);
-  reader_.emplace(most, !head_.encoding.empty(), environment_->allocator,
+  reader_.emplace(most, head_.encoding != "identity", environment_->allocator,
                   environment_->bytes_in_flight);
+  const int level = environment_->compression_level;
+  if (inference && level > 0 && head_.answers_coding != frontend::Coding::kIdentity) {
+    compressor_.emplace(head_.answers_coding, level, environment_->allocator);
+  }
   if (!head_.timeout) return;
   deadline_.emplace(carrier_->net_loop(), [this] { OnDeadline(); });
   deadline_->Start(*head_.timeout);
@@ -130,16 +146,34 @@ void Call::OnAllRead() {
 
 void Call::Send(const protocol::EncodedMessage& message) {
   if (over()) return;
-  if (!charge_.RaiseTo(queue_.size() + message.size())) {
+  if (!charge_.RaiseTo(unsent() + message.size())) {
     return Fail(TooManyAnswers(charge_.budget()));
   }
-  queue_.Push(message);
+  if (compressor_) {
+    Compress(message);
+  } else {
+    queue_.Push(message);
+  }
   if (!std::exchange(begun_, true)) {
     carrier_->BeginAnswer(*this);
   } else if (deferred_) {
     carrier_->ContinueAnswer(*this);
   }
   carrier_->Flush();
+}
+
+void Call::Compress(const protocol::EncodedMessage& message) {
+  const bool idle = compressor_->empty();
+  compressor_->Push(message);
+  if (idle) carrier_->compression().Start(std::make_unique<CompressionJob>(shared_from_this()));
+}
+
+bool Call::ContinueCompression(size_t& most) {
+  if (carrier_ == nullptr) return true;
+  const bool done = compressor_->Continue(most, queue_);
+  if (deferred_ && queue_.size() > 0) carrier_->ContinueAnswer(*this);
+  carrier_->Flush();
+  return done;
 }
 
 void Call::Finish(const Status& status) {
@@ -191,7 +225,7 @@ void Call::Fail(const Status& status) {
 
 void Call::OnMoved(size_t size) {
   bytes_sent_ += size;
-  if (queue_.size() == 0) charge_.Release();
+  if (unsent() == 0) charge_.Release();
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
@@ -207,6 +241,7 @@ void Call::OnClosed() {
   message_.reset();
   reader_.reset();
   held_.Clear();
+  compressor_.reset();
   queue_ = {};
   charge_.Release();
   if (!was_over) DropHandler();

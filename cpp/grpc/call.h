@@ -11,8 +11,11 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "frontend/compression_queue.h"
+#include "frontend/compressor.h"
 #include "frontend/field.h"
 #include "grpc/held_bytes.h"
+#include "grpc/message_compressor.h"
 #include "grpc/message_queue.h"
 #include "grpc/message_reader.h"
 #include "net/loop.h"
@@ -49,6 +52,7 @@ class Carrier {
   virtual const std::string& client() const = 0;
   virtual net::Loop& net_loop() = 0;
   virtual Router& router() = 0;
+  virtual frontend::CompressionQueue& compression() = 0;
 
  protected:
   ~Carrier() = default;
@@ -79,8 +83,10 @@ struct Head {
   std::string content_type;
   std::optional<Duration> timeout;
   bool malformed_timeout = false;
-  // grpc-encoding, unless it says identity.
-  std::string encoding;
+  // grpc-encoding
+  std::string encoding = "identity";
+  // What grpc-accept-encoding leaves for answers.
+  frontend::Coding answers_coding = frontend::Coding::kIdentity;
   std::string traceparent;
   std::string tracestate;
   // Those that the server's options ask for, in the order in which they came.
@@ -115,7 +121,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   // For what is held for the call. It lives as long as the call.
   Budget& budget() const;
   // Bytes of messages that have not been sent.
-  size_t unsent() const { return queue_.size(); }
+  size_t unsent() const { return queue_.size() + (compressor_ ? compressor_->size() : 0); }
   // As the client names it; for the log.
   void SetRequestId(std::string_view id);
   // Whether the handler wants messages now. What comes meanwhile is kept as it came, and is no more
@@ -124,6 +130,7 @@ class Call final : public std::enable_shared_from_this<Call> {
 
  private:
   friend class Session;
+  class CompressionJob;
 
   // -- what the session tells it
   // False when the head is larger than it may be; then the field is only counted.
@@ -140,6 +147,12 @@ class Call final : public std::enable_shared_from_this<Call> {
   // Nobody waits for the handler any more.
   void DropHandler();
   void Fail(const Status& status);
+  // Puts the message into the queue, perhaps later.
+  void Compress(const protocol::EncodedMessage& message);
+  // As frontend::CompressionQueue::Job.
+  bool ContinueCompression(size_t& most);
+  // Nothing more will come into the queue.
+  bool complete() const { return finished_ && (!compressor_ || compressor_->empty()); }
   void OnMoved(size_t size);
   void WriteAccess() const;
   // Gives the handler the messages in `bytes` while it wants them; what is left of the bytes.
@@ -169,8 +182,10 @@ class Call final : public std::enable_shared_from_this<Call> {
   HeldBytes held_;
   bool reading_held_ = false;
 
+  // Unless answers go as they are.
+  std::optional<MessageCompressor> compressor_;
   MessageQueue queue_;
-  // For what is in the queue.
+  // For what waits to be compressed and what is in the queue.
   Charge charge_;
   uint64_t bytes_sent_ = 0;
   std::string request_id_;

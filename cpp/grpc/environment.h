@@ -56,6 +56,9 @@ struct SessionEnvironment {
   Budget bytes_in_flight;
   Allocator& allocator;
   const Clock& clock;
+  // Of zlib, for the answers of inference; 0: they are not compressed. Set before there is a
+  // session.
+  int compression_level = 0;
   // What is wanted of calls' heads. Set before there is a session.
   frontend::FieldFilter fields{};
 };

@@ -19,19 +19,31 @@ void MessageQueue::Append(std::variant<Prefix, Slice> piece, size_t size) {
   size_ += size;
 }
 
-void MessageQueue::Push(const protocol::EncodedMessage& message) {
-  const size_t length = message.size();
-  Prefix prefix{};
+void MessageQueue::AppendPrefix(bool compressed, size_t length) {
+  Prefix prefix{std::byte{compressed}};
   for (size_t i = 1; i < prefix.size(); ++i) {
     prefix[i] = static_cast<std::byte>(length >> (8 * (prefix.size() - 1 - i)));
   }
   Append(prefix, prefix.size());
+}
+
+void MessageQueue::Push(const protocol::EncodedMessage& message) {
+  AppendPrefix(false, message.size());
   size_t at = 0;
   for (const protocol::EncodedMessage::Piece& piece : message.pieces) {
     Append(message.text.Part(at, piece.text_bytes), piece.text_bytes);
     at += piece.text_bytes;
     Append(piece.data, piece.data.size());
   }
+}
+
+bool MessageQueue::PushCompressed(std::span<const Slice> message, size_t plain) {
+  size_t length = 0;
+  for (const Slice& piece : message) length += piece.size();
+  if (length >= plain) return false;
+  AppendPrefix(true, length);
+  for (const Slice& piece : message) Append(piece, piece.size());
+  return true;
 }
 
 bool MessageQueue::Move(size_t size, Outbox& out) {

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -16,6 +17,8 @@ namespace despina::grpc {
 class MessageQueue {
  public:
   void Push(const protocol::EncodedMessage& message);
+  // A message that is compressed. False, and nothing pushed, unless it is shorter than `plain`.
+  bool PushCompressed(std::span<const Slice> message, size_t plain);
 
   // Bytes that have not been moved.
   size_t size() const { return size_; }
@@ -24,9 +27,10 @@ class MessageQueue {
   bool Move(size_t size, Outbox& out);
 
  private:
-  // Not compressed, and the message's length.
+  // Whether the message is compressed, and its length.
   using Prefix = std::array<std::byte, 5>;
 
+  void AppendPrefix(bool compressed, size_t length);
   void Append(std::variant<Prefix, Slice> piece, size_t size);
 
   std::vector<std::variant<Prefix, Slice>> pieces_;

@@ -4,6 +4,9 @@
 #include <charconv>
 
 namespace despina::grpc {
+
+using frontend::Coding;
+
 namespace {
 
 std::optional<Duration> UnitOf(char unit) {
@@ -50,6 +53,26 @@ bool IsGrpc(std::string_view content_type) {
   content_type.remove_prefix(kGrpc.size());
   const std::string_view subtype = content_type.substr(0, content_type.find(';'));
   return subtype.empty() || subtype == "+proto";
+}
+
+std::optional<Coding> CodingNamed(std::string_view name) {
+  if (name == "gzip") return Coding::kGzip;
+  if (name == "deflate") return Coding::kDeflate;
+  if (name == "identity") return Coding::kIdentity;
+  return std::nullopt;
+}
+
+Coding AnswersCoding(std::string_view accept_encoding) {
+  Coding best = Coding::kIdentity;
+  while (!accept_encoding.empty()) {
+    std::string_view name = accept_encoding.substr(0, accept_encoding.find(','));
+    accept_encoding.remove_prefix(std::min(name.size() + 1, accept_encoding.size()));
+    const size_t first = std::min(name.find_first_not_of(" \t"), name.size());
+    name = name.substr(first, name.find_last_not_of(" \t") + 1 - first);
+    const std::optional<Coding> coding = CodingNamed(name);
+    if (coding == Coding::kGzip || best == Coding::kIdentity) best = coding.value_or(best);
+  }
+  return best;
 }
 
 std::string PercentEncoded(std::string_view message) {

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace despina::grpc {
 namespace {
@@ -55,6 +57,22 @@ TEST(PercentEncodingTest, KeepsPrintableLettersAndNothingElse) {
   EXPECT_EQ(PercentEncoded("a\r\nb\tc"), "a%0D%0Ab%09c");
   EXPECT_EQ(PercentEncoded("\x7f\xe2\x82\xac"), "%7F%E2%82%AC");
   EXPECT_EQ(PercentEncoded(std::string_view("\0", 1)), "%00");
+}
+
+TEST(AcceptEncodingTest, GzipIsLikedMost) {
+  using frontend::Coding;
+  const std::vector<std::pair<std::string_view, Coding>> cases = {
+      {"identity,deflate,gzip", Coding::kGzip},
+      {"gzip, deflate", Coding::kGzip},
+      {" deflate , identity\t", Coding::kDeflate},
+      {"identity", Coding::kIdentity},
+      {"", Coding::kIdentity},
+      {",,", Coding::kIdentity},
+      {"br,  , zstd", Coding::kIdentity},
+      {"br, gzip", Coding::kGzip},
+      {"gzipx", Coding::kIdentity},
+  };
+  for (const auto& [value, coding] : cases) EXPECT_EQ(AnswersCoding(value), coding) << value;
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "grpc/control_call.h"
 #include "grpc/health.h"
 #include "grpc/infer_call.h"
+#include "grpc/metadata.h"
 #include "grpc/methods.h"
 #include "grpc/reads.h"
 #include "grpc/reflection.h"
@@ -60,7 +61,7 @@ Status ServiceRouter::Refuse(const Head& head, const Method* method) {
       return Unavailable(Concat("This protocol is restricted, expecting header '", lacks, "'"));
     }
   }
-  if (!head.encoding.empty() && head.encoding != "gzip" && head.encoding != "deflate") {
+  if (!CodingNamed(head.encoding)) {
     return {Code::kUnimplemented,
             Concat("compression with '", head.encoding, "' is not supported: use gzip or deflate")};
   }

@@ -24,6 +24,7 @@ struct Shared {
         regions(the_regions),
         environment(std::make_shared<SessionEnvironment>(
             options.limits, options.max_bytes_in_flight, allocator, clock)) {
+    environment->compression_level = options.compression_level;
     if (options.access) options.access->AddTo(environment->fields);
     if (options.forwarding) environment->fields.AddAll();
     // What streams are asked for in their metadata.

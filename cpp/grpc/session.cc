@@ -46,7 +46,7 @@ bool IsHttp1(std::string_view bytes) {
 }  // namespace
 
 SessionLoop::SessionLoop(net::Loop& loop, Router& router)
-    : loop_(loop), router_(router), read_buffer_(kReadBuffer) {}
+    : loop_(loop), router_(router), compression_(loop), read_buffer_(kReadBuffer) {}
 
 void SessionLoop::FlushAll() {
   std::vector<std::shared_ptr<Session>> sessions;

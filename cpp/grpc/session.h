@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "frontend/compression_queue.h"
 #include "grpc/call.h"
 #include "grpc/environment.h"
 #include "grpc/outbox.h"
@@ -29,6 +30,7 @@ class SessionLoop {
 
   net::Loop& loop() { return loop_; }
   Router& router() { return router_; }
+  frontend::CompressionQueue& compression() { return compression_; }
   // Where all of them read to: what is there is used up before the next one reads.
   std::span<std::byte> read_buffer() { return read_buffer_; }
   // The session will be flushed with FlushAll().
@@ -39,6 +41,7 @@ class SessionLoop {
  private:
   net::Loop& loop_;
   Router& router_;
+  frontend::CompressionQueue compression_;
   std::vector<std::byte> read_buffer_;
   std::vector<std::shared_ptr<Session>> to_flush_;
 };
@@ -77,6 +80,7 @@ class Session final : public net::Protocol,
   const std::string& client() const override { return client_; }
   net::Loop& net_loop() override { return loop_.loop(); }
   Router& router() override { return loop_.router(); }
+  frontend::CompressionQueue& compression() override { return loop_.compression(); }
 
  private:
   friend class SessionLoop;

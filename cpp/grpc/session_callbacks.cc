@@ -243,7 +243,7 @@ ssize_t Session::Callbacks::Read(nghttp2_session* nghttp2, int32_t /*stream*/, u
                                  void* /*user*/) {
   Call& call = *static_cast<Call*>(source->ptr);
   const size_t part = std::min(size, call.queue_.size());
-  const bool last = call.finished_ && part == call.queue_.size();
+  const bool last = call.complete() && part == call.queue_.size();
   call.deferred_ = part == 0 && !last;
   if (call.deferred_) return NGHTTP2_ERR_DEFERRED;
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
@@ -280,12 +280,15 @@ void Session::Callbacks::SubmitTrailers(nghttp2_session* session, const Call& ca
 }
 
 void Session::BeginAnswer(Call& call) {
-  const std::array<nghttp2_nv, 2> fields = {Field(":status", "200", kStatic),
-                                            Field("content-type", "application/grpc", kStatic)};
+  const bool compressed = call.compressor_.has_value();
+  const bool gzip = call.head_.answers_coding == frontend::Coding::kGzip;
+  const std::array<nghttp2_nv, 3> fields = {
+      Field(":status", "200", kStatic), Field("content-type", "application/grpc", kStatic),
+      Field("grpc-encoding", gzip ? "gzip" : "deflate", kStatic)};
   nghttp2_data_provider messages{};
   messages.source.ptr = &call;
   messages.read_callback = Callbacks::Read;
-  nghttp2_submit_response(session_, call.stream_, fields.data(), fields.size(), &messages);
+  nghttp2_submit_response(session_, call.stream_, fields.data(), compressed ? 3 : 2, &messages);
 }
 
 void Session::AnswerWithoutMessage(Call& call, int http_status) {
@@ -295,12 +298,18 @@ void Session::AnswerWithoutMessage(Call& call, int http_status) {
       std::to_chars(digits.data(), digits.data() + digits.size(), http_status).ptr;
   const CodeText code(call.status_.code());
   const std::string message = PercentEncoded(call.status_.message());
-  const std::array<nghttp2_nv, 4> fields = {Field(":status", {digits.data(), end}, kCopyValue),
-                                            Field("content-type", "application/grpc", kStatic),
-                                            Field("grpc-status", code.text(), kCopyValue),
-                                            Field("grpc-message", message, kCopyValue)};
+  std::array<nghttp2_nv, 5> fields{};
+  size_t count = 0;
+  fields[count++] = Field(":status", {digits.data(), end}, kCopyValue);
   // One that is no call of gRPC is told so by the status of HTTP alone.
-  const size_t count = http_status != 200 ? 1 : message.empty() ? 3 : 4;
+  if (http_status == 200) {
+    fields[count++] = Field("content-type", "application/grpc", kStatic);
+    fields[count++] = Field("grpc-status", code.text(), kCopyValue);
+    if (!message.empty()) fields[count++] = Field("grpc-message", message, kCopyValue);
+    if (!CodingNamed(call.head_.encoding)) {
+      fields[count++] = Field("grpc-accept-encoding", kTakenCodings, kStatic);
+    }
+  }
   nghttp2_submit_response(session_, call.stream_, fields.data(), count, nullptr);
   Flush();
 }

@@ -3,10 +3,14 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/fuzzing.h"
+#include "frontend/compressor.h"
 #include "frontend/decompressor.h"
 #include "http/compression.h"
 #include "memory/pool.h"
@@ -15,6 +19,7 @@ namespace despina::http {
 namespace {
 
 using frontend::Body;
+using frontend::Compressor;
 using frontend::Decompressor;
 using frontend::Refusal;
 using Bytes = std::vector<std::byte>;
@@ -67,26 +72,24 @@ void CheckDecompressor(const Bytes& bytes, size_t step, uint64_t limit) {
   Require(budget.used() == 0 && pool.statistics().bytes_in_use == 0, "nothing is left");
 }
 
-void CheckCompressor(const Bytes& bytes, size_t step, Coding coding) {
+void CheckCompressor(const Bytes& bytes, size_t step, int level, Coding coding) {
   BufferPool pool;
-  Answer answer;
-  const size_t text = std::min(bytes.size(), step / 2);
-  answer.text = Text(std::span(bytes).first(text));
-  for (size_t at = text; at < bytes.size(); at += step) {
-    Buffer buffer = *pool.Allocate(std::min(step, bytes.size() - at));
-    std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), buffer.size(),
-                buffer.writable().begin());
-    answer.slices.emplace_back(std::move(buffer));
+  std::vector<std::span<const std::byte>> pieces;
+  for (size_t at = 0; at < bytes.size(); at += step) {
+    pieces.push_back(std::span(bytes).subspan(at, std::min(step, bytes.size() - at)));
   }
-  Compressor compressor(std::move(answer), coding, pool);
-  while (!compressor.Continue(step)) {
-  }
-  const Answer made = compressor.Take();
+  Compressor compressor(std::move(pieces), coding, level, pool);
+  size_t most = 0;
+  do {
+    Require(most == 0, "all of a part is used");
+    most = step;
+  } while (!compressor.Continue(most));
   Bytes out;
-  for (const Slice& slice : made.slices) {
+  const std::optional<std::vector<Slice>> made = compressor.Take();
+  Require(made.has_value(), "there is memory");
+  for (const Slice& slice : *made) {
     out.insert(out.end(), slice.bytes().begin(), slice.bytes().end());
   }
-  Require(made.text.empty() && out.size() == made.body_size(), "the body is in the slices");
   bool whole = false;
   Require(Reference(out, bytes.size(), whole) == Text(bytes) && whole, "it comes back");
 }
@@ -99,11 +102,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FuzzedDataProvider in(data, size);
   const auto step = in.ConsumeIntegralInRange<size_t>(1, 5000);
   const auto limit = in.ConsumeIntegralInRange<uint64_t>(0, 200'000);
+  const auto level = in.ConsumeIntegralInRange<int>(1, 9);
   const Coding coding = in.ConsumeBool() ? Coding::kGzip : Coding::kDeflate;
   const auto bytes = in.ConsumeRemainingBytes<std::byte>();
 
   CheckDecompressor(bytes, step, limit);
-  CheckCompressor(bytes, step, coding);
+  CheckCompressor(bytes, step, level, coding);
   const std::string text = Text(bytes);
   PreferredCoding(text);
   ParseContentEncoding(text);

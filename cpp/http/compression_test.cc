@@ -2,36 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <random>
-#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "frontend/testing/zlib.h"
-#include "memory/pool.h"
-
 namespace despina::http {
 namespace {
-
-using frontend::testing::Decompressed;
-using frontend::testing::kZlibForm;
-
-std::string Text(std::span<const std::byte> bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-std::span<const std::byte> Bytes(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-// Compresses to about half its size.
-std::string Noise(size_t size) {
-  std::mt19937 random(7);
-  std::string text(size, ' ');
-  for (char& c : text) c = static_cast<char>('a' + random() % 16);
-  return text;
-}
 
 TEST(ContentEncodingTest, IsOneOfThoseThatAreSupported) {
   EXPECT_EQ(ParseContentEncoding(""), Coding::kIdentity);
@@ -87,77 +63,6 @@ TEST(AcceptEncodingTest, TheGreatestWeightWinsAndThenTheFirst) {
 
 TEST(AcceptEncodingTest, NeitherBlanksNorCapitalsMatter) {
   EXPECT_EQ(PreferredCoding(" GZIP ; Q=0.5 ,\tdeflate ; q=0.4"), Coding::kGzip);
-}
-
-class CompressorTest : public ::testing::Test {
- protected:
-  // An answer with a text and some slices, and what they are together.
-  Answer Make(const std::vector<size_t>& sizes, std::string& all, bool with_text = true) {
-    Answer answer;
-    if (with_text) answer.text = "text ";
-    all = answer.text;
-    const std::string noise = Noise(*std::ranges::max_element(sizes));
-    for (const size_t size : sizes) {
-      Buffer buffer = *pool_.Allocate(size);
-      std::ranges::copy(Bytes(noise).first(size), buffer.writable().begin());
-      answer.slices.emplace_back(std::move(buffer));
-      all += noise.substr(0, size);
-    }
-    return answer;
-  }
-  static std::string Body(const Answer& answer) {
-    std::string body = answer.text;
-    for (const Slice& slice : answer.slices) body += Text(slice.bytes());
-    return body;
-  }
-
-  BufferPool pool_;
-};
-
-TEST_F(CompressorTest, CompressesTextAndSlicesAsOneBody) {
-  for (const bool with_text : {true, false}) {
-    for (const std::vector<size_t>& sizes :
-         {std::vector<size_t>{0}, {1}, {0, 100, 0}, {65536}, {300'000, 10, 300'000}}) {
-      std::string all;
-      Answer answer = Make(sizes, all, with_text);
-      answer.json_size = 5;
-      Compressor compressor(std::move(answer), Coding::kGzip, pool_);
-      EXPECT_TRUE(compressor.Continue(1 << 30));
-      const Answer made = compressor.Take();
-      EXPECT_EQ(Decompressed(Body(made)), all);
-      EXPECT_EQ(made.fields, "Content-Encoding: gzip\r\n");
-      EXPECT_EQ(made.json_size, 5U);
-    }
-  }
-}
-
-TEST_F(CompressorTest, SpeaksDeflateInItsZlibForm) {
-  std::string all;
-  Compressor compressor(Make({1000}, all), Coding::kDeflate, pool_);
-  EXPECT_TRUE(compressor.Continue(1 << 30));
-  const Answer made = compressor.Take();
-  EXPECT_EQ(Decompressed(Body(made), kZlibForm), all);
-  EXPECT_EQ(made.fields, "Content-Encoding: deflate\r\n");
-}
-
-TEST_F(CompressorTest, DoesAPartAtATime) {
-  std::string all;
-  Compressor compressor(Make({300'000, 300'000}, all), Coding::kGzip, pool_);
-  int parts = 1;
-  while (!compressor.Continue(100'000)) ++parts;
-  EXPECT_EQ(parts, 7) << "600 005 bytes";
-  EXPECT_EQ(Decompressed(Body(compressor.Take())), all);
-}
-
-TEST_F(CompressorTest, LeavesTheAnswerAsItWasWhereThereIsNoMemory) {
-  std::string all;
-  Answer answer = Make({300'000}, all);
-  BufferPool small({.max_bytes_in_use = 65536});
-  Compressor compressor(std::move(answer), Coding::kGzip, small);
-  EXPECT_TRUE(compressor.Continue(1 << 30));
-  const Answer made = compressor.Take();
-  EXPECT_EQ(Body(made), all);
-  EXPECT_EQ(made.fields, "");
 }
 
 }  // namespace

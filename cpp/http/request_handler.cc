@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "http/compressed_answer.h"
 #include "http/control_reply.h"
 #include "http/shared_memory.h"
 #include "protocol/error_map.h"
@@ -290,7 +291,7 @@ void RequestHandler::OnDelivered() {
   if (coding_ == Coding::kIdentity) return session->Respond(encode());
   Answer answer = encode();
   if (answer.status != 200) return session->Respond(std::move(answer));
-  service_.compression.Respond(*session, std::move(answer), coding_);
+  RespondCompressed(*session, std::move(answer), coding_, service_.allocator, service_.compression);
 }
 
 }  // namespace despina::http

@@ -7,9 +7,10 @@
 
 #include "engine/submit.h"
 #include "frontend/access.h"
+#include "frontend/compression_queue.h"
 #include "frontend/control.h"
 #include "frontend/header_forwarding.h"
-#include "http/compression_queue.h"
+#include "http/compression.h"
 #include "http/cors.h"
 #include "http/message.h"
 #include "http/metrics_page.h"
@@ -45,7 +46,7 @@ struct Service {
   Submitter submitter;
   // Flushes the submitter.
   net::EndOfTurn end_of_turn;
-  CompressionQueue compression;
+  frontend::CompressionQueue compression;
 };
 
 class RequestHandler final : public Handler, private Completion, private net::Mailbox::Item {

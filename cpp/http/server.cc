@@ -92,7 +92,7 @@ class HttpService final : public net::LoopService {
                  .control = control,
                  .submitter = Submitter(snapshot),
                  .end_of_turn{*loop, [this] { service_.submitter.Flush(); }},
-                 .compression{*loop, allocator}} {}
+                 .compression = frontend::CompressionQueue(*loop)} {}
 
   std::shared_ptr<net::Protocol> Accept(const net::Descriptor& client, bool crowded) override {
     auto session = std::make_shared<Session>(shared_->environment,

@@ -21,6 +21,7 @@ class Addresses:
     """Where a server listens, ``host:port`` each."""
 
     http: str
+    grpc: str
     metrics: str
 
 
@@ -42,14 +43,14 @@ def shared_data() -> Path:
 @pytest.fixture(scope="module")
 def start_server(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Callable[[Path], Addresses]]:
+) -> Iterator[Callable[..., Addresses]]:
     """Starts `despina serve` on a model repository; it is stopped after the module's tests."""
     started = []
 
-    def start(repository: Path) -> Addresses:
+    def start(repository: Path, *flags: str) -> Addresses:
         log = tmp_path_factory.mktemp("server") / "log"
         command = [sys.executable, "-m", "despina", "serve", "--model-repository", str(repository)]
-        command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
+        command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0", *flags]
         with log.open("w") as output:
             server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         started.append(server)
@@ -58,8 +59,8 @@ def start_server(
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        http, _grpc, metrics = re.findall(r"^Started .* at (\S+)$", log.read_text(), re.MULTILINE)
-        return Addresses(http, metrics)
+        http, grpc, metrics = re.findall(r"^Started .* at (\S+)$", log.read_text(), re.MULTILINE)
+        return Addresses(http, grpc, metrics)
 
     yield start
     for server in started:

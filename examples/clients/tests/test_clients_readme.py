@@ -16,17 +16,19 @@ SERVE = "despina serve --model-repository "
 
 
 def test_every_command_prints_what_the_readme_shows(
-    clients: Path, tmp_path: Path, start_server: Callable[[Path], Any]
+    clients: Path, tmp_path: Path, start_server: Callable[..., Any]
 ) -> None:
     blocks = BLOCK.findall((clients / "README.md").read_text())
     compared = 0
     addresses = None
     for language, code, printed in blocks:
         if code.startswith(SERVE):
-            addresses = start_server(tmp_path / code.removeprefix(SERVE).strip())
+            repository, *flags = code.removeprefix(SERVE).split()
+            addresses = start_server(tmp_path / repository, *flags)
             continue
         if addresses is not None:
             code = code.replace("localhost:8000", addresses.http)
+            code = code.replace("localhost:8001", addresses.grpc)
             code = code.replace("localhost:8002", addresses.metrics)
         program = {"sh": ["bash", "-euo", "pipefail"], "python": [sys.executable]}[language]
         run = subprocess.run(
