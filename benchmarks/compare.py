@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from loads import start_load
-from payloads import PAYLOADS, PREFIX, Payload
-from servers import INFER, Running, despina, nghttpd, triton
+from loads import check_counts, start_load
+from payloads import INFER, PAYLOADS, PREFIX, Payload
+from servers import Running, despina, nghttpd, triton
 from tritonclient.grpc import service_pb2
 
 HERE = Path(__file__).resolve().parent
@@ -79,22 +79,6 @@ def measure(
     figures["requests_per_second"] = figures["requests"] / figures["seconds"]
     figures["cpu_us"] = cpu * 1e6 / served
     return figures
-
-
-def check_counts(name: str, answered: int, counted: tuple[int, int], under_way: int) -> None:
-    """Raises RuntimeError if a server failed requests that the load took for answered.
-
-    Args:
-        name: of the server.
-        answered: requests, by the load.
-        counted: how many succeeded and how many failed, by the server.
-        under_way: how many h2load leaves when its time is up. They may count as either.
-    """
-    succeeded, failed = counted
-    if failed > under_way or succeeded < answered - under_way:
-        raise RuntimeError(
-            f"{name}: {answered} answers, of which {succeeded} succeeded and {failed} failed"
-        )
 
 
 def grpc_answer(server: Running, payload: Payload) -> bytes:

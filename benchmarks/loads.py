@@ -141,3 +141,27 @@ def h2load_figures(output: str, log: str) -> dict[str, Any]:
         "p50_us": times[len(times) // 2],
         "p99_us": times[len(times) * 99 // 100],
     }
+
+
+def check_counts(name: str, answered: int, counted: tuple[int, int], under_way: int) -> None:
+    """Raises RuntimeError if a server failed requests that the load took for answered.
+
+    Args:
+        name: of the server.
+        answered: requests, by the load.
+        counted: how many succeeded and how many failed, by the server.
+        under_way: how many h2load leaves when its time is up. They may count as either.
+    """
+    succeeded, failed = counted
+    if failed > under_way or succeeded < answered - under_way:
+        raise RuntimeError(
+            f"{name}: {answered} answers, of which {succeeded} succeeded and {failed} failed"
+        )
+
+
+def unanswered(figures: dict[str, Any], size: int) -> int:
+    """How many of the calls that h2load takes for answered failed, and so had no bytes of data."""
+    if not size:
+        return 0
+    answered: int = figures["data_bytes"] // size
+    return max(0, int(figures["requests"]) - answered)

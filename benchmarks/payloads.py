@@ -6,9 +6,10 @@ import json
 import struct
 from dataclasses import dataclass
 
-from servers import MODEL
 from tritonclient.grpc import service_pb2
 
+MODEL = "identity_fp32"
+INFER = "/inference.GRPCInferenceService/ModelInfer"
 PREFIX = 5
 """Bytes before a message of gRPC: whether it is compressed, and its length."""
 

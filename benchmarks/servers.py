@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-MODEL = "identity_fp32"
-INFER = "/inference.GRPCInferenceService/ModelInfer"
+from payloads import INFER, MODEL
+
 STARTUP_SECONDS = 60
 
 CONFIG = """backend: "{backend}"

@@ -33,9 +33,9 @@ from typing import Any
 
 import grpc
 from compare import commit
-from loads import start_load
-from payloads import PAYLOADS, PREFIX, Payload, grpc_payload
-from servers import CONFIG, INFER, Running, run
+from loads import start_load, unanswered
+from payloads import INFER, PAYLOADS, PREFIX, Payload, grpc_payload
+from servers import CONFIG, Running, run
 from soak_grpc import GrpcClients
 
 PORT, GRPC_PORT, METRICS_PORT = 18820, 18821, 18822
@@ -224,13 +224,6 @@ def answer_size(payload: Payload) -> int:
     with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
         answer: bytes = channel.unary_unary(INFER)(payload.body[PREFIX:], timeout=30)
     return PREFIX + len(answer)
-
-
-def unanswered(figures: dict[str, Any], size: int) -> int:
-    """How many of the calls that h2load takes for answered failed, and so had no bytes of data."""
-    if not size:
-        return 0
-    return max(0, figures["requests"] - figures["data_bytes"] // size)
 
 
 def by_minute(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:

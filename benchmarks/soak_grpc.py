@@ -8,8 +8,7 @@ import struct
 from collections import Counter
 
 import grpc
-from payloads import grpc_payload
-from servers import INFER
+from payloads import INFER, grpc_payload
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 REQUESTS_OF_STREAM = 100
