@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 from compare import commit, measure
-from payloads import Payload
-from servers import MODEL, Running, despina
+from payloads import MODEL, Payload
+from servers import Running, despina
 
 from despina.bench.model import Description, Input
 from despina.bench.wire import infer_body

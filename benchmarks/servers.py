@@ -1,21 +1,24 @@
-"""The two servers under comparison, each started on an identity model of its own."""
+"""The servers under comparison, each started on an identity model of its own."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-MODEL = "identity_fp32"
+from payloads import INFER, MODEL
+
 STARTUP_SECONDS = 60
 
 CONFIG = """backend: "{backend}"
@@ -46,6 +49,9 @@ class Running:
     name: str
     pid: int
     port: int
+    grpc_port: int
+    has_models: bool = True
+    """Otherwise it only answers gRPC, and always the same."""
 
     @property
     def url(self) -> str:
@@ -56,6 +62,18 @@ class Running:
     def live_url(self) -> str:
         """What is answered without a model and without a body."""
         return f"http://127.0.0.1:{self.port}/v2/health/live"
+
+    @property
+    def grpc_url(self) -> str:
+        """Where the model takes requests over gRPC."""
+        return f"http://127.0.0.1:{self.grpc_port}{INFER}"
+
+    def counted(self) -> tuple[int, int]:
+        """Requests to the model that succeeded and that failed, by its own statistics."""
+        url = f"http://127.0.0.1:{self.port}/v2/models/{MODEL}/stats"
+        with urllib.request.urlopen(url, timeout=20) as response:
+            statistics = json.load(response)["model_stats"][0]["inference_stats"]
+        return int(statistics["success"]["count"]), int(statistics["fail"]["count"])
 
     def cpu_seconds(self) -> float:
         """User and system time of the process and all its descendants, so far."""
@@ -96,21 +114,47 @@ def _write_repository(root: Path, backend: str, model_py: str | None) -> None:
         (version / "model.py").write_text(model_py)
 
 
-def _wait_ready(port: int, process: subprocess.Popen[bytes]) -> None:
+def _is_ready(port: int) -> None:
+    """Raises OSError until the server says that it is."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=1):
+        pass
+
+
+def _listens(port: int) -> None:
+    """Raises OSError until there is a listener."""
+    with socket.create_connection(("127.0.0.1", port), timeout=1):
+        pass
+
+
+def _wait_ready(port: int, process: subprocess.Popen[bytes], probe: Callable[[int], None]) -> None:
     end = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
             raise RuntimeError(f"{process.args!r} ended with status {process.returncode}")
-        url = f"http://127.0.0.1:{port}/v2/health/ready"
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=1):
+        with contextlib.suppress(OSError):
+            probe(port)
             return
         time.sleep(0.1)
     raise RuntimeError(f"{process.args!r} is not ready after {STARTUP_SECONDS} s")
 
 
 @contextlib.contextmanager
-def run(name: str, command: list[str], port: int, environment: dict[str, str]) -> Iterator[Running]:
-    """Starts a server, waits until it is ready, and ends it with the block."""
+def run(
+    name: str,
+    command: list[str],
+    port: int,
+    environment: dict[str, str],
+    probe: Callable[[int], None] = _is_ready,
+) -> Iterator[Running]:
+    """Starts a server, waits until it is ready, and ends it with the block.
+
+    Args:
+        name: that rows give it.
+        command: starts it in the foreground.
+        port: of HTTP; gRPC has the next.
+        environment: variables besides this process's own.
+        probe: raises OSError while the server is not ready.
+    """
     with subprocess.Popen(
         command,
         env=os.environ | environment,
@@ -118,8 +162,8 @@ def run(name: str, command: list[str], port: int, environment: dict[str, str]) -
         stderr=subprocess.DEVNULL,
     ) as process:
         try:
-            _wait_ready(port, process)
-            yield Running(name, process.pid, port)
+            _wait_ready(port, process, probe)
+            yield Running(name, process.pid, port, port + 1)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -127,7 +171,7 @@ def run(name: str, command: list[str], port: int, environment: dict[str, str]) -
 
 @contextlib.contextmanager
 def despina(port: int, backend: str = "identity_python", *flags: str) -> Iterator[Running]:
-    """This checkout's server, with its defaults but for the flags."""
+    """This checkout's server, with its defaults but for the flags; gRPC takes the next port."""
     with tempfile.TemporaryDirectory() as folder:
         _write_repository(Path(folder), backend, None)
         command = [sys.executable, "-m", "despina", "serve"]
@@ -185,3 +229,23 @@ def triton(port: int, environment: Path, native: Path | None = None) -> Iterator
         }
         with run("triton", command, port, variables) as running:
             yield running
+
+
+@contextlib.contextmanager
+def nghttpd(port: int, answer: bytes) -> Iterator[Running]:
+    """The floor of gRPC: reads a request, and answers with a file and a trailer.
+
+    Args:
+        port: of HTTP/2.
+        answer: what Despina answers, so that as many bytes go back.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder + INFER)
+        file.parent.mkdir()
+        file.write_bytes(answer)
+        command = ["nghttpd", "--no-tls", "--address=127.0.0.1", f"--htdocs={folder}"]
+        # As many streams and as wide windows as others give a client.
+        command += ["--max-concurrent-streams=1000", "--window-bits=30"]
+        command += ["--connection-window-bits=30", "--trailer=grpc-status: 0", str(port)]
+        with run("nghttpd", command, port, {}, _listens) as running:
+            yield replace(running, grpc_port=port, has_models=False)

@@ -1,9 +1,11 @@
 """Keeps a server saturated while clients vanish and its models are reloaded, and watches it.
 
-Three runs of wrk saturate it: small and large tensors to an identity in C++, JSON to one in Python.
-Beside them clients leave in the middle of a request or before its answer, and every second both
-models are loaded again with another configuration. No request that is waited for may fail, no load
-either; resident memory and descriptors must stay as they were after the warm-up. Needs wrk.
+Runs of wrk and h2load saturate it over HTTP and gRPC: small and large tensors to an identity in
+C++, small ones to one in Python. Beside them there are streams of gRPC, decoupled answers and calls
+that are cancelled, clients of both protocols leave in the middle of a request or before its answer,
+and every second both models are loaded again with another configuration. No request that is waited
+for may fail, no load either; resident memory and descriptors must stay as they were after the
+warm-up. Needs wrk and h2load.
 """
 
 from __future__ import annotations
@@ -29,25 +31,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from compare import commit, start_load
-from payloads import PAYLOADS, Payload
+import grpc
+from compare import commit
+from loads import start_load, unanswered
+from payloads import INFER, PAYLOADS, PREFIX, Payload, grpc_payload
 from servers import CONFIG, Running, run
+from soak_grpc import GrpcClients
 
-PORT, METRICS_PORT = 18820, 18822
+PORT, GRPC_PORT, METRICS_PORT = 18820, 18821, 18822
 BACKENDS = {"native": "identity", "python": "identity_python"}
-LOADS = [("native", "binary/16", 24), ("native", "binary/150528", 4), ("python", "json/16", 4)]
-"""Model, payload and connections of each wrk."""
+LOADS = [
+    ("native", PAYLOADS["binary/16"], 16, 1),
+    ("native", PAYLOADS["binary/150528"], 2, 1),
+    ("python", PAYLOADS["json/16"], 4, 1),
+    ("native", grpc_payload("native", 16), 8, 4),
+    ("native", grpc_payload("native", 150528), 2, 1),
+    ("python", grpc_payload("python", 16), 2, 4),
+]
+"""Model, payload, connections and streams of each wrk and h2load."""
+REPEAT = """backend: "repeat"
+model_transaction_policy { decoupled: true }
+input [ { name: "IN" data_type: TYPE_INT32 dims: [ -1 ] },
+        { name: "DELAY" data_type: TYPE_UINT32 dims: [ -1 ] },
+        { name: "WAIT" data_type: TYPE_UINT32 dims: [ 1 ] } ]
+output [ { name: "OUT" data_type: TYPE_INT32 dims: [ 1 ] },
+         { name: "IDX" data_type: TYPE_UINT32 dims: [ 1 ] } ]
+instance_group [ { count: 1 kind: KIND_CPU } ]
+"""
 
 
 @contextlib.contextmanager
 def server() -> Iterator[Running]:
     """This checkout's server with one model of each backend, loaded on demand."""
+    configs = {name: CONFIG.format(backend=backend) for name, backend in BACKENDS.items()}
     with tempfile.TemporaryDirectory() as folder:
-        for name, backend in BACKENDS.items():
+        for name, config in (configs | {"repeat": REPEAT}).items():
             (Path(folder) / name / "1").mkdir(parents=True)
-            (Path(folder) / name / "config.pbtxt").write_text(CONFIG.format(backend=backend))
+            (Path(folder) / name / "config.pbtxt").write_text(config)
         command = [sys.executable, "-m", "despina", "serve", "--model-repository", folder]
-        command += ["--http-port", str(PORT), "--grpc-port", "0"]
+        command += ["--http-port", str(PORT), "--grpc-port", str(GRPC_PORT)]
         command += ["--metrics-port", str(METRICS_PORT)]
         command += ["--model-control-mode", "explicit", "--load-model", "*"]
         command += ["--log-file", str(Path(folder) / "log")]
@@ -55,8 +77,10 @@ def server() -> Iterator[Running]:
             yield running
 
 
-def model_url(model: str) -> str:
-    """Where a model takes requests."""
+def load_url(model: str, payload: Payload) -> str:
+    """Where a model takes the payload."""
+    if payload.grpc:
+        return f"http://127.0.0.1:{GRPC_PORT}{INFER}"
     return f"http://127.0.0.1:{PORT}/v2/models/{model}/infer"
 
 
@@ -107,8 +131,8 @@ def request_bytes(model: str, payload: Payload) -> bytes:
 
 def vanish(tally: Tally, chance: random.Random) -> None:
     """Sends a request, or the beginning of one, and leaves; every other time with a reset."""
-    model, row, _ = chance.choice(LOADS)
-    whole = request_bytes(model, PAYLOADS[row])
+    model, payload, _, _ = chance.choice([load for load in LOADS if not load[1].grpc])
+    whole = request_bytes(model, payload)
     size = chance.choice([len(whole), chance.randrange(len(whole)), chance.randrange(200)])
     with socket.create_connection(("127.0.0.1", PORT), timeout=10) as connection:
         if chance.random() < 0.5:
@@ -147,16 +171,26 @@ def soak(running: Running, seconds: float, warm_up: float) -> dict[str, Any]:
     """All of it; the row with what was seen."""
     tally = Tally()
     chance = random.Random(1)
-    threads = [
-        threading.Thread(target=tally.repeat, args=(lambda: reload(tally), 1.0)),
-        threading.Thread(target=tally.repeat, args=(lambda: vanish(tally, chance), 0.02)),
+    clients = GrpcClients(GRPC_PORT, tally.counts)
+    # Seconds from the end of one to the beginning of the next.
+    pauses: list[tuple[Callable[[], None], float]] = [
+        (lambda: reload(tally), 1.0),
+        (lambda: vanish(tally, chance), 0.02),
+        (lambda: clients.vanish(chance), 0.02),
+        (lambda: clients.give_up(chance), 0.02),
+        (clients.stream, 0.05),
+        (clients.decoupled, 0.05),
     ]
+    threads = [threading.Thread(target=tally.repeat, args=each) for each in pauses]
+    sizes = [answer_size(payload) for _, payload, _, _ in LOADS]
     began = time.monotonic()
     samples: list[dict[str, Any]] = []
     with contextlib.ExitStack() as stack:
         loads = [
-            stack.enter_context(start_load(model_url(model), PAYLOADS[row], connections, seconds))
-            for model, row, connections in LOADS
+            stack.enter_context(
+                start_load(load_url(model, payload), payload, connections, seconds, streams, False)
+            )
+            for model, payload, connections, streams in LOADS
         ]
         for thread in threads:
             thread.start()
@@ -173,6 +207,7 @@ def soak(running: Running, seconds: float, warm_up: float) -> dict[str, Any]:
     return {
         "requests": sum(each["requests"] for each in figures),
         "errors": sum(each["errors"] for each in figures),
+        "calls without an answer": sum(map(unanswered, figures, sizes)),
         **tally.counts,
         "failures": tally.failures[:20],
         "failed requests by reason": failures_of_models(),
@@ -180,6 +215,15 @@ def soak(running: Running, seconds: float, warm_up: float) -> dict[str, Any]:
         "minutes": by_minute(steady),
         "after": sample(running, began),
     }
+
+
+def answer_size(payload: Payload) -> int:
+    """Bytes of an answer over gRPC with its prefix; 0 over HTTP."""
+    if not payload.grpc:
+        return 0
+    with grpc.insecure_channel(f"127.0.0.1:{GRPC_PORT}") as channel:
+        answer: bytes = channel.unary_unary(INFER)(payload.body[PREFIX:], timeout=30)
+    return PREFIX + len(answer)
 
 
 def by_minute(samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -202,6 +246,8 @@ def faults(row: dict[str, Any]) -> list[str]:
     found: list[str] = list(row["failures"])
     if row["errors"]:
         found.append(f"{row['errors']} requests failed")
+    if row["calls without an answer"]:
+        found.append(f"{row['calls without an answer']} calls of gRPC failed")
     others = set(row["failed requests by reason"]) - {"CANCELED"}
     if any(row["failed requests by reason"][reason] for reason in others):
         found.append(f"requests failed in the server: {row['failed requests by reason']}")

@@ -18,7 +18,7 @@ case ${1:?usage: $0 build|test|lint|fuzz|bench} in
   lint) packages=(clang-format-16 clang-tidy-16) ;;
   # Debian's clang only recommends the libraries of its sanitizers and of libFuzzer.
   fuzz) packages=(clang-16 libclang-rt-16-dev) ;;
-  bench) packages=(libbenchmark-dev wrk) ;;
+  bench) packages=(libbenchmark-dev wrk nghttp2-client nghttp2-server) ;;
   *) echo "$0: unknown purpose '$1'" >&2; exit 2 ;;
 esac
 
