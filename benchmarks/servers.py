@@ -131,7 +131,8 @@ def despina(port: int, backend: str = "identity_python", *flags: str) -> Iterato
     with tempfile.TemporaryDirectory() as folder:
         _write_repository(Path(folder), backend, None)
         command = [sys.executable, "-m", "despina", "serve"]
-        command += ["--model-repository", folder, "--http-port", str(port), "--metrics-port", "0"]
+        command += ["--model-repository", folder, "--http-port", str(port)]
+        command += ["--grpc-port", str(port + 1), "--metrics-port", "0"]
         command += flags
         with run("despina", command, port, {}) as running:
             yield running

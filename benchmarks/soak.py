@@ -47,7 +47,8 @@ def server() -> Iterator[Running]:
             (Path(folder) / name / "1").mkdir(parents=True)
             (Path(folder) / name / "config.pbtxt").write_text(CONFIG.format(backend=backend))
         command = [sys.executable, "-m", "despina", "serve", "--model-repository", folder]
-        command += ["--http-port", str(PORT), "--metrics-port", str(METRICS_PORT)]
+        command += ["--http-port", str(PORT), "--grpc-port", "0"]
+        command += ["--metrics-port", str(METRICS_PORT)]
         command += ["--model-control-mode", "explicit", "--load-model", "*"]
         command += ["--log-file", str(Path(folder) / "log")]
         with run("despina", command, PORT, {}) as running:

@@ -65,7 +65,9 @@ def models(pipeline: Path, install_plugin, write_model) -> Path:
 
 @pytest.fixture
 def url(models: Path) -> Iterator[str]:
-    with Server(models, http_port=0, metrics_port=0, http_max_input_size=250) as server:
+    with Server(
+        models, http_port=0, grpc_port=0, metrics_port=0, http_max_input_size=250
+    ) as server:
         (line,) = (each for each in server._runtime.listen("1") if "HTTP" in each)
         yield f"http://127.0.0.1:{line.rpartition(':')[2]}"
 

@@ -110,7 +110,7 @@ def test_a_body_that_makes_no_sense_is_refused(client: Client, body: bytes, text
 
 def test_without_explicit_control_clients_change_nothing(write_scale, repository: Path):
     write_scale("double", 2)
-    with Server(repository, http_port=0, metrics_port=0) as server:
+    with Server(repository, http_port=0, grpc_port=0, metrics_port=0) as server:
         client = Client(server)
         refusal = {
             "error": "explicit model load / unload is not allowed if polling is enabled",
@@ -268,7 +268,12 @@ def test_an_unload_does_not_wait_for_requests(install_plugin, write_model, repos
     )
     write_model("m", 'backend: "held"')
     with Server(
-        repository, model_control_mode="explicit", load_model=("m",), http_port=0, metrics_port=0
+        repository,
+        model_control_mode="explicit",
+        load_model=("m",),
+        http_port=0,
+        grpc_port=0,
+        metrics_port=0,
     ) as server:
         client = Client(server)
         import despina_held  # type: ignore[import-not-found]
@@ -381,7 +386,9 @@ def test_a_server_that_ends_answers_who_waits_for_a_load(
         backends={"slow": "Slow"},
     )
     write_model("m", 'backend: "slow"')
-    server = Server(repository, model_control_mode="explicit", http_port=0, metrics_port=0)
+    server = Server(
+        repository, model_control_mode="explicit", http_port=0, grpc_port=0, metrics_port=0
+    )
     client = Client(server)
     answers: list[object] = []
     asking = threading.Thread(target=lambda: answers.append(client.post("models/m/load")))

@@ -70,7 +70,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def page(server: Server) -> Page:
     """Gives the lines of the page that are about models' own metrics."""
-    settings = replace(server._runtime.settings, metrics_port=0)
+    settings = replace(server._runtime.settings, grpc_port=0, metrics_port=0)
     metrics = server._runtime.engine.serve_metrics(metrics_options(settings))
 
     def read() -> list[str]:

@@ -39,7 +39,7 @@ def times(server: Server, model: str) -> float:
 
 
 def metrics_page(server: Server) -> list[str]:
-    settings = replace(server._runtime.settings, metrics_port=0)
+    settings = replace(server._runtime.settings, grpc_port=0, metrics_port=0)
     metrics = server._runtime.engine.serve_metrics(metrics_options(settings))
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
         return answer.read().decode().splitlines()
@@ -62,7 +62,9 @@ def repositories(tmp_path: Path, write_scale) -> tuple[Path, Path]:
 
 @pytest.fixture
 def server(repositories: tuple[Path, Path]) -> Iterator[Server]:
-    with Server(repositories, model_namespacing=True, http_port=0, metrics_port=0) as server:
+    with Server(
+        repositories, model_namespacing=True, http_port=0, grpc_port=0, metrics_port=0
+    ) as server:
         yield server
 
 

@@ -90,7 +90,7 @@ def serve(install_plugin, repository: Path) -> Iterator[Serve]:
     started: list[Process] = []
 
     def start(*arguments: str, **environment: str) -> Process:
-        ports = ("--http-port=0", "--metrics-port=0")
+        ports = ("--http-port=0", "--grpc-port=0", "--metrics-port=0")
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         flags = (f"--model-repository={repository}", *ports, *arguments)
         started.append(Process(flags, {"PYTHONPATH": path, **environment}))
@@ -253,7 +253,7 @@ def test_with_exit_on_error_off_the_others_are_served(serve: Serve, write_model,
     assert process.end(signal.SIGTERM)[0] == 0
 
 
-@pytest.mark.parametrize("flag", ["--http-port", "--metrics-port"])
+@pytest.mark.parametrize("flag", ["--http-port", "--grpc-port", "--metrics-port"])
 def test_a_port_that_is_used_is_named(serve: Serve, sleeper: Path, flag: str):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -278,7 +278,9 @@ def test_environment_and_file_are_read(serve: Serve, sleeper: Path, tmp_path: Pa
 def test_the_port_of_grpc_is_told(serve: Serve, sleeper: Path):
     process = serve()
     process.wait_for("Server is ready")
-    assert re.search(r"^Started GRPCInferenceService at 127\.0\.0\.1:[1-9]\d*$", process.printed, re.M)
+    assert re.search(
+        r"^Started GRPCInferenceService at 127\.0\.0\.1:[1-9]\d*$", process.printed, re.M
+    )
     assert process.end(signal.SIGTERM)[0] == 0
 
 

@@ -34,7 +34,7 @@ class ServerProcess:
     def __init__(self, model_repository: Path, log: Path) -> None:
         """Starts the server; what it prints goes to the file ``log``."""
         arguments = ["serve", "--model-repository", str(model_repository)]
-        arguments += ["--http-port", "0", "--metrics-port", "0"]
+        arguments += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
         self.http_address = self.metrics_address = ""
         self._log = log
         with log.open("wb") as output:

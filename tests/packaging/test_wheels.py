@@ -216,7 +216,7 @@ def server(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "--model-repository",
         folder / "models",
     ]
-    command += ["--http-port", str(port), "--metrics-port", "0"]
+    command += ["--http-port", str(port), "--grpc-port", "0", "--metrics-port", "0"]
     clean = without_python(os.environ)
     log = folder / "log"
     with log.open("wb") as output:

@@ -49,7 +49,7 @@ def start_server(
     def start(repository: Path) -> Addresses:
         log = tmp_path_factory.mktemp("server") / "log"
         command = [sys.executable, "-m", "despina", "serve", "--model-repository", str(repository)]
-        command += ["--http-port", "0", "--metrics-port", "0"]
+        command += ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
         with log.open("w") as output:
             server = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         started.append(server)
@@ -58,7 +58,7 @@ def start_server(
             assert server.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
-        http, metrics = re.findall(r"^Started .* at (\S+)$", log.read_text(), re.MULTILINE)
+        http, _grpc, metrics = re.findall(r"^Started .* at (\S+)$", log.read_text(), re.MULTILINE)
         return Addresses(http, metrics)
 
     yield start
