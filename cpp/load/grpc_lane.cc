@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "base/text.h"
@@ -166,15 +167,17 @@ void GrpcConnection::Begin(GrpcLane& lane) {
 void GrpcConnection::Submit(GrpcLane& lane) {
   const GrpcTarget& target = *feed_->target;
   std::vector<nghttp2_nv> head = {
-      Field(":method", "POST"), Field(":scheme", "http"), Field(":path", target.path),
-      Field(":authority", target.authority), Field("te", "trailers"),
-      Field("content-type", "application/grpc")};
+      Field(":method", "POST"),    Field(":scheme", "http"),
+      Field(":path", target.path), Field(":authority", target.authority),
+      Field("te", "trailers"),     Field("content-type", "application/grpc")};
   for (const auto& [name, value] : target.metadata) head.push_back(Field(name, value));
   nghttp2_data_provider request{.source = {.ptr = &lane}, .read_callback = Callbacks::Read};
   lane.state_ = GrpcLane::State::kCalling;
   lane.sent_ = 0;
   lane.stream_ =
       nghttp2_submit_request(session_, nullptr, head.data(), head.size(), &request, &lane);
+  // There is no memory.
+  if (lane.stream_ < 0) closing_ = true;
   ++calls_;
   end_of_turn_.Schedule();
 }
@@ -183,8 +186,7 @@ void GrpcConnection::Abort(GrpcLane& lane, std::string_view why) {
   const GrpcLane::State state = std::exchange(lane.state_, GrpcLane::State::kIdle);
   if (state == GrpcLane::State::kIdle) return;
   if (transport_ == nullptr) {
-    feed_->dispatcher.Fail(
-        Concat("cannot connect to ", feed_->target->endpoint.text(), ": ", why));
+    feed_->dispatcher.Fail(Concat("cannot connect to ", feed_->target->endpoint.text(), ": ", why));
     return;
   }
   if (state == GrpcLane::State::kCalling) {
@@ -265,8 +267,8 @@ bool GrpcConnection::outbox_full() const { return outbox_.size() >= kMaxOutbox; 
 net::Protocol::Phase GrpcConnection::phase() const {
   if (closing_) return Phase::kDone;
   if (outbox_.size() > 0) return Phase::kOpen;
-  const bool wants = nghttp2_session_want_read(session_) != 0 ||
-                     nghttp2_session_want_write(session_) != 0;
+  const bool wants =
+      nghttp2_session_want_read(session_) != 0 || nghttp2_session_want_write(session_) != 0;
   // The server has said that it takes no more calls, or the numbers of streams are used up.
   const bool used_up = calls_ == 0 && nghttp2_session_check_request_allowed(session_) == 0;
   return wants && !used_up ? Phase::kOpen : Phase::kDone;
@@ -277,9 +279,9 @@ void GrpcConnection::OnAnswered(GrpcLane& lane, uint32_t error_code) {
   std::string failure;
   const std::optional<int> status = lane.reader_.status();
   if (!status && error_code != NGHTTP2_NO_ERROR) {
-    failure = why_closed_.empty() ? Concat("the server reset the stream: ",
-                                           nghttp2_http2_strerror(error_code))
-                                  : why_closed_;
+    failure = why_closed_.empty()
+                  ? Concat("the server reset the stream: ", nghttp2_http2_strerror(error_code))
+                  : why_closed_;
   } else {
     failure = lane.reader_.Failure();
   }

@@ -42,12 +42,20 @@ struct GrpcTarget {
 
 // What the connections of one loop share.
 struct GrpcFeed {
+  GrpcFeed(std::shared_ptr<const GrpcTarget> the_target, net::Loop& the_loop,
+           Dispatcher& the_dispatcher, Clock& the_clock)
+      : target(std::move(the_target)),
+        loop(the_loop),
+        dispatcher(the_dispatcher),
+        clock(the_clock),
+        read_buffer(size_t{128} << 10) {}
+
   const std::shared_ptr<const GrpcTarget> target;
   net::Loop& loop;
   Dispatcher& dispatcher;
   Clock& clock;
   // What comes is used up before another connection reads.
-  std::vector<std::byte> read_buffer = std::vector<std::byte>(size_t{128} << 10);
+  std::vector<std::byte> read_buffer;
   BufferPool pool{};
 };
 
