@@ -33,6 +33,12 @@ nghttp2_nv Field(std::string_view name, std::string_view value) {
           NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
+std::string TextOf(const nghttp2_goaway& goaway) {
+  const std::string_view text(reinterpret_cast<const char*>(goaway.opaque_data),
+                              std::min(goaway.opaque_data_len, kKept));
+  return Concat(nghttp2_http2_strerror(goaway.error_code), text.empty() ? "" : ": ", text);
+}
+
 CallReader::Sink KeeperOf(const GrpcTarget& target) {
   if (!target.kept) return nullptr;
   return [kept = target.kept](std::span<const std::byte> piece) {
@@ -80,21 +86,26 @@ struct GrpcConnection::Callbacks {
     return 0;
   }
 
-  static int OnFrame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
-    if (frame->hd.type != NGHTTP2_GOAWAY) return 0;
-    const nghttp2_goaway& goaway = frame->goaway;
-    const std::string_view text(reinterpret_cast<const char*>(goaway.opaque_data),
-                                std::min(goaway.opaque_data_len, kKept));
-    Of(user).why_closed_ =
-        Concat("the server ended the connection: ", nghttp2_http2_strerror(goaway.error_code),
-               text.empty() ? "" : ": ", text);
+  // A call that the server does not know of waits for the next connection.
+  static int OnNotSent(nghttp2_session* session, const nghttp2_frame* frame, int error,
+                       void* /*user*/) {
+    GrpcLane* const lane = LaneOf(session, frame->hd.stream_id);
+    if (lane == nullptr || error != NGHTTP2_ERR_START_STREAM_NOT_ALLOWED) return 0;
+    nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, nullptr);
+    lane->state_ = GrpcLane::State::kWaiting;
     return 0;
   }
 
-  static int OnError(nghttp2_session* /*session*/, int /*code*/, const char* text, size_t size,
-                     void* user) {
-    Of(user).why_closed_ =
-        Concat("malformed answer: ", std::string_view(text, std::min(size, kKept)));
+  static int OnFrame(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type != NGHTTP2_GOAWAY) return 0;
+    Of(user).why_closed_ = Concat("the server ended the connection: ", TextOf(frame->goaway));
+    return 0;
+  }
+
+  static int OnFrameSent(nghttp2_session* /*session*/, const nghttp2_frame* frame, void* user) {
+    // What the server sends makes no sense: nghttp2 says so, and why.
+    if (frame->hd.type != NGHTTP2_GOAWAY) return 0;
+    Of(user).why_closed_ = Concat("malformed answer: ", TextOf(frame->goaway));
     return 0;
   }
 
@@ -133,8 +144,9 @@ nghttp2_session* GrpcConnection::Callbacks::NewSession(GrpcConnection& connectio
     nghttp2_session_callbacks_set_on_header_callback(made, OnHeader);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, OnData);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, OnStreamClosed);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, OnNotSent);
     nghttp2_session_callbacks_set_on_frame_recv_callback(made, OnFrame);
-    nghttp2_session_callbacks_set_error_callback2(made, OnError);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, OnFrameSent);
     nghttp2_session_callbacks_set_send_data_callback(made, SendData);
     return CallbacksPointer(made, nghttp2_session_callbacks_del);
   }();
