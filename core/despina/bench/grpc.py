@@ -159,10 +159,10 @@ class GrpcTarget(Target):
         figures = load.finish([])
         if not figures.failed and not figures.fatal:
             return load.kept()
-        (code,) = figures.statuses or {Code.UNAVAILABLE.value: 1}
-        (text,) = figures.failures or {figures.fatal: 1}
-        known = code in {each.value for each in Code}
-        raise DespinaError(Code(code) if known else Code.UNKNOWN, text)
+        (status,) = figures.statuses or (Code.UNAVAILABLE.value,)
+        (text,) = figures.failures or (figures.fatal,)
+        codes = {each.value: each for each in Code if each is not Code.OK}
+        raise DespinaError(codes.get(status, Code.UNKNOWN), text)
 
 
 def _server(url: str) -> tuple[str, int]:
