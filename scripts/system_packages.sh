@@ -5,7 +5,8 @@ set -euo pipefail
 python=${PYTHON:-python3.11}
 case ${1:?usage: $0 build|lint|fuzz|bench} in
   build)
-    packages=(g++ libboost1.81-dev libsimdjson-dev libprotozero-dev libssl-dev zlib1g-dev libre2-dev
+    packages=(g++ libboost1.81-dev libsimdjson-dev libprotozero-dev libnghttp2-dev libssl-dev
+      zlib1g-dev libre2-dev
       libjpeg62-turbo-dev libpng-dev libwebp-dev pkg-config libgtest-dev curl openssl gdb)
     # Debian splits Python up; other builds bring all of it.
     if [[ $(command -v "$python" || echo /usr/bin) == /usr/bin/* ]]; then

@@ -49,19 +49,30 @@ void StreamedRequest::Deliver(std::unique_lock<std::mutex> lock) {
 }
 
 void StreamedRequest::OnDelivered() {
-  std::vector<Response> parts;
-  std::unique_ptr<Request> completed;
-  std::shared_ptr<StreamedRequest> self;
-  {
+  // Once it is not in the mailbox any more, another thread may drop it.
+  const std::shared_ptr<StreamedRequest> self = shared_from_this();
+  for (;;) {
+    std::vector<Response> parts;
+    std::unique_ptr<Request> completed;
+    {
+      const std::lock_guard lock(mutex_);
+      parts.swap(parts_);
+      completed = std::move(completed_);
+    }
+    const bool last = completed != nullptr;
+    OnDelivery(std::move(parts), std::move(completed));
     const std::lock_guard lock(mutex_);
-    in_mailbox_ = false;
-    parts.swap(parts_);
-    completed = std::move(completed_);
-    if (completed) self = std::move(self_);
+    if (last) {
+      request_ = nullptr;
+      return self_.reset();
+    }
+    if (parts_.empty() && !completed_) {
+      in_mailbox_ = false;
+      return;
+    }
+    // Others of the loop come first; there are none once the mailbox is closed.
+    if (mailbox_->Push(*this)) return;
   }
-  const bool last = completed != nullptr;
-  OnDelivery(std::move(parts), std::move(completed));
-  if (last) request_ = nullptr;
 }
 
 }  // namespace despina::frontend

@@ -49,6 +49,7 @@ class StreamedRequest : public std::enable_shared_from_this<StreamedRequest>,
   // Guarded by mutex_ from here on: what has come and was not delivered.
   std::vector<Response> parts_;
   std::unique_ptr<Request> completed_;
+  // Or being delivered: meanwhile no other thread pushes it, nor finds out that the loop has ended.
   bool in_mailbox_ = false;
   // This, from the submission to the delivery of the end.
   std::shared_ptr<StreamedRequest> self_;

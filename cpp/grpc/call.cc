@@ -12,17 +12,19 @@
 
 namespace despina::grpc {
 
-Call::Call(Carrier& carrier, SessionEnvironment& environment, int32_t stream)
+Call::Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream)
     : carrier_(&carrier),
-      environment_(environment),
+      environment_(std::move(environment)),
       stream_(stream),
-      charge_(environment.bytes_in_flight) {}
+      charge_(environment_->bytes_in_flight) {
+  head_.begun = environment_->clock.Now();
+}
 
 bool Call::AddField(std::string_view name, std::string_view value) {
   // As HTTP/2 counts them.
   constexpr size_t kEach = 32;
   head_.bytes += name.size() + value.size() + kEach;
-  if (head_.bytes > environment_.limits.max_header_bytes) return false;
+  if (head_.bytes > environment_->limits.max_header_bytes) return false;
   if (name == ":method") {
     head_.method = value;
   } else if (name == ":path") {
@@ -39,18 +41,18 @@ bool Call::AddField(std::string_view name, std::string_view value) {
   } else if (name == "tracestate") {
     head_.tracestate = value;
   }
-  if (!name.starts_with(':') && environment_.fields.Wants(name)) {
+  if (!name.starts_with(':') && environment_->fields.Wants(name)) {
     head_.fields.push_back({std::string(name), std::string(value)});
   }
   return true;
 }
 
 void Call::OnHead() {
-  head_.begun = environment_.clock.Now();
-  if (head_.bytes > environment_.limits.max_header_bytes) {
+  head_.begun = environment_->clock.Now();
+  if (head_.bytes > environment_->limits.max_header_bytes) {
     return Finish(
         {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
-                                          environment_.limits.max_header_bytes, " bytes")});
+                                          environment_->limits.max_header_bytes, " bytes")});
   }
   if (head_.method != "POST") return carrier_->AnswerWithoutMessage(*this, 405);
   if (!IsGrpc(head_.content_type)) return carrier_->AnswerWithoutMessage(*this, 415);
@@ -61,12 +63,12 @@ void Call::OnHead() {
 void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
   method_ = &method;
   handler_ = std::move(handler);
-  const SessionLimits& limits = environment_.limits;
+  const SessionLimits& limits = environment_->limits;
   const bool inference = method.api == frontend::Api::kInference;
   const size_t most = inference ? limits.max_message_bytes
                                 : std::min(limits.max_message_bytes, limits.max_control_bytes);
-  reader_.emplace(most, !head_.encoding.empty(), environment_.allocator,
-                  environment_.bytes_in_flight);
+  reader_.emplace(most, !head_.encoding.empty(), environment_->allocator,
+                  environment_->bytes_in_flight);
   if (!head_.timeout) return;
   deadline_.emplace(carrier_->net_loop(), [this] { OnDeadline(); });
   deadline_->Start(*head_.timeout);
@@ -175,12 +177,14 @@ void Call::OnClosed() {
   deadline_.reset();
   message_.reset();
   reader_.reset();
+  queue_ = {};
+  charge_.Release();
   if (!was_over) DropHandler();
 }
 
 void Call::WriteAccess() const {
-  const auto took =
-      std::chrono::duration_cast<std::chrono::microseconds>(environment_.clock.Now() - head_.begun);
+  const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
+      environment_->clock.Now() - head_.begun);
   log::Fields fields = {{"client", carrier_->client()},
                         {"path", head_.path},
                         {"status", std::string(CodeName(status_.code()))},

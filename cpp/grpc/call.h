@@ -86,14 +86,14 @@ struct Head {
   std::vector<frontend::Field> fields;
   // Of all names and values.
   size_t bytes = 0;
-  // When it had come.
+  // When it had come; before that, when it began.
   TimePoint begun{};
 };
 
 // Kept by its session while the client waits, and by whoever works on it. The loop's thread only.
 class Call final : public std::enable_shared_from_this<Call> {
  public:
-  Call(Carrier& carrier, SessionEnvironment& environment, int32_t stream);
+  Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream);
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
@@ -140,7 +140,8 @@ class Call final : public std::enable_shared_from_this<Call> {
 
   // Null once the stream is closed.
   Carrier* carrier_;
-  SessionEnvironment& environment_;
+  // Kept: a call that is worked on may be the last to give back what it holds of the budget.
+  const std::shared_ptr<SessionEnvironment> environment_;
   const int32_t stream_;
   Head head_;
   std::optional<net::Timer> deadline_;

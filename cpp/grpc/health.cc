@@ -30,6 +30,12 @@ void HealthCheck::OnMessage(Call& call, Message message) {
   call.Respond(*answer);
 }
 
+void LookAll(const Service& service) {
+  // One that cannot be told leaves the set.
+  const auto watches = service.watches;
+  for (HealthWatch* const watch : watches) watch->Look();
+}
+
 void HealthWatch::OnMessage(Call& call, Message message) {
   const Result<std::string_view> name = protocol::ParseHealthCheck(TextOf(message.bytes));
   if (!name.ok()) return call.Finish(name.status());

@@ -15,6 +15,9 @@ namespace despina::grpc {
 // for other services.
 protocol::ServingStatus HealthOf(std::string_view service, const Snapshot& snapshot);
 
+// Has all those look that watch.
+void LookAll(const Service& service);
+
 class HealthCheck final : public CallHandler {
  public:
   explicit HealthCheck(Service& service) : service_(service) {}

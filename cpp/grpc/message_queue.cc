@@ -7,7 +7,8 @@
 namespace despina::grpc {
 namespace {
 
-// Pieces that were moved before their places are used again.
+// Pieces that were moved before their places are used again, which are half of all at least: what
+// is moved up costs no more than what was moved out.
 constexpr size_t kMostMoved = 256;
 
 }  // namespace
@@ -52,7 +53,7 @@ bool MessageQueue::Move(size_t size, Outbox& out) {
   if (size_ == 0) {
     pieces_.clear();
     first_ = 0;
-  } else if (first_ >= kMostMoved) {
+  } else if (first_ >= kMostMoved && first_ >= pieces_.size() / 2) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }

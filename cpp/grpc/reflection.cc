@@ -27,4 +27,6 @@ void ReflectionCall::OnMessage(Call& call, Message message) {
   call.Send(*encoded);
 }
 
+void ReflectionCall::OnStopping(Call& call) { call.Finish(Unavailable(std::string(kStopped))); }
+
 }  // namespace despina::grpc

@@ -16,6 +16,7 @@ class ReflectionCall final : public CallHandler {
   void OnMessage(Call& call, Message message) override;
   void OnEnd(Call& call) override { call.Finish(Ok()); }
   void OnGone() override {}
+  void OnStopping(Call& call) override;
 
  private:
   const protocol::Descriptors& descriptors_;

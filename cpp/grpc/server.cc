@@ -82,7 +82,7 @@ class GrpcService final : public net::LoopService {
   void OnTick() override {
     // Looking at the snapshot lets go of models that are gone, also when no call comes.
     service_.submitter.snapshot();
-    for (HealthWatch* const watch : service_.watches) watch->Look();
+    LookAll(service_);
   }
 
   void OnEnding() override {

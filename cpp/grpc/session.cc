@@ -23,6 +23,8 @@ constexpr size_t kMaxOutbox = size_t{512} << 10;
 constexpr Duration kDrain = std::chrono::seconds(2);
 // Frames that are no use to anybody but a flood.
 constexpr unsigned kMaxControlFrames = 2000;
+// Frames that wait for a client that asks and does not read: what is beyond ends the connection.
+constexpr size_t kMaxQueuedFrames = 2000;
 // gRPC's, for pings when there is no call.
 constexpr Duration kIdlePingInterval = std::chrono::hours(2);
 
@@ -100,6 +102,10 @@ void Session::OnRead(size_t size) {
   } else if (used < 0) {
     Terminate(NGHTTP2_INTERNAL_ERROR, nghttp2_strerror(static_cast<int>(used)));
   }
+  // Frames of streams that are gone wait as well.
+  // A stream has a head, a window and an end.
+  const size_t most = kMaxQueuedFrames + size_t{3} * environment_->limits.max_concurrent_streams;
+  if (nghttp2_session_get_outbound_queue_size(session_) > most) done_ = true;
   Flush();
 }
 
@@ -191,6 +197,9 @@ void Session::OnStopping() {
     done_ = true;
     return;
   }
+  // The server has its own deadline for calls that still run.
+  if (!going_away_) age_deadline_ = TimePoint::max();
+  stopping_ = true;
   BeginGoAway();
   // Those that end now leave the table.
   const auto calls = calls_;
@@ -231,6 +240,8 @@ void Session::OnPing() {
   const Duration interval = idle ? kIdlePingInterval : keepalive.min_ping_interval;
   const bool early = last_ping_ != TimePoint::min() && now < Later(last_ping_, interval);
   last_ping_ = now;
+  // Clients measure the way with pings while they are sent something.
+  if (!early) control_frames_ = 0;
   if (!early || keepalive.max_ping_strikes == 0) return;
   // Clients know this text.
   if (++ping_strikes_ > keepalive.max_ping_strikes) {

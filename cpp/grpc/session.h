@@ -125,6 +125,8 @@ class Session final : public net::Protocol,
   TimePoint opened_at_{};
   bool preface_seen_ = false;
   bool going_away_ = false;
+  // The server ends.
+  bool stopping_ = false;
   // The last GOAWAY is sent when this ping of ours is answered.
   bool awaits_last_ping_ = false;
   TimePoint last_read_{};

@@ -129,7 +129,7 @@ int Session::Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_f
   session.control_frames_ = 0;
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const int32_t stream = frame->hd.stream_id;
-  auto call = std::make_shared<Call>(session, *session.environment_, stream);
+  auto call = std::make_shared<Call>(session, session.environment_, stream);
   nghttp2_session_set_stream_user_data(nghttp2, stream, call.get());
   session.calls_.emplace(stream, std::move(call));
   return 0;
@@ -178,6 +178,8 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
   if (call == nullptr) return 0;
   if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
     call->OnHead();
+    // It was on its way when the others were told.
+    if (session.stopping_) call->OnStopping();
   }
   if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) call->OnEnd();
   return 0;

@@ -161,7 +161,7 @@ TEST_F(SessionLifeTest, FloodsOfFramesThatCarryNothingEndTheConnection) {
   Open();
   Exchange();
   const nghttp2_settings_entry entry{NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 65535};
-  for (int i = 0; i < 3000 && !go_away_; ++i) {
+  for (int i = 0; i < 2100 && !go_away_; ++i) {
     nghttp2_submit_settings(client_, NGHTTP2_FLAG_NONE, &entry, 1);
     Exchange();
   }
@@ -180,6 +180,87 @@ TEST_F(SessionLifeTest, ResetsInMassesEndTheConnection) {
   }
   EXPECT_TRUE(go_away_);
   EXPECT_GE(resets, 10'000);
+}
+
+TEST_F(SessionLifeTest, AClientThatReceivesAndMeasuresTheWayForHoursIsKept) {
+  Open();
+  Start(kStream, Framed("question"), false);
+  Exchange();
+  for (int i = 0; i < 2100; ++i) {
+    stream().call->Send(Text("part"));
+    PingFromClient();
+  }
+  EXPECT_FALSE(go_away_) << go_away_text_;
+}
+
+TEST_F(SessionLifeTest, AClientThatIsIdleAndPingsAsItMayIsKept) {
+  SessionLimits limits;
+  limits.keepalive = {.permit_without_calls = true, .min_ping_interval = 10s};
+  Open(limits);
+  for (int i = 0; i < 2100; ++i) {
+    clock_.Advance(10s);
+    PingFromClient();
+  }
+  EXPECT_FALSE(go_away_) << go_away_text_;
+}
+
+TEST_F(SessionLifeTest, AnAgeThatIsReachedWhileTheServerEndsLeavesTheCallsAlone) {
+  SessionLimits limits;
+  limits.max_age = 60s;
+  limits.max_age_grace = 60s;
+  Open(limits);
+  const int32_t id = Start(kUnary, Framed("question"));
+  Exchange();
+  session_->OnStopping();
+  Exchange();
+  Pass(60s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  unary().call->Respond(Text("answer"));
+  Exchange();
+  EXPECT_EQ(answered_[id].status(), "0");
+}
+
+TEST_F(SessionLifeTest, WhatACallHoldsOfTheBudgetCanBeGivenBackWhenTheServerIsGone) {
+  Open();
+  Start(kUnary, Framed("question"));
+  Exchange();
+  const std::weak_ptr<SessionEnvironment> environment = environment_;
+  Close();
+  environment_.reset();
+  ASSERT_FALSE(environment.expired());
+  EXPECT_GT(environment.lock()->bytes_in_flight.used(), 0U);
+  unary().charges.clear();
+  EXPECT_EQ(environment.lock()->bytes_in_flight.used(), 0U);
+  unary().call.reset();
+  EXPECT_TRUE(environment.expired());
+}
+
+TEST_F(SessionLifeTest, AnswersThatNobodyWaitsForHoldNothingOfTheBudget) {
+  Open();
+  Start(kStream, Framed("question"), false);
+  Exchange();
+  deaf_client_ = true;
+  stream().charges.clear();
+  stream().call->Send(Text("answer"));
+  EXPECT_GT(environment_->bytes_in_flight.used(), 0U);
+  session_->OnClosed();
+  EXPECT_EQ(environment_->bytes_in_flight.used(), 0U);
+}
+
+TEST_F(SessionLifeTest, AClientThatAsksAndCancelsAndReadsNothingIsClosed) {
+  SessionLimits limits;
+  limits.max_concurrent_streams = 10;
+  Open(limits);
+  Exchange();
+  const auto asked = [this] {
+    const int32_t id = Start(kUnary, "", true, {}, "GET");
+    std::string bytes = FromClient();
+    nghttp2_submit_rst_stream(client_, NGHTTP2_FLAG_NONE, id, NGHTTP2_CANCEL);
+    bytes += FromClient();
+    Feed(bytes);
+  };
+  for (int i = 0; i < 5000 && session_->phase() != Protocol::Phase::kDone; ++i) asked();
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
 }
 
 }  // namespace

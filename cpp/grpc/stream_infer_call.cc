@@ -62,11 +62,15 @@ class StreamInferCall::Streamed final : public frontend::StreamedRequest {
     owner_.End(*call, *this);
   }
 
-  void OnUndelivered() override { call_.reset(); }
+  void OnUndelivered() override {
+    // The call keeps the budget.
+    charge_.Release();
+    call_.reset();
+  }
 
   StreamInferCall& owner_;
   const bool empty_final_;
-  const Charge charge_;
+  Charge charge_;
   // Keeps the call, and so the owner.
   std::shared_ptr<Call> call_;
 };
@@ -132,8 +136,10 @@ void StreamInferCall::Send(Call& call, const Streamed* of, const Result<EncodedM
 
 void StreamInferCall::SendThoseInPlace(Call& call) {
   while (!places_.empty() && places_.front().response) {
-    Write(call, *places_.front().response);
+    // Writing may fail, and drop all places.
+    const EncodedMessage message = *std::move(places_.front().response);
     places_.pop_front();
+    Write(call, message);
   }
 }
 
