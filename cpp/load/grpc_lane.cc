@@ -211,7 +211,8 @@ void GrpcConnection::Abort(GrpcLane& lane, std::string_view why) {
 }
 
 void GrpcConnection::Close() {
-  closing_ = true;
+  // Each of its lanes says so.
+  if (std::exchange(closing_, true) && !connection_) return;
   for (GrpcLane* const lane : lanes_) lane->state_ = GrpcLane::State::kIdle;
   if (const auto keep = connection_) keep->Close();
 }
