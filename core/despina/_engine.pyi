@@ -4,7 +4,7 @@ The compiled engine. Only despina.engine imports it.
 from __future__ import annotations
 import collections.abc
 import typing
-__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'FrontEnd', 'Gauge', 'GrpcKeepalive', 'GrpcOptions', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'InstanceDefinition', 'LoadPlan', 'LoadRun', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'load_http', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
+__all__: list[str] = ['ABI', 'AccessRules', 'Batch', 'ControlCall', 'Cors', 'Counter', 'DetachedRequest', 'Engine', 'EngineError', 'FrontEnd', 'Gauge', 'GrpcKeepalive', 'GrpcOptions', 'HeaderForwarding', 'Histogram', 'HttpOptions', 'InstanceDefinition', 'LoadPlan', 'LoadRun', 'LoadedModel', 'ModelDefinition', 'ModelMetrics', 'NativeBackend', 'NativeModel', 'Request', 'ResponseStream', 'StepDefinition', 'TensorDefinition', 'TlsContext', 'Trace', 'TraceSettings', 'abi_of_library', 'enable_log', 'load_grpc', 'load_http', 'log', 'open_log_file', 'reopen_log_file', 'set_log_format']
 class Batch:
     @staticmethod
     def gather(*args, **kwargs):
@@ -378,6 +378,10 @@ class LoadRun:
         """
         Stops it, if it has not ended. What was counted, with these quantiles.
         """
+    def kept(self) -> bytes:
+        """
+        Messages of answers, once it has finished.
+        """
     def progress(self) -> tuple[int, int]:
         """
         Requests that have ended, and of these failed, so far.
@@ -546,6 +550,10 @@ def abi_of_library(path: str) -> str:
 def enable_log(level: typing.SupportsInt | typing.SupportsIndex, enabled: bool) -> None:
     """
     Whether lines of this level are written.
+    """
+def load_grpc(*, host: str, port: typing.SupportsInt | typing.SupportsIndex, authority: str, path: str, metadata: collections.abc.Sequence[tuple[str, str]], request: bytes, stream: bool, streams_per_connection: typing.SupportsInt | typing.SupportsIndex, keep: bool, plan: LoadPlan) -> LoadRun:
+    """
+    Calls a server again and again, with one message behind its prefix.
     """
 def load_http(*, host: str, port: typing.SupportsInt | typing.SupportsIndex, request: bytes, events: bool, plan: LoadPlan) -> LoadRun:
     """

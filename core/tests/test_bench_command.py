@@ -64,12 +64,26 @@ def models(pipeline: Path, install_plugin, write_model) -> Path:
 
 
 @pytest.fixture
-def url(models: Path) -> Iterator[str]:
+def server(models: Path) -> Iterator[Server]:
     with Server(
         models, http_port=0, grpc_port=0, metrics_port=0, http_max_input_size=250
-    ) as server:
-        (line,) = (each for each in server._runtime.listen("1") if "HTTP" in each)
-        yield f"http://127.0.0.1:{line.rpartition(':')[2]}"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def urls(server: Server) -> dict[str, str]:
+    """Of HTTP and of gRPC."""
+    started = {line.split()[1]: line.rpartition(":")[2] for line in server._runtime.listen("1")}
+    return {
+        "http": f"http://127.0.0.1:{started['HTTPService']}",
+        "grpc": f"grpc://127.0.0.1:{started['GRPCInferenceService']}",
+    }
+
+
+@pytest.fixture
+def url(urls: dict[str, str]) -> str:
+    return urls["http"]
 
 
 def run(*arguments: str, status: int = 0) -> Result:
@@ -247,9 +261,14 @@ def test_mistakes_are_told(url: str, arguments: list[str], error: str):
     ("arguments", "error"),
     [
         (["double", "--url=http://127.0.0.1:1"], "http://127.0.0.1:1 cannot be reached: "),
-        (["double", "--url=grpc://x:8001"], "gRPC is not there yet"),
-        (["grpc://x:8001/double"], "gRPC is not there yet"),
-        (["https://x/v2/models/double"], "HTTPS is not there yet"),
+        (["double", "--url=grpcs://x:8001"], "TLS is not there yet"),
+        (["https://x/v2/models/double"], "TLS is not there yet"),
+        (["double", "--url=grpc://127.0.0.1:1"], "grpc://127.0.0.1:1 cannot be reached: "),
+        (["grpc://x:8001"], "not of the form grpc://127.0.0.1:8001/NAME"),
+        (["grpc://x/m", "--version=1"], "--version: say it in the URL"),
+        (["grpc://x/m", "--generate"], "--generate and --json-tensors are forms of HTTP"),
+        (["m", "--url=grpc://x", "--json-tensors"], "are forms of HTTP"),
+        (["m", "--url=http://x", "--streams-per-connection=2"], "is of gRPC"),
         (["http://x/double"], "not of the form http://127.0.0.1:8000/v2/models/NAME"),
         (["http://x/v2/models/m", "--version=1"], "--version: say it in the URL"),
         (["double", "--model-repository=.", "--generate"], "no form of HTTP"),
@@ -271,6 +290,12 @@ def test_a_url_that_is_none_was_a_traceback(url: str):
         assert run(*arguments, status=1).stderr == error
 
 
+@pytest.mark.parametrize("url", ["grpc://", "grpc://[::1", "grpc://x:99999", "grpc://x/y"])
+def test_a_url_of_grpc_that_is_none(url: str):
+    error = f"error: --url={url}: not of the form grpc://127.0.0.1:8001\n"
+    assert run("double", f"--url={url}", status=1).stderr == error
+
+
 def test_a_model_that_cannot_be_loaded_is_named(models: Path):
     error = run("nobody", f"--model-repository={models}", status=1).stderr
     assert "nobody" in error
@@ -279,6 +304,75 @@ def test_a_model_that_cannot_be_loaded_is_named(models: Path):
 def test_a_body_that_is_too_large_is_refused_by_the_server(url: str):
     error = run("double", "--url", url, "--batch=8", status=1).stderr
     assert "v2/models/double: the first request was answered with 413: " in error
+
+
+# Over gRPC.
+
+
+def test_a_sweep_over_grpc(urls: dict[str, str], tmp_path: Path):
+    file, url = tmp_path / "out.json", urls["grpc"]
+    flags = ("--concurrency=1,6", "--streams-per-connection=3", "--batch=2", f"--json={file}")
+    output = run("double", "--url", url, *flags).stdout
+    assert output.startswith(f"{url}/double: X FP32 [2, 4]\n")
+    assert [row[:2] for row in loads(output)] == [["Load", "Answers"], ["1", "20"], ["6", "20"]]
+    for load in json.loads(file.read_text())["loads"]:
+        assert load["statuses"] == {"0": 20}
+        assert load["server"]["rows"] == 2 * load["server"]["requests"] == 40
+
+
+def test_a_model_is_named_by_its_url_of_grpc(urls: dict[str, str]):
+    for path in ("double", "double/versions/1"):
+        output = run(f"{urls['grpc']}/{path}").stdout
+        assert output.startswith(f"{urls['grpc']}/{path}: ")
+
+
+def test_parts_over_grpc_are_timed_one_by_one(urls: dict[str, str], tmp_path: Path):
+    file, count = tmp_path / "out.json", tmp_path / "count.npy"
+    write_count(count, 3)
+    flags = (f"--input=COUNT={count}", f"--json={file}", "--concurrency=2")
+    output = run("parts", "--url", urls["grpc"], *flags).stdout
+    assert "First p50" in output
+    (load,) = json.loads(file.read_text())["loads"]
+    assert (load["succeeded"], load["responses"]) == (20, 60)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["nobody"], "/nobody: NOT_FOUND: Request for unknown model: 'nobody' is not found"),
+        (["double", "--version=7"], "/double/versions/7: NOT_FOUND: "),
+        (["double", "--version=x"], "/double/versions/x: INVALID_ARGUMENT: "),
+    ],
+)
+def test_mistakes_are_told_over_grpc(urls: dict[str, str], arguments: list[str], error: str):
+    assert error in run(*arguments, "--url", urls["grpc"], status=1).stderr
+
+
+def test_an_error_of_a_stream_is_told_before_the_load(urls: dict[str, str], tmp_path: Path):
+    count = tmp_path / "count.npy"
+    write_count(count, 4)
+    error = run(f"{urls['grpc']}/parts", f"--input=COUNT={count}", status=1).stderr
+    assert error == f"error: {urls['grpc']}/parts: the first request failed: no more\n"
+
+
+def test_a_port_of_http_is_none_of_grpc(url: str):
+    error = run(f"{url.replace('http', 'grpc')}/double", status=1).stderr
+    assert error.startswith(f"error: {url.replace('http', 'grpc')}/double: malformed answer: ")
+
+
+def test_metadata_open_what_is_restricted(models: Path):
+    with Server(
+        models,
+        http_port=0,
+        grpc_port=0,
+        metrics_port=0,
+        grpc_restricted_protocol=("inference:key=secret",),
+    ) as server:
+        (line,) = (each for each in server._runtime.listen("1") if "GRPC" in each)
+        url = f"grpc://127.0.0.1:{line.rpartition(':')[2]}"
+        error = run("double", "--url", url, status=1).stderr
+        assert "the first request failed: UNAVAILABLE: This protocol is restricted" in error
+        run("double", "--url", url, "--header=Triton-Grpc-Protocol-Key=secret")
 
 
 class Failing(http.server.BaseHTTPRequestHandler):

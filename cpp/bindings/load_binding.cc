@@ -29,22 +29,57 @@ LoadPlan MakePlan(size_t lanes, size_t threads, std::optional<double> rate, doub
   return made;
 }
 
-std::unique_ptr<LoadRun> StartHttp(const std::string& host, uint16_t port, const py::bytes& request,
-                                   bool events, const LoadPlan& plan) {
+std::vector<std::byte> Copied(const py::bytes& bytes) {
   char* data = nullptr;
   Py_ssize_t size = 0;
-  PyBytes_AsStringAndSize(request.ptr(), &data, &size);
-  const auto* bytes = reinterpret_cast<const std::byte*>(data);
-  const py::gil_scoped_release release;
+  PyBytes_AsStringAndSize(bytes.ptr(), &data, &size);
+  const auto* begin = reinterpret_cast<const std::byte*>(data);
+  return {begin, begin + size};
+}
+
+net::Endpoint Resolved(const std::string& host, uint16_t port) {
   Result<net::Endpoint> endpoint = net::Endpoint::Resolve(host, port);
   if (!endpoint.ok()) {
     throw EngineError(endpoint.status().WithPrefix(Concat("cannot connect to ", host, ": ")));
   }
-  load::HttpTarget target{
-      .endpoint = *std::move(endpoint), .request = {bytes, bytes + size}, .events = events};
+  return *std::move(endpoint);
+}
+
+template <class Target>
+std::unique_ptr<load::Generator> Start(const LoadPlan& plan, Target target) {
   auto started = load::Generator::Start(plan.plan, plan.lanes, plan.threads, std::move(target));
   if (!started.ok()) throw EngineError(started.status());
-  return std::make_unique<LoadRun>(*std::move(started));
+  return *std::move(started);
+}
+
+std::unique_ptr<LoadRun> StartHttp(const std::string& host, uint16_t port, const py::bytes& request,
+                                   bool events, const LoadPlan& plan) {
+  std::vector<std::byte> bytes = Copied(request);
+  const py::gil_scoped_release release;
+  return std::make_unique<LoadRun>(Start(
+      plan, load::HttpTarget{
+                .endpoint = Resolved(host, port), .request = std::move(bytes), .events = events}));
+}
+
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+std::unique_ptr<LoadRun> StartGrpc(const std::string& host, uint16_t port, std::string authority,
+                                   std::string path, Metadata metadata, const py::bytes& request,
+                                   bool stream, size_t streams_per_connection, bool keep,
+                                   const LoadPlan& plan) {
+  if (streams_per_connection == 0) throw py::value_error("a connection has streams");
+  std::vector<std::byte> bytes = Copied(request);
+  const py::gil_scoped_release release;
+  const auto kept = keep ? std::make_shared<std::string>() : nullptr;
+  load::GrpcTarget target{.endpoint = Resolved(host, port),
+                          .authority = std::move(authority),
+                          .path = std::move(path),
+                          .metadata = std::move(metadata),
+                          .request = std::move(bytes),
+                          .stream = stream,
+                          .streams_per_connection = streams_per_connection,
+                          .kept = kept};
+  return std::make_unique<LoadRun>(Start(plan, std::move(target)), kept);
 }
 
 double InSeconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
@@ -115,10 +150,17 @@ void BindLoad(py::module_& module) {
           },
           "Requests that have ended, and of these failed, so far.")
       .def("finish", &Finish, py::arg("shares"),
-           "Stops it, if it has not ended. What was counted, with these quantiles.");
+           "Stops it, if it has not ended. What was counted, with these quantiles.")
+      .def(
+          "kept", [](const LoadRun& run) { return py::bytes(run.kept()); },
+          "Messages of answers, once it has finished.");
   module.def("load_http", &StartHttp, py::kw_only(), py::arg("host"), py::arg("port"),
              py::arg("request"), py::arg("events"), py::arg("plan"),
              "Sends a request, head and body, to a server again and again.");
+  module.def("load_grpc", &StartGrpc, py::kw_only(), py::arg("host"), py::arg("port"),
+             py::arg("authority"), py::arg("path"), py::arg("metadata"), py::arg("request"),
+             py::arg("stream"), py::arg("streams_per_connection"), py::arg("keep"), py::arg("plan"),
+             "Calls a server again and again, with one message behind its prefix.");
 }
 
 }  // namespace despina::bindings

@@ -7,6 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 
 #include "load/generator.h"
 
@@ -22,15 +25,21 @@ struct LoadPlan {
 // A load that runs.
 class LoadRun {
  public:
-  explicit LoadRun(std::unique_ptr<load::Generator> generator) : generator_(std::move(generator)) {}
+  // `kept`: where messages of answers are added; null: nowhere.
+  explicit LoadRun(std::unique_ptr<load::Generator> generator,
+                   std::shared_ptr<const std::string> kept = nullptr)
+      : generator_(std::move(generator)), kept_(std::move(kept)) {}
 
   load::Generator& generator() { return *generator_; }
+  // Once it has finished.
+  std::string_view kept() const { return kept_ ? *kept_ : std::string_view(); }
 
  private:
   std::unique_ptr<load::Generator> generator_;
+  std::shared_ptr<const std::string> kept_;
 };
 
-// Adds `LoadPlan`, `LoadRun` and what makes one over HTTP.
+// Adds `LoadPlan`, `LoadRun` and what makes one over HTTP or gRPC.
 void BindLoad(pybind11::module_& module);
 
 }  // namespace despina::bindings

@@ -128,7 +128,7 @@ void Dispatcher::Count(const Lane& lane, const Outcome& outcome) {
     ++figures_.finished_in_time;
   }
   if (!lane.counted_) return;
-  if (outcome.status != 0) ++figures_.statuses[outcome.status];
+  if (outcome.status) ++figures_.statuses[*outcome.status];
   if (!succeeded) {
     ++figures_.failed;
     figures_.failures.Count(outcome.failure);

@@ -59,8 +59,8 @@ class Lane {
 // What became of a request.
 struct Outcome {
   TimePoint end{};
-  // Of HTTP; 0: there was no whole answer.
-  int status = 0;
+  // Of HTTP or of gRPC; none: there was no whole answer.
+  std::optional<int> status{};
   // Empty: it succeeded.
   std::string_view failure;
 };

@@ -33,7 +33,7 @@ struct Figures {
   uint64_t not_sent = 0;
   // Parts of the answers that succeeded.
   uint64_t responses = 0;
-  // Answers by status code of HTTP.
+  // Answers by status code, of HTTP or of gRPC.
   std::map<int, uint64_t> statuses{};
   Failures failures{};
   // What succeeded within the measured time, whenever it was due, and how long that time was.

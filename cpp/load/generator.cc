@@ -156,6 +156,23 @@ Result<std::unique_ptr<Generator>> Generator::Start(const Plan& plan, size_t lan
 }
 
 Result<std::unique_ptr<Generator>> Generator::Start(const Plan& plan, size_t lanes, size_t threads,
+                                                    GrpcTarget target) {
+  const auto shared = std::make_shared<const GrpcTarget>(std::move(target));
+  return Start(plan, lanes, threads, [&](Worker& worker, size_t count) {
+    const auto feed =
+        std::make_shared<GrpcFeed>(shared, *worker.loop(), worker.dispatcher(), Clock::System());
+    std::shared_ptr<GrpcConnection> connection;
+    for (size_t i = 0; i < count; ++i) {
+      if (i % shared->streams_per_connection == 0) {
+        connection = std::make_shared<GrpcConnection>(feed);
+      }
+      worker.Add(std::make_shared<GrpcLane>(connection));
+    }
+    return [] {};
+  });
+}
+
+Result<std::unique_ptr<Generator>> Generator::Start(const Plan& plan, size_t lanes, size_t threads,
                                                     const EngineTarget& target,
                                                     const Published<Snapshot>& snapshot) {
   return Start(plan, lanes, threads, [&](Worker& worker, size_t count) {

@@ -11,6 +11,7 @@
 
 #include "load/dispatcher.h"
 #include "load/engine_lane.h"
+#include "load/grpc_lane.h"
 #include "load/http_lane.h"
 
 namespace despina::load {
@@ -25,9 +26,11 @@ class Generator {
   };
 
   // Begins. Up to `lanes` requests are under way at a time; they are divided among the threads.
-  // Precondition of both: neither is 0. UNAVAILABLE: the system gives no threads or descriptors.
+  // Precondition of all: neither is 0. UNAVAILABLE: the system gives no threads or descriptors.
   static Result<std::unique_ptr<Generator>> Start(const Plan& plan, size_t lanes, size_t threads,
                                                   HttpTarget target);
+  static Result<std::unique_ptr<Generator>> Start(const Plan& plan, size_t lanes, size_t threads,
+                                                  GrpcTarget target);
   // The snapshot must outlive it.
   static Result<std::unique_ptr<Generator>> Start(const Plan& plan, size_t lanes, size_t threads,
                                                   const EngineTarget& target,

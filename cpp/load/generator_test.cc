@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "http/testing/server_fixture.h"
+#include "load/testing/odd_server.h"
 #include "net/listener.h"
 
 namespace despina::load {
@@ -122,9 +123,9 @@ TEST_F(GeneratorTest, CountsWhatAModelOfThisProcessRefuses) {
 }
 
 TEST_F(GeneratorTest, AnAnswerThatComesAfterItsTimeIsNoSuccessInThisProcessEither) {
-  const auto deaf = std::make_shared<http::testing::FakeModel>(
-      "deaf", http::testing::FakeModel::Answers::kOnlyWhenReleased);
-  const Published<Snapshot> snapshot{http::testing::SnapshotOf({deaf})};
+  const auto deaf = std::make_shared<frontend::testing::FakeModel>(
+      "deaf", frontend::testing::FakeModel::Answers::kOnlyWhenReleased);
+  const Published<Snapshot> snapshot{frontend::testing::SnapshotOf({deaf})};
   EngineTarget target{.model = "deaf", .version = {}, .inputs = {}};
   target.inputs.emplace_back(Tensor{DataType::kFp32, {2}, Slice(*pool_.Allocate(8))});
   const Plan plan{.requests = 1, .timeout = milliseconds(60)};
@@ -138,44 +139,8 @@ TEST_F(GeneratorTest, AnAnswerThatComesAfterItsTimeIsNoSuccessInThisProcessEithe
   EXPECT_EQ(figures.failures.counts().at("no answer within 60 ms"), 1U);
 }
 
-// A server that sends one text to each connection that has sent something, and closes.
-class OddServer {
- public:
-  explicit OddServer(std::string text) : text_(std::move(text)) {
-    auto listening = net::Listen("127.0.0.1", 0, 1);
-    port_ = (*listening)[0].port;
-    listening_ = std::move((*listening)[0].descriptor);
-    thread_ = std::thread([this] { Serve(); });
-  }
-  ~OddServer() {
-    ended_ = true;
-    thread_.join();
-  }
-  uint16_t port() const { return port_; }
-
- private:
-  void Serve() {
-    while (!ended_) {
-      const net::Descriptor peer(::accept(listening_.get(), nullptr, nullptr));
-      if (!peer) {
-        std::this_thread::yield();
-        continue;
-      }
-      char request[4096];
-      if (::recv(peer.get(), request, sizeof request, 0) <= 0) continue;
-      ::send(peer.get(), text_.data(), text_.size(), MSG_NOSIGNAL);
-    }
-  }
-
-  const std::string text_;
-  uint16_t port_ = 0;
-  net::Descriptor listening_;
-  std::atomic<bool> ended_{false};
-  std::thread thread_;
-};
-
 Figures MeasureOdd(std::string answer, bool events = false) {
-  const OddServer server(std::move(answer));
+  const testing::OddServer server(std::move(answer));
   return Measure({.requests = 6}, 2, Target(server.port(), http::testing::Get("/"), events));
 }
 

@@ -144,7 +144,7 @@ void HttpLane::OnConnectionGone() {
   if (std::exchange(has_request_, false)) {
     const bool whole = reader_.ReadEnd() == ResponseReader::Outcome::kDone;
     const std::string failure = whole ? FailureOfAnswer() : reader_.error();
-    const int status = whole ? reader_.status() : 0;
+    const std::optional<int> status = whole ? std::optional(reader_.status()) : std::nullopt;
     dispatcher_.Ended(*this, {.end = clock_.Now(), .status = status, .failure = failure});
     ready_when_gone_ = true;
   }

@@ -21,7 +21,7 @@ LAYERS: dict[str, set[str]] = {
     "frontend": {"base", "memory", "engine", "protocol", "net"},
     "http": {"base", "memory", "engine", "protocol", "net", "frontend"},
     "grpc": {"base", "memory", "engine", "protocol", "net", "frontend"},
-    "load": {"base", "memory", "engine", "net", "http"},
+    "load": {"base", "memory", "engine", "net", "http", "grpc"},
     "bindings": {
         *("base", "memory", "engine", "host", "protocol", "net", "frontend", "http", "grpc"),
         "load",
@@ -37,7 +37,7 @@ LIBRARIES: dict[str, set[str]] = {
     r"sys/(socket|epoll)\.h|netinet/.*": {"net"},
     r"openssl/.*": {"net"},
     r"zlib\.h|re2/.*": {"frontend", "http"},
-    r"nghttp2/.*": {"grpc"},
+    r"nghttp2/.*": {"grpc", "load"},
     r"sys/eventfd\.h": {"net", "bindings"},
     r"dlfcn\.h|elf\.h|despina/.*": {"host"},
 }

@@ -22,6 +22,7 @@ SECTIONS = (
     "How many clients does it bear?",
     "How does it answer at so many requests a second?",
     "Inputs of one's own",
+    "Over gRPC",
     "Without HTTP",
 )
 
@@ -56,7 +57,7 @@ SHORT = " --warm-up 0.1 --duration 0.3"
 
 def run(text: str, server: Serve, folder: Path) -> str:
     """Runs a listing in a shell, with loads that are short; what it prints."""
-    text = text.replace("\\\n", " ")
+    text = text.replace("\\\n", " ").replace(":8001", f":{server.grpc_port}")
     text = re.sub(r"^(despina bench .*)$", rf"\1{SHORT}", text, flags=re.MULTILINE)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     url = f"http://{server.address}"

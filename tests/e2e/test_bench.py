@@ -83,6 +83,23 @@ def test_a_server_that_dies_ends_it_with_what_was_measured(
     assert "| Load" in output
 
 
+def test_a_server_that_dies_ends_a_load_over_grpc(server: Serve, tmp_path: Path) -> None:
+    where = f"127.0.0.1:{server.grpc_port}"
+    shared = ("--concurrency=8", "--streams-per-connection=4")
+    bench = Bench(server, tmp_path, f"--url=grpc://{where}", *shared)
+    server.process.kill()
+    status, _, errors = bench.end()
+    assert status == 1
+    assert f"error: cannot connect to {where}: Connection refused\n" in errors
+    (load,) = bench.figures()["loads"]
+    assert load["succeeded"] > 0
+    # What was under way has no status.
+    assert set(load["failures"]) <= {
+        "the server closed the connection without an answer",
+        "the server closed the connection within the answer",
+    }
+
+
 def test_nothing_is_shown_of_the_progress_where_nobody_watches(
     server: Serve, tmp_path: Path
 ) -> None:

@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 
 from despina.bench.model import Description
+from despina.control.descriptors import message_class
 from despina.errors import DespinaError
 from despina_sdk import Array, Code
 
 Headers = Sequence[tuple[str, str]]
+
+MAX_MESSAGE_BYTES = (1 << 31) - 1
+"""Of protobuf."""
 
 
 def infer_body(
@@ -46,6 +50,29 @@ def infer_body(
         head["parameters"] = {"binary_data_output": True}
     text = json.dumps(head, separators=(",", ":")).encode()
     return text + b"".join(blobs), len(text) if binary else None
+
+
+def infer_message(model: Description, version: str, inputs: Mapping[str, Array]) -> bytes:
+    """A ``ModelInferRequest``, with tensors as they are.
+
+    Args:
+        model: that takes them.
+        version: empty for the latest.
+        inputs: as ``make_inputs`` gives them.
+
+    Raises:
+        DespinaError: INVALID_ARGUMENT: they are too large for one message.
+    """
+    message = message_class("ModelInferRequest")(model_name=model.name, model_version=version)
+    for spec in model.inputs:
+        if spec.name in inputs:
+            array = inputs[spec.name]
+            message.inputs.add(name=spec.name, datatype=spec.datatype, shape=array.shape)
+            message.raw_input_contents.append(_bytes_of(array))
+    if (size := message.ByteSize()) > MAX_MESSAGE_BYTES:
+        text = f"a message of gRPC has {MAX_MESSAGE_BYTES} bytes at most, this would be {size}"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
+    return bytes(message.SerializeToString())
 
 
 def generate_body(model: Description, inputs: Mapping[str, Array]) -> bytes:

@@ -31,9 +31,9 @@ FILES = ("csv_file", "json_file", "plot_file")
 def bench(model: str, **options: Any) -> None:
     """Put loads on MODEL, and print how long its answers take.
 
-    MODEL is the name of a model, or its URL: http://HOST:PORT/v2/models/NAME. Its inputs are made
-    up from what the server says of them. With several values of --concurrency or --rate the loads
-    run one after the other.
+    MODEL is the name of a model, or its URL: http://HOST:PORT/v2/models/NAME, or over gRPC
+    grpc://HOST:PORT/NAME. Its inputs are made up from what the server says of them. With several
+    values of --concurrency or --rate the loads run one after the other.
 
     Latency counts from when a request was due: with --rate, what a slow server keeps from being
     sent is late. Ctrl-C prints what was measured until then. The exit status is 1 if a request
@@ -116,50 +116,79 @@ def _write(report: Report, options: Mapping[str, Any]) -> None:
 
 
 def _target(model: str, options: Mapping[str, Any]) -> Target:
-    from despina.bench.targets import HttpForm, HttpTarget, ProcessTarget
-
-    timeout = options["timeout"]
-    if folder := options["model_repository"]:
-        from despina import Server
-
-        if options["generate"] or options["json_tensors"] or "://" in model:
-            text = "--model-repository asks the model without HTTP: no URL, no form of HTTP"
-            raise DespinaError(Code.INVALID_ARGUMENT, text)
-        version = _version(options["version"])
-        server = Server(folder, model_control_mode="explicit", load_model=(model,))
-        return ProcessTarget(server, model, version, timeout)
-    url, path = options["url"], ""
+    if options["model_repository"]:
+        return _process_target(model, options)
+    url, version = options["url"], options["version"]
     if "://" in model:
-        url, path = _split(model)
-        if options["version"]:
+        if version:
             text = "--version: say it in the URL, as .../versions/1"
             raise DespinaError(Code.INVALID_ARGUMENT, text)
-    else:
-        path = model_path(model, options["version"])
+        url, model, version = _split(model)
     _check_scheme(url)
+    if url.startswith("grpc://"):
+        return _grpc_target(url, model, version, options)
+    return _http_target(url, model, version, options)
+
+
+def _process_target(model: str, options: Mapping[str, Any]) -> Target:
+    from despina import Server
+    from despina.bench.targets import ProcessTarget
+
+    if options["generate"] or options["json_tensors"] or "://" in model:
+        text = "--model-repository asks the model without HTTP: no URL, no form of HTTP"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
+    version = _version(options["version"])
+    folder = options["model_repository"]
+    server = Server(folder, model_control_mode="explicit", load_model=(model,))
+    return ProcessTarget(server, model, version, options["timeout"])
+
+
+def _grpc_target(url: str, model: str, version: str, options: Mapping[str, Any]) -> Target:
+    from despina.bench.grpc import GrpcForm, GrpcTarget
+
+    if options["generate"] or options["json_tensors"]:
+        text = f"{url}: --generate and --json-tensors are forms of HTTP"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
+    metadata = tuple((name.lower(), value) for name, value in map(header, options["headers"]))
+    form = GrpcForm(metadata, options["streams_per_connection"])
+    return GrpcTarget(url, model, version, form, options["timeout"])
+
+
+def _http_target(url: str, model: str, version: str, options: Mapping[str, Any]) -> Target:
+    from despina.bench.targets import HttpForm, HttpTarget
+
+    if options["streams_per_connection"] > 1:
+        text = f"{url}: --streams-per-connection is of gRPC, as with --url grpc://127.0.0.1:8001"
+        raise DespinaError(Code.INVALID_ARGUMENT, text)
     headers = tuple(header(each) for each in options["headers"])
     form = HttpForm(not options["json_tensors"], options["generate"], headers)
-    return HttpTarget(Client(url, timeout, options["headers"]), url, path, form, timeout)
+    timeout = options["timeout"]
+    client = Client(url, timeout, options["headers"])
+    return HttpTarget(client, url, model_path(model, version), form, timeout)
 
 
 def _check_scheme(url: str) -> None:
-    scheme = url.partition("://")[0].lower()
-    if scheme in ("grpc", "grpcs", "https"):
-        what = "HTTPS" if scheme == "https" else "gRPC"
-        text = f"{url}: {what} is not there yet, despina bench speaks plain HTTP"
-        raise DespinaError(Code.UNIMPLEMENTED, text)
+    scheme = url.partition("://")[0]
+    if scheme in ("grpcs", "https"):
+        what = f"{url}: TLS is not there yet, despina bench speaks plain HTTP and gRPC"
+        raise DespinaError(Code.UNIMPLEMENTED, what)
 
 
-def _split(url: str) -> tuple[str, str]:
-    """The server, and the path of the model."""
+def _split(url: str) -> tuple[str, str, str]:
+    """The server, and the model's name and version."""
     _check_scheme(url)
-    server, found, name = url.partition("/v2/models/")
-    name = name.removesuffix("/infer").removesuffix("/")
-    if not found or not name:
-        text = f"{url}: not of the form {DEFAULT_URL}/v2/models/NAME"
-        raise DespinaError(Code.INVALID_ARGUMENT, text)
-    model, _, version = name.partition("/versions/")
-    return server, model_path(model, version)
+    scheme, _, rest = url.partition("://")
+    if scheme == "grpc":
+        form = "grpc://127.0.0.1:8001/NAME"
+        server, found, name = rest.partition("/")
+    else:
+        form = f"{DEFAULT_URL}/v2/models/NAME"
+        server, found, name = rest.partition("/v2/models/")
+        name = name.removesuffix("/infer")
+    model, _, version = name.removesuffix("/").partition("/versions/")
+    if not found or not model:
+        raise DespinaError(Code.INVALID_ARGUMENT, f"{url}: not of the form {form}")
+    return f"{scheme}://{server}", model, version
 
 
 def _version(text: str) -> int | None:

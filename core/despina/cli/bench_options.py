@@ -23,7 +23,7 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         default=DEFAULT_URL,
         envvar="DESPINA_URL",
         show_default=True,
-        help="Where the server is. (DESPINA_URL)",
+        help="Where the server is; grpc://HOST:PORT: asked over gRPC. (DESPINA_URL)",
     ),
     click.option(
         "--model-repository",
@@ -77,6 +77,13 @@ _OPTIONS: tuple[Callable[[Command], Command], ...] = (
         metavar="NAME=VALUE",
         envvar="DESPINA_HEADER",
         help="Header to send, of a server with --http-restricted-api. (DESPINA_HEADER)",
+    ),
+    click.option(
+        "--streams-per-connection",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Over gRPC, requests under way on one connection at most.",
     ),
     click.option(
         "--timeout",

@@ -21,13 +21,22 @@ from despina.engine.engine import (
     reopen_log_file,
     set_log_format,
 )
-from despina.engine.load import Load, LoadFigures, LoadPlan, Times, load_http
+from despina.engine.load import (
+    GrpcCall,
+    Load,
+    LoadFigures,
+    LoadPlan,
+    Times,
+    load_grpc,
+    load_http,
+)
 from despina.engine.native import translated
 
 __all__ = [
     "AccessRules",
     "Cors",
     "Engine",
+    "GrpcCall",
     "GrpcKeepalive",
     "GrpcOptions",
     "HeaderForwarding",
@@ -44,6 +53,7 @@ __all__ = [
     "Trace",
     "TraceSettings",
     "enable_log",
+    "load_grpc",
     "load_http",
     "log",
     "open_log_file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -14,7 +15,8 @@ class LoadPlan:
     """When requests are sent; times in seconds.
 
     Attributes:
-        lanes: requests under way at a time, at most; over HTTP each is a connection.
+        lanes: requests under way at a time, at most; over HTTP each is a connection, over gRPC a
+            stream.
         threads: that send them.
         rate: requests a second, at fixed times, from which their latency counts; ``None``: each
             lane sends the next when it has the answer to the last.
@@ -57,7 +59,7 @@ class LoadFigures:
         first_response, between_responses: of answers in parts.
         not_sent: with a rate, those that were due and could not be sent until the end.
         responses: parts of the answers that succeeded.
-        statuses: answers by their code, over HTTP.
+        statuses: answers by their code, of HTTP or of gRPC.
         failures: how often what went wrong.
         finished_in_time: successes within ``seconds``, whenever they were due.
         seconds: how long was measured.
@@ -110,6 +112,10 @@ class Load:
             figures[name] = Times(**figures[name])
         return LoadFigures(**figures)
 
+    def kept(self) -> bytes:
+        """Messages of answers, one behind the other; after ``finish``."""
+        return self._run.kept()
+
 
 def load_http(host: str, port: int, request: bytes, plan: LoadPlan, *, events: bool) -> Load:
     """Begins to send a request to a server.
@@ -129,6 +135,65 @@ def load_http(host: str, port: int, request: bytes, plan: LoadPlan, *, events: b
         return Load(
             _engine.load_http(
                 host=host, port=port, request=request, events=events, plan=engine_plan(plan)
+            )
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrpcCall:
+    """What is called, and with what.
+
+    Attributes:
+        authority: of the server, ``HOST:PORT``.
+        path: ``/package.Service/Method``.
+        message: serialized.
+        metadata: names in lower case.
+        stream: answers come in parts; only of ``ModelStreamInfer``, where an error may be one.
+    """
+
+    authority: str
+    path: str
+    message: bytes
+    metadata: Sequence[tuple[str, str]] = ()
+    stream: bool = False
+
+
+def load_grpc(
+    host: str,
+    port: int,
+    call: GrpcCall,
+    plan: LoadPlan,
+    *,
+    streams_per_connection: int = 1,
+    keep: bool = False,
+) -> Load:
+    """Begins to call a server.
+
+    Args:
+        host: a name or an address.
+        port: of gRPC without TLS.
+        call: the same each time.
+        plan: when.
+        streams_per_connection: how many lanes share a connection.
+        keep: messages of answers are there at the end, see ``Load.kept``.
+
+    Raises:
+        DespinaError: UNAVAILABLE: nobody has the name, or the system gives no threads. That the
+            server cannot be reached is ``fatal`` in the figures.
+    """
+    with translated():
+        return Load(
+            _engine.load_grpc(
+                host=host,
+                port=port,
+                authority=call.authority,
+                path=call.path,
+                metadata=list(call.metadata),
+                request=struct.pack(">BI", 0, len(call.message)) + call.message,
+                stream=call.stream,
+                streams_per_connection=streams_per_connection,
+                keep=keep,
+                plan=engine_plan(plan),
             )
         )
 

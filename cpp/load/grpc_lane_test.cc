@@ -1,0 +1,325 @@
+#include "load/grpc_lane.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "base/text.h"
+#include "frontend/testing/fake_model.h"
+#include "grpc/server.h"
+#include "load/generator.h"
+#include "load/testing/odd_server.h"
+#include "net/listener.h"
+
+namespace despina::load {
+namespace {
+
+using frontend::testing::FakeModel;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr const char* kUnary = "/inference.GRPCInferenceService/ModelInfer";
+constexpr const char* kStream = "/inference.GRPCInferenceService/ModelStreamInfer";
+
+// Up to 127 bytes.
+std::string Field(char number, std::string_view content) {
+  return Concat(std::string{static_cast<char>(number << 3 | 2), static_cast<char>(content.size())},
+                content);
+}
+
+// A ModelInferRequest with so many floats, behind its prefix.
+std::string InferRequest(std::string_view model, size_t floats = 2) {
+  std::string count;
+  for (size_t rest = floats; rest > 0; rest >>= 7U) {
+    count += static_cast<char>((rest & 0x7FU) | (rest > 0x7F ? 0x80U : 0U));
+  }
+  std::string raw_size;
+  for (size_t rest = 4 * floats; rest > 0; rest >>= 7U) {
+    raw_size += static_cast<char>((rest & 0x7FU) | (rest > 0x7F ? 0x80U : 0U));
+  }
+  const std::string input = Field(1, "INPUT0") + Field(2, "FP32") + Field(3, count);
+  const std::string message =
+      Concat(Field(1, model), Field(5, input), "\x3A", raw_size, std::string(4 * floats, '\0'));
+  std::string framed(1, '\0');
+  for (int shift = 24; shift >= 0; shift -= 8) {
+    framed += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
+  }
+  return framed + message;
+}
+
+GrpcTarget Target(uint16_t port, std::string_view request, bool stream = false) {
+  const auto bytes = std::as_bytes(std::span(request.data(), request.size()));
+  return {.endpoint = *net::Endpoint::Resolve("127.0.0.1", port),
+          .authority = "test",
+          .path = stream ? kStream : kUnary,
+          .metadata = {{"x", "y"}},
+          .request = {bytes.begin(), bytes.end()},
+          .stream = stream};
+}
+
+Figures Measure(const Plan& plan, size_t lanes, GrpcTarget target, size_t threads = 1) {
+  auto started = Generator::Start(plan, lanes, threads, std::move(target));
+  EXPECT_TRUE(started.ok()) << started.status().message();
+  EXPECT_TRUE((*started)->Wait(seconds(60)));
+  return (*started)->Finish();
+}
+
+// Of the server that this project is.
+class GrpcLaneTest : public ::testing::Test {
+ protected:
+  ~GrpcLaneTest() override {
+    server_.reset();
+    held_->Release();
+  }
+
+  uint16_t Start(grpc::Options options = {}) {
+    options.port = 0;
+    auto server =
+        grpc::Serve(std::move(options), snapshot_, control_, regions_, pool_, Clock::System());
+    EXPECT_TRUE(server.ok()) << server.status().message();
+    server_ = *std::move(server);
+    return server_->port();
+  }
+
+  BufferPool pool_;
+  frontend::ControlQueue control_;
+  SharedRegions regions_;
+  std::shared_ptr<FakeModel> now_ = std::make_shared<FakeModel>("now", FakeModel::Answers::kAtOnce);
+  std::shared_ptr<FakeModel> thread_ =
+      std::make_shared<FakeModel>("thread", FakeModel::Answers::kOnItsThread);
+  std::shared_ptr<FakeModel> held_ =
+      std::make_shared<FakeModel>("held", FakeModel::Answers::kWhenReleased);
+  std::shared_ptr<FakeModel> parts_ =
+      std::make_shared<FakeModel>("parts", FakeModel::Answers::kWhenReleased, true);
+  Published<Snapshot> snapshot_{frontend::testing::SnapshotOf({now_, thread_, held_, parts_})};
+  std::unique_ptr<net::Server> server_;
+  size_t arrivals_ = 0;
+};
+
+TEST_F(GrpcLaneTest, KeepsAServerBusy) {
+  const Plan plan{.duration = milliseconds(200)};
+  const Figures figures = Measure(plan, 8, Target(Start(), InferRequest("thread")));
+  EXPECT_EQ(figures.failed, 0U);
+  EXPECT_GT(figures.succeeded(), 8U);
+  EXPECT_EQ(figures.statuses.at(0), figures.succeeded());
+  EXPECT_EQ(figures.measured, plan.duration);
+  EXPECT_EQ(figures.fatal, "");
+}
+
+TEST_F(GrpcLaneTest, ALaneHasAConnectionOfItsOwnUnlessStreamsShareOne) {
+  const auto connections = [&](size_t streams) {
+    GrpcTarget target = Target(Start(), InferRequest("held"));
+    target.streams_per_connection = streams;
+    auto started = Generator::Start({}, 7, 2, std::move(target));
+    held_->WaitForArrivals(arrivals_ += 7);
+    const size_t count = server_->connections();
+    return count;
+  };
+  EXPECT_EQ(connections(1), 7U);
+  // Threads share none.
+  EXPECT_EQ(connections(3), 3U);
+  EXPECT_EQ(connections(100), 2U);
+}
+
+TEST_F(GrpcLaneTest, SendsAsManyAsItIsToldOverSharedConnectionsOfSeveralThreads) {
+  GrpcTarget target = Target(Start(), InferRequest("thread"));
+  target.streams_per_connection = 16;
+  EXPECT_EQ(Measure({.requests = 2001}, 64, std::move(target), 2).succeeded(), 2001U);
+}
+
+TEST_F(GrpcLaneTest, SendsAtARate) {
+  const Plan plan{.rate = 500, .duration = milliseconds(400)};
+  EXPECT_EQ(Measure(plan, 16, Target(Start(), InferRequest("now")), 2).succeeded(), 200U);
+}
+
+TEST_F(GrpcLaneTest, SendsRequestsThatNeedManyFramesAndWindows) {
+  GrpcTarget target = Target(Start(), InferRequest("thread", 3'000'000));
+  target.streams_per_connection = 3;
+  const Figures figures = Measure({.requests = 12}, 6, std::move(target));
+  EXPECT_EQ(figures.succeeded(), 12U);
+  EXPECT_EQ(figures.failed, 0U);
+}
+
+TEST_F(GrpcLaneTest, CountsWhatTheServerRefuses) {
+  const Figures figures = Measure({.requests = 20}, 2, Target(Start(), InferRequest("nobody")));
+  EXPECT_EQ(figures.failed, 20U);
+  EXPECT_EQ(figures.statuses.at(5), 20U);
+  ASSERT_EQ(figures.failures.counts().size(), 1U);
+  const std::string& text = figures.failures.counts().begin()->first;
+  EXPECT_EQ(text.substr(0, 11), "NOT_FOUND: ");
+  EXPECT_NE(text.find("nobody"), std::string::npos) << text;
+}
+
+TEST_F(GrpcLaneTest, GivesUpWhatIsNotAnsweredInTimeAndGoesOnOverTheSameConnection) {
+  GrpcTarget target = Target(Start(), InferRequest("held"));
+  target.streams_per_connection = 2;
+  const Figures figures = Measure({.requests = 4, .timeout = milliseconds(60)}, 2, target);
+  EXPECT_EQ(figures.failures.counts().at("no answer within 60 ms"), 4U);
+  EXPECT_TRUE(figures.statuses.empty());
+  // The server is told.
+  held_->WaitForCancellations(4);
+}
+
+TEST_F(GrpcLaneTest, GivesUpWhatTheServerHasNotAllowedToBegin) {
+  grpc::Options options;
+  options.limits.max_concurrent_streams = 1;
+  GrpcTarget target = Target(Start(std::move(options)), InferRequest("held"));
+  target.streams_per_connection = 3;
+  const Figures figures = Measure({.requests = 6, .timeout = milliseconds(60)}, 3, target);
+  EXPECT_EQ(figures.failed, 6U);
+}
+
+TEST_F(GrpcLaneTest, CountsTheResponsesOfAStream) {
+  auto started =
+      Generator::Start({.requests = 1}, 1, 1, Target(Start(), InferRequest("parts"), true));
+  ASSERT_TRUE(started.ok());
+  parts_->WaitForArrivals(1);
+  for (const float value : {1.0F, 2.0F, 3.0F}) parts_->SendPart(value);
+  parts_->End();
+  ASSERT_TRUE((*started)->Wait(seconds(60)));
+  const Figures figures = (*started)->Finish();
+  EXPECT_EQ(figures.succeeded(), 1U);
+  EXPECT_EQ(figures.responses, 3U);
+  EXPECT_EQ(figures.first_response.count(), 1U);
+  EXPECT_EQ(figures.between_responses.count(), 2U);
+}
+
+TEST_F(GrpcLaneTest, TakesAResponseThatTellsAnErrorForAFailure) {
+  auto started =
+      Generator::Start({.requests = 1}, 1, 1, Target(Start(), InferRequest("parts"), true));
+  ASSERT_TRUE(started.ok());
+  parts_->WaitForArrivals(1);
+  parts_->SendPart(1);
+  parts_->End({Code::kInternal, "no more"});
+  ASSERT_TRUE((*started)->Wait(seconds(60)));
+  const Figures figures = (*started)->Finish();
+  EXPECT_EQ(figures.failures.counts().at("no more"), 1U);
+  EXPECT_EQ(figures.first_response.count(), 1U);
+}
+
+TEST_F(GrpcLaneTest, KeepsAnAnswerThatIsWanted) {
+  GrpcTarget target = Target(Start(), std::string(5, '\0'));
+  target.path = "/inference.GRPCInferenceService/ServerLive";
+  target.kept = std::make_shared<std::string>();
+  const auto kept = target.kept;
+  EXPECT_EQ(Measure({.requests = 1}, 1, std::move(target)).succeeded(), 1U);
+  EXPECT_EQ(*kept, "\x08\x01");
+}
+
+TEST_F(GrpcLaneTest, StopsAtOnceWhenItIsTold) {
+  auto started = Generator::Start({}, 2, 1, Target(Start(), InferRequest("held")));
+  held_->WaitForArrivals(2);
+  (*started)->Stop();
+  const Figures figures = (*started)->Finish();
+  EXPECT_EQ(figures.succeeded() + figures.failed, 0U);
+}
+
+TEST_F(GrpcLaneTest, ConnectsAgainWhenTheServerTakesNoMoreCalls) {
+  grpc::Options options;
+  options.limits.max_age = milliseconds(20);
+  const uint16_t port = Start(std::move(options));
+  for (const size_t streams : {1, 4}) {
+    GrpcTarget target = Target(port, InferRequest("thread"));
+    target.streams_per_connection = streams;
+    const Figures figures = Measure({.duration = milliseconds(300)}, 4, std::move(target));
+    EXPECT_GT(figures.succeeded(), 4U);
+    EXPECT_EQ(figures.failed, 0U) << figures.failures.counts().begin()->first;
+  }
+}
+
+TEST_F(GrpcLaneTest, EndsWhenTheServerDoes) {
+  auto started = Generator::Start({}, 4, 1, Target(Start(), InferRequest("now")));
+  while ((*started)->progress().ended == 0) std::this_thread::yield();
+  server_.reset();
+  EXPECT_TRUE((*started)->Wait(seconds(60)));
+  const Figures figures = (*started)->Finish();
+  EXPECT_GT(figures.succeeded(), 0U);
+  EXPECT_NE(figures.fatal.find("Connection refused"), std::string::npos) << figures.fatal;
+}
+
+TEST_F(GrpcLaneTest, SaysWhyTheServerEndsTheConnection) {
+  grpc::Options options;
+  options.max_connections = 1;
+  const uint16_t port = Start(std::move(options));
+  auto started = Generator::Start({}, 1, 1, Target(port, InferRequest("held")));
+  held_->WaitForArrivals(1);
+  const Figures figures = Measure({.requests = 3}, 1, Target(port, InferRequest("now")));
+  EXPECT_EQ(figures.failed, 3U);
+  for (const auto& [text, times] : figures.failures.counts()) {
+    EXPECT_EQ(text,
+              "the server ended the connection: ENHANCE_YOUR_CALM: the server has its limit of 1 "
+              "connections");
+  }
+  EXPECT_TRUE(figures.statuses.empty());
+}
+
+// A frame of HTTP/2 of up to 255 bytes.
+std::string Frame(char type, char flags, char stream, std::string_view content) {
+  const std::string head{0, 0, static_cast<char>(content.size()), type, flags, 0, 0, 0, stream};
+  return head + std::string(content);
+}
+
+Figures MeasureOdd(std::string answer) {
+  const testing::OddServer server(std::move(answer));
+  return Measure({.requests = 6}, 2, Target(server.port(), InferRequest("m")));
+}
+
+TEST(GrpcLaneOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
+  const std::string settings = Frame(4, 0, 0, "");
+  // ":status: 200", as HPACK has it.
+  const std::string head = Frame(1, 4, 1, "\x88");
+  const std::string reset = Frame(3, 0, 1, std::string_view("\0\0\0\x07", 4));
+  const std::string go_away = Frame(7, 0, 0,
+                                    std::string_view("\0\0\0\x01\0\0\0\x0B"
+                                                     "calm down",
+                                                     17));
+  const std::pair<std::string, std::string> cases[] = {
+      {"", "the server closed the connection without an answer"},
+      {settings, "the server closed the connection without an answer"},
+      {settings + head, "the server closed the connection within the answer"},
+      {settings + reset, "the server reset the stream: REFUSED_STREAM"},
+      {settings + head + reset, "the server reset the stream: REFUSED_STREAM"},
+      {settings + go_away, "the server ended the connection: ENHANCE_YOUR_CALM: calm down"},
+      {settings + Frame(1, 5, 1, "\x88"), "malformed answer: no grpc-status"},
+      // ":status: 404".
+      {settings + Frame(1, 5, 1, "\x8D"), "status 404 of HTTP"},
+  };
+  for (const auto& [answer, failure] : cases) {
+    const Figures figures = MeasureOdd(answer);
+    EXPECT_EQ(figures.failed, 6U) << failure;
+    // Where only the stream has ended, the next call may come before the end of the connection.
+    EXPECT_TRUE(figures.failures.counts().contains(failure)) << failure;
+    EXPECT_TRUE(figures.statuses.empty());
+  }
+}
+
+TEST(GrpcLaneOfOddServers, ThatSpeakSomethingElseAreMalformed) {
+  for (const std::string& answer :
+       {std::string("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"),
+        std::string("SSH-2.0-OpenSSH_9.2\r\n"), std::string(100, '\0'),
+        // A field that HPACK does not know.
+        Frame(4, 0, 0, "") + Frame(1, 4, 1, "\xFF\xFF\xFF")}) {
+    const Figures figures = MeasureOdd(answer);
+    EXPECT_EQ(figures.failed, 6U);
+    for (const auto& [text, times] : figures.failures.counts()) {
+      EXPECT_EQ(text.substr(0, 18), "malformed answer: ") << text << answer;
+    }
+  }
+}
+
+TEST(GrpcLaneOfOddServers, SaysThatNobodyListens) {
+  uint16_t port = 0;
+  {
+    auto listening = net::Listen("127.0.0.1", 0, 1);
+    port = (*listening)[0].port;
+  }
+  const Figures figures = Measure({}, 2, Target(port, InferRequest("m")));
+  EXPECT_EQ(figures.fatal, Concat("cannot connect to 127.0.0.1:", port, ": Connection refused"));
+}
+
+}  // namespace
+}  // namespace despina::load
