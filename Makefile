@@ -49,10 +49,10 @@ asan tsan: %: build/%/build.ninja  ## unit tests of the engine under the sanitiz
 	@echo "== C++ unit tests under $@"
 	$(BIN)/ctest --preset $@
 
-fuzz: build/fuzz/build.ninja  ## what comes from outside, under libFuzzer (FUZZ_SECONDS=15 each)
-	@echo "== Building the fuzzers (build/fuzz)"
+fuzz: build/asan/build.ninja  ## what comes from outside, under libFuzzer (FUZZ_SECONDS=15 each)
+	@echo "== Building the fuzzers (build/asan)"
 	$(BIN)/cmake --build --preset fuzz
-	scripts/fuzz.sh build/fuzz
+	scripts/fuzz.sh build/asan
 
 docs: .venv/.docs  ## the documentation site, into build/site; links are checked
 	@echo "== Documentation"
@@ -82,7 +82,7 @@ build/.packages-%: scripts/system_packages.sh
 	@PYTHON=$(PYTHON) scripts/system_packages.sh $*
 	@touch $@
 
-build/fuzz/build.ninja: | build/.packages-fuzz
+build/asan/build.ninja build/tsan/build.ninja: | build/.packages-sanitize
 build/%/build.ninja: | .venv/.ready
 	$(BIN)/cmake --preset $*
 

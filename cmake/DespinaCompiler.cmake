@@ -17,7 +17,16 @@ if(DESPINA_SANITIZE)
   add_compile_options(-fsanitize=${DESPINA_SANITIZE} -fno-sanitize-recover=all
                       -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${DESPINA_SANITIZE})
+  add_compile_definitions(DESPINA_SANITIZED)
+  # It needs descriptors for its own checks, which some tests take away.
+  if(DESPINA_SANITIZE MATCHES undefined)
+    add_compile_options(-fno-sanitize=vptr)
+  endif()
 endif()
-if(DESPINA_FUZZ)
-  add_compile_options(-fsanitize=fuzzer-no-link)
-endif()
+
+# What fuzzers are to look for ways through; not their tests.
+function(despina_fuzzed target)
+  if(DESPINA_FUZZ)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
+endfunction()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs all fuzzers of a build tree, one for each core at a time, FUZZ_SECONDS each (15), or those named:
-# `scripts/fuzz.sh build/fuzz host_outputs`. What they find is left in BUILD_TREE/findings/; what
+# `scripts/fuzz.sh build/asan host_outputs`. What they find is left in BUILD_TREE/findings/; what
 # they learn in BUILD_TREE/corpora/, where the next run goes on.
 set -uo pipefail
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing for a purpose: build, test, lint, fuzz or bench.
+# Installs the Debian packages that are missing for a purpose: build, test, lint, sanitize or bench.
 set -euo pipefail
 
 python=${PYTHON:-python3.11}
-case ${1:?usage: $0 build|test|lint|fuzz|bench} in
+case ${1:?usage: $0 build|test|lint|sanitize|bench} in
   build)
     packages=(g++ libboost1.81-dev libsimdjson-dev libprotozero-dev libnghttp2-dev libssl-dev
       zlib1g-dev libre2-dev
@@ -17,7 +17,7 @@ case ${1:?usage: $0 build|test|lint|fuzz|bench} in
   test) packages=(libgrpc++-dev libprotobuf-dev protobuf-compiler-grpc) ;;
   lint) packages=(clang-format-16 clang-tidy-16) ;;
   # Debian's clang only recommends the libraries of its sanitizers and of libFuzzer.
-  fuzz) packages=(clang-16 libclang-rt-16-dev) ;;
+  sanitize) packages=(clang-16 libclang-rt-16-dev) ;;
   bench) packages=(libbenchmark-dev wrk nghttp2-client nghttp2-server) ;;
   *) echo "$0: unknown purpose '$1'" >&2; exit 2 ;;
 esac

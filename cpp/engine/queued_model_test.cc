@@ -175,7 +175,7 @@ TEST_F(QueuedModelTest, WithoutInstancesOrAnExecutorThereIsNoModel) {
 
 // In a process of its own, which has room for some of the threads' stacks.
 TEST(QueuedModelDeathTest, AThreadThatCannotBeMadeFailsTheLoad) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DESPINA_SANITIZED
   GTEST_SKIP() << "sanitizers need the address space that this test takes away";
 #endif
   const auto load = [] {

@@ -204,7 +204,7 @@ TEST_F(ServerTest, NamesAnAddressThatIsNotOfThisMachine) {
 }
 
 TEST_F(ServerTest, SaysThatThereAreNoThreadsForIt) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DESPINA_SANITIZED
   GTEST_SKIP() << "sanitizers need more address space than this test leaves";
 #endif
   // Room for the stack of one thread, and not for that of a second one.
@@ -235,7 +235,7 @@ TEST_F(ServerTest, SaysThatThereAreNoThreadsForIt) {
 }
 
 TEST_F(ServerTest, SaysThatThereAreNoDescriptorsForItsLoop) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DESPINA_SANITIZED
   GTEST_SKIP() << "sanitizers need descriptors for their own checks";
 #endif
   const int next = ::dup(0);

@@ -97,7 +97,7 @@ TEST(ListenerTest, AcceptsConnectionsThatSendWithoutDelay) {
 }
 
 TEST(ListenerTest, PausesWhenDescriptorsRunOut) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef DESPINA_SANITIZED
   GTEST_SKIP() << "UBSan opens pipes to look at memory, and reports errors when it cannot";
 #endif
   auto sockets = Listen("127.0.0.1", 0, 1);

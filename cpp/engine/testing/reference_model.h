@@ -32,7 +32,7 @@ inline uint64_t Environment(const char* name, uint64_t otherwise) {
 }
 
 inline uint64_t Requests() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef DESPINA_SANITIZED
   return Environment("DESPINA_TEST_REQUESTS", 100'000);
 #else
   return Environment("DESPINA_TEST_REQUESTS", 1'000'000);
