@@ -39,11 +39,11 @@ bool Call::AddField(std::string_view name, std::string_view value) {
   head_.bytes += name.size() + value.size() + kEach;
   if (head_.bytes > environment_->limits.max_header_bytes) return false;
   if (name == ":method") {
-    head_.method = value;
+    head_.is_post = value == "POST";
   } else if (name == ":path") {
     head_.path = value;
   } else if (name == "content-type") {
-    head_.content_type = value;
+    head_.is_grpc = IsGrpc(value);
   } else if (name == "grpc-timeout") {
     head_.timeout = ParseTimeout(value);
     head_.malformed_timeout = !head_.timeout;
@@ -68,8 +68,8 @@ void Call::OnHead() {
         {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
                                           environment_->limits.max_header_bytes, " bytes")});
   }
-  if (head_.method != "POST") return Refuse(405);
-  if (!IsGrpc(head_.content_type)) return Refuse(415);
+  if (!head_.is_post) return Refuse(405);
+  if (!head_.is_grpc) return Refuse(415);
   if (head_.malformed_timeout) return Finish(Internal("grpc-timeout is malformed"));
   carrier_->router().OnCall(*this);
 }
@@ -91,7 +91,8 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
                   environment_->bytes_in_flight);
   const int level = environment_->compression_level;
   if (inference && level > 0 && head_.answers_coding != frontend::Coding::kIdentity) {
-    compressor_.emplace(head_.answers_coding, level, environment_->allocator);
+    compressor_ = std::make_unique<MessageCompressor>(head_.answers_coding, level,
+                                                      environment_->allocator);
   }
   if (!head_.timeout) return;
   deadline_.emplace(carrier_->net_loop(), [this] { OnDeadline(); });

@@ -78,11 +78,12 @@ class CallHandler {
 
 // What the server reads of a call's head.
 struct Head {
-  std::string method;
-  std::string path;
-  std::string content_type;
-  std::optional<Duration> timeout;
+  bool is_post = false;
+  // By its content-type.
+  bool is_grpc = false;
   bool malformed_timeout = false;
+  std::string path;
+  std::optional<Duration> timeout;
   // grpc-encoding
   std::string encoding = "identity";
   // What grpc-accept-encoding leaves for answers.
@@ -182,8 +183,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   HeldBytes held_;
   bool reading_held_ = false;
 
-  // Unless answers go as they are.
-  std::optional<MessageCompressor> compressor_;
+  // Null: answers go as they are.
+  std::unique_ptr<MessageCompressor> compressor_;
   MessageQueue queue_;
   // For what waits to be compressed and what is in the queue.
   Charge charge_;

@@ -28,6 +28,8 @@ void MessageQueue::AppendPrefix(bool compressed, size_t length) {
 }
 
 void MessageQueue::Push(const protocol::EncodedMessage& message) {
+  // Of most calls all that there will be.
+  if (pieces_.empty()) pieces_.reserve(1 + 2 * message.pieces.size());
   AppendPrefix(false, message.size());
   size_t at = 0;
   for (const protocol::EncodedMessage::Piece& piece : message.pieces) {

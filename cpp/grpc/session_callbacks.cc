@@ -280,7 +280,7 @@ void Session::Callbacks::SubmitTrailers(nghttp2_session* session, const Call& ca
 }
 
 void Session::BeginAnswer(Call& call) {
-  const bool compressed = call.compressor_.has_value();
+  const bool compressed = call.compressor_ != nullptr;
   const bool gzip = call.head_.answers_coding == frontend::Coding::kGzip;
   const std::array<nghttp2_nv, 3> fields = {
       Field(":status", "200", kStatic), Field("content-type", "application/grpc", kStatic),
