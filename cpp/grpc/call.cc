@@ -91,8 +91,8 @@ void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
                   environment_->bytes_in_flight);
   const int level = environment_->compression_level;
   if (inference && level > 0 && head_.answers_coding != frontend::Coding::kIdentity) {
-    compressor_ = std::make_unique<MessageCompressor>(head_.answers_coding, level,
-                                                      environment_->allocator);
+    compressor_ =
+        std::make_unique<MessageCompressor>(head_.answers_coding, level, environment_->allocator);
   }
   if (!head_.timeout) return;
   deadline_.emplace(carrier_->net_loop(), [this] { OnDeadline(); });

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "frontend/compression_queue.h"
+#include "grpc/block_cache.h"
 #include "grpc/call.h"
 #include "grpc/environment.h"
 #include "grpc/outbox.h"
@@ -109,6 +110,8 @@ class Session final : public net::Protocol,
   const std::shared_ptr<SessionEnvironment> environment_;
   SessionLoop& loop_;
   net::EndOfTurn& end_of_turn_;
+  // Outlives what it is used by.
+  BlockCache memory_;
   nghttp2_session* session_ = nullptr;
   net::Transport* transport_ = nullptr;
   std::unordered_map<int32_t, std::shared_ptr<Call>> calls_;

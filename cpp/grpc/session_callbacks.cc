@@ -70,6 +70,18 @@ OptionPointer MakeOptions() {
   return {option, nghttp2_option_del};
 }
 
+BlockCache& CacheOf(void* user) { return *static_cast<BlockCache*>(user); }
+
+nghttp2_mem MemoryOf(BlockCache& cache) {
+  return {.mem_user_data = &cache,
+          .malloc = [](size_t size, void* user) { return CacheOf(user).Allocate(size); },
+          .free = [](void* block, void* user) { CacheOf(user).Free(block); },
+          .calloc = [](size_t count, size_t size,
+                       void* user) { return CacheOf(user).AllocateZeroed(count, size); },
+          .realloc = [](void* block, size_t size,
+                        void* user) { return CacheOf(user).Reallocate(block, size); }};
+}
+
 }  // namespace
 
 // Called by nghttp2 while it reads or writes, on the loop's thread. None of them throws.
@@ -114,8 +126,9 @@ nghttp2_session* Session::NewSession() {
     return CallbacksPointer(made, nghttp2_session_callbacks_del);
   }();
   static const OptionPointer options = MakeOptions();
+  nghttp2_mem memory = MemoryOf(memory_);
   nghttp2_session* made = nullptr;
-  nghttp2_session_server_new2(&made, callbacks.get(), this, options.get());
+  nghttp2_session_server_new3(&made, callbacks.get(), this, options.get(), &memory);
   return made;
 }
 
