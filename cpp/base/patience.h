@@ -4,6 +4,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "base/pause.h"
+
 namespace despina {
 
 // A thread that sleeps over an empty queue is woken by a call of the system and, on another core,
@@ -31,16 +33,7 @@ class Patience {
   static constexpr uint32_t kSkips = 64;
 
  private:
-  // Of 10 to 45 ns each.
   static constexpr int kPauses = 64;
-
-  static void Pause() {
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    asm volatile("isb");
-#endif
-  }
 
   uint32_t left_ = kVain;
   uint32_t skipped_ = 0;

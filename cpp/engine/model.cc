@@ -76,7 +76,11 @@ ModelRef::~ModelRef() {
 }
 
 Request::Request(ModelRef to) : model(std::move(to)) {
-  if (model) inputs.resize(model->definition().inputs.size());
+  if (!model) return;
+  inputs.resize(model->definition().inputs.size());
+  // Here, on the thread that will free it: what malloc gave to an instance's thread is locked when
+  // another gives it back.
+  response.outputs.reserve(model->definition().outputs.size());
 }
 
 void Request::Cancel() {

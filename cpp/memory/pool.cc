@@ -76,7 +76,7 @@ Status BufferPool::Refused(size_t size, const char* why) {
 
 BufferPool::PoolBlock* BufferPool::TakeKept(size_t index) {
   SizeClass& size_class = classes_[index];
-  std::lock_guard lock(size_class.mutex);
+  const std::lock_guard lock(size_class.mutex);
   PoolBlock* block = size_class.kept;
   if (block != nullptr) size_class.kept = block->next;
   return block;
@@ -109,7 +109,7 @@ void BufferPool::GiveBack(PoolBlock* block) noexcept {
   in_use_.Give(bytes);
   if (bytes > limits_.max_cached_buffer || !cached_.TryTake(bytes)) return;
   SizeClass& size_class = classes_[block->index()];
-  std::lock_guard lock(size_class.mutex);
+  const std::lock_guard lock(size_class.mutex);
   block->next = size_class.kept;
   size_class.kept = owned.release();
 }

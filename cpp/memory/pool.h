@@ -4,8 +4,8 @@
 #include <array>
 #include <atomic>
 #include <memory>
-#include <mutex>
 
+#include "base/brief_mutex.h"
 #include "memory/allocator.h"
 #include "memory/budget.h"
 
@@ -39,7 +39,7 @@ class BufferPool final : public Allocator {
   class PoolBlock;
   static constexpr size_t kClasses = 128;
   struct SizeClass {
-    std::mutex mutex;
+    BriefMutex mutex;
     PoolBlock* kept =
         nullptr;  // the last one given back, linked to the one before; guarded by mutex
   };
