@@ -9,20 +9,13 @@ namespace despina {
 namespace {
 
 // In the order of TraceActivity.
-constexpr std::array<std::string_view, 14> kNames = {"HTTP_RECV_START",
-                                                     "HTTP_RECV_END",
-                                                     "REQUEST_START",
-                                                     "QUEUE_START",
-                                                     "TENSOR_QUEUE_INPUT",
-                                                     "COMPUTE_START",
-                                                     "COMPUTE_INPUT_END",
-                                                     "COMPUTE_OUTPUT_START",
-                                                     "COMPUTE_END",
-                                                     "TENSOR_BACKEND_OUTPUT",
-                                                     "INFER_RESPONSE_COMPLETE",
-                                                     "REQUEST_END",
-                                                     "HTTP_SEND_START",
-                                                     "HTTP_SEND_END"};
+constexpr std::array<std::string_view, 18> kNames = {
+    "HTTP_RECV_START",       "HTTP_RECV_END",           "REQUEST_START",
+    "QUEUE_START",           "TENSOR_QUEUE_INPUT",      "COMPUTE_START",
+    "COMPUTE_INPUT_END",     "COMPUTE_OUTPUT_START",    "COMPUTE_END",
+    "TENSOR_BACKEND_OUTPUT", "INFER_RESPONSE_COMPLETE", "REQUEST_END",
+    "HTTP_SEND_START",       "HTTP_SEND_END",           "GRPC_WAITREAD_START",
+    "GRPC_WAITREAD_END",     "GRPC_SEND_START",         "GRPC_SEND_END"};
 
 }  // namespace
 

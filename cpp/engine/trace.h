@@ -42,6 +42,12 @@ enum class TraceActivity : uint8_t {
   kRequestEnd,
   kHttpSendStart,
   kHttpSendEnd,
+  // From the head of the call, or of a stream from the message, until the message is there.
+  kGrpcWaitreadStart,
+  kGrpcWaitreadEnd,
+  // Until the last response has been handed to the connection.
+  kGrpcSendStart,
+  kGrpcSendEnd,
 };
 // In the protocol's words.
 std::string_view TraceActivityName(TraceActivity activity);

@@ -15,10 +15,17 @@ constexpr std::string_view kDecoupled =
     "ModelInfer RPC doesn't support models with decoupled transaction policy";
 
 // Null unless the request is to be traced.
-std::shared_ptr<Trace> Sample(Service& service, const Model& model, const Head& head) {
+std::shared_ptr<Trace> Sample(Service& service, Model& model, const Head& head, bool unary) {
   Tracer* const tracer = service.submitter.snapshot().tracer;
   if (tracer == nullptr || !tracer->on()) return nullptr;
-  return tracer->Sample(model.definition().name, head.traceparent, head.tracestate);
+  std::shared_ptr<Trace> trace =
+      tracer->Sample(model.definition().name, head.traceparent, head.tracestate);
+  if (trace) {
+    const TimePoint now = model.clock().Now();
+    trace->Stamp(TraceActivity::kGrpcWaitreadStart, unary ? head.begun : now);
+    trace->Stamp(TraceActivity::kGrpcWaitreadEnd, now);
+  }
+  return trace;
 }
 
 Status ReadSharedMemory(protocol::InferRequest& infer, Charge& charge, Allocator& allocator) {
@@ -30,6 +37,10 @@ Status ReadSharedMemory(protocol::InferRequest& infer, Charge& charge, Allocator
 }
 
 }  // namespace
+
+void StampSend(const Request& request, TraceActivity activity) {
+  if (request.trace) request.trace->Stamp(activity, request.model->clock().Now());
+}
 
 Result<ReceivedInfer> ReadInfer(Service& service, const Head& head, Message message, bool unary,
                                 std::string& id) {
@@ -43,7 +54,7 @@ Result<ReceivedInfer> ReadInfer(Service& service, const Head& head, Message mess
   if (unary && (*model)->definition().decoupled) {
     return Status(Code::kUnimplemented, std::string(kDecoupled));
   }
-  std::shared_ptr<Trace> trace = Sample(service, **model, head);
+  std::shared_ptr<Trace> trace = Sample(service, **model, head, unary);
   Result<protocol::InferRequest> infer = protocol::ParseInferProto(
       *std::move(model), message.bytes, service.regions, service.allocator);
   if (!infer.ok()) return infer.status();
@@ -100,12 +111,19 @@ void InferCall::OnDelivered() {
   const protocol::OutputPreferences preferences = std::move(preferences_);
   in_flight_ = nullptr;
   if (call->over()) return;
-  if (!request->response.status.ok()) return call->Finish(request->response.status);
+  StampSend(*request, TraceActivity::kGrpcSendStart);
+  Answer(*call, *request, preferences);
+  StampSend(*request, TraceActivity::kGrpcSendEnd);
+}
+
+void InferCall::Answer(Call& call, const Request& request,
+                       const protocol::OutputPreferences& preferences) {
+  if (!request.response.status.ok()) return call.Finish(request.response.status);
   const Result<protocol::EncodedMessage> message =
-      protocol::EncodeInferProto(*request, request->response, preferences,
+      protocol::EncodeInferProto(request, request.response, preferences,
                                  protocol::InferForm::kUnary, true, service_.allocator);
-  if (!message.ok()) return call->Finish(message.status());
-  call->Respond(*message);
+  if (!message.ok()) return call.Finish(message.status());
+  call.Respond(*message);
 }
 
 }  // namespace despina::grpc

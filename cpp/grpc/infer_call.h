@@ -23,6 +23,9 @@ struct ReceivedInfer {
 Result<ReceivedInfer> ReadInfer(Service& service, const Head& head, Message message, bool unary,
                                 std::string& id);
 
+// Where the request is traced.
+void StampSend(const Request& request, TraceActivity activity);
+
 class InferCall final : public CallHandler, private Completion, private net::Mailbox::Item {
  public:
   // The service is used while the loop runs.
@@ -35,6 +38,7 @@ class InferCall final : public CallHandler, private Completion, private net::Mai
   Status Begin(Call& call, Message message);
   void OnComplete(std::unique_ptr<Request> request, Turn& turn) noexcept override;
   void OnDelivered() override;
+  void Answer(Call& call, const Request& request, const protocol::OutputPreferences& preferences);
 
   Service& service_;
   const std::shared_ptr<net::Mailbox> mailbox_;

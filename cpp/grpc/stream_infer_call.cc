@@ -54,11 +54,13 @@ class StreamInferCall::Streamed final : public frontend::StreamedRequest {
     if (!completed) return;
     // The owner is the call's, and may go with it.
     const std::shared_ptr<Call> call = std::move(call_);
+    StampSend(*completed, TraceActivity::kGrpcSendStart);
     const Response& last = completed->response;
     // What a decoupled model ends with need not be a response of its own.
     if (!last.status.ok() || !decoupled || empty_final_ || HasContent(last)) {
       owner_.Take(*call, *this, last, true);
     }
+    StampSend(*completed, TraceActivity::kGrpcSendEnd);
     owner_.End(*call, *this);
   }
 

@@ -21,7 +21,7 @@ LAYERS: dict[str, set[str]] = {
     "frontend": {"base", "memory", "engine", "protocol", "net"},
     "http": {"base", "memory", "engine", "protocol", "net", "frontend"},
     "grpc": {"base", "memory", "engine", "protocol", "net", "frontend"},
-    "load": {"base", "memory", "engine", "net", "http", "grpc"},
+    "load": {"base", "memory", "engine", "net", "frontend", "http", "grpc"},
     "bindings": {
         *("base", "memory", "engine", "host", "protocol", "net", "frontend", "http", "grpc"),
         "load",

@@ -113,9 +113,9 @@ def test_no_section_with_commands_is_left_out(page: str) -> None:
 def test_every_flag_is_one(page: str) -> None:
     known = {f"--{flag_name(each.name)}" for each in setting_fields()} | {"--config-file"}
     serving = re.findall(r"despina serve((?:.*\\\n)*.*)", page)
-    found = [re.match(r"--[a-z-]+", code) for code in codes(page)]
+    found = [re.match(r"--[a-z0-9-]+", code) for code in codes(page)]
     used = {each[0] for each in found if each}
-    used |= {flag for text in serving for flag in re.findall(r"(?<=[ \"])--[a-z-]+", text)}
+    used |= {flag for text in serving for flag in re.findall(r"(?<=[ \"])--[a-z0-9-]+", text)}
     assert len(used) > 20
     assert used - known == set()
 
@@ -167,7 +167,8 @@ def test_what_the_container_runs_serves(page: str, machine: Path, checkout: Path
     with serve(words[2:], machine) as server:
         assert server.ready()
         assert server.stop() == 0
-    assert f"EXPOSE {DEFAULTS.http_port} {DEFAULTS.metrics_port}\n" in text
+    ports = f"{DEFAULTS.http_port} {DEFAULTS.grpc_port} {DEFAULTS.metrics_port}"
+    assert f"EXPOSE {ports}\n" in text
     # The folder that the wheels are in, and the Python that they are built by.
     assert "source=dist," in text
     assert "--wheel-dir dist" in (checkout / "scripts" / "build_wheels.sh").read_text()

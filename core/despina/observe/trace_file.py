@@ -16,7 +16,7 @@ from despina.engine import Trace
 from despina.errors import DespinaError
 from despina_sdk import Code
 
-_FRONT = ("HTTP_RECV_START", "HTTP_RECV_END")
+_FRONT = ("HTTP_RECV_START", "HTTP_RECV_END", "GRPC_WAITREAD_START", "GRPC_WAITREAD_END")
 _BEFORE_COMPUTE = ("REQUEST_START", "QUEUE_START")
 _COMPUTE = ("COMPUTE_START", "COMPUTE_INPUT_END", "COMPUTE_OUTPUT_START", "COMPUTE_END")
 
