@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("tree", type=Path, help="build tree with compile_commands.json")
     parser.add_argument("--all", action="store_true", help="every file, changed or not")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--budget", type=float, default=100, help="seconds; the rest is left out")
+    parser.add_argument("--budget", type=float, default=60, help="seconds; the rest is left out")
     options = parser.parse_args()
 
     units = compiled_units(options.tree)
