@@ -13,51 +13,35 @@ import pytest
 import tritonclient.grpc as triton
 from harness.certificates import Certificates
 from harness.grpc_calls import UNLIMITED, floats, request, stub
-from harness.repository import add_model, identity
 from harness.serve import Serve
 
 LARGE = np.arange(300_000, dtype=np.float32).reshape(1, -1)
 TIMEOUT = 20
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("repository")
-    add_model(folder, "identity_fp32", identity("FP32"))
-    return folder
-
-
 def flags(files: Certificates, use: str, *more: str) -> list[str]:
-    given = [f"--grpc-server-{kind}={files.file('server.' + end)}" for kind, end in CERTIFICATE]
-    return [*given, use, *more]
-
-
-CERTIFICATE = (("cert", "pem"), ("key", "key"))
+    certificate = f"--grpc-server-cert={files.file('server.pem')}"
+    return [certificate, f"--grpc-server-key={files.file('server.key')}", use, *more]
 
 
 @pytest.fixture(scope="module")
 def server(
-    files: Certificates, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    files: Certificates, identities: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serve]:
     folder = tmp_path_factory.mktemp("server")
-    with Serve(repository, folder, *flags(files, "--grpc-use-ssl")) as running:
+    with Serve(identities, folder, *flags(files, "--grpc-use-ssl")) as running:
         yield running
         assert running.stop() == 0, running.stderr
 
 
 @pytest.fixture(scope="module")
 def mutual(
-    files: Certificates, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    files: Certificates, identities: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serve]:
     """A server whose clients need a certificate."""
     folder = tmp_path_factory.mktemp("mutual")
     root = f"--grpc-root-cert={files.file('authority.pem')}"
-    with Serve(repository, folder, *flags(files, "--grpc-use-ssl-mutual", root)) as running:
+    with Serve(identities, folder, *flags(files, "--grpc-use-ssl-mutual", root)) as running:
         yield running
         assert running.stop() == 0, running.stderr
 

@@ -25,18 +25,6 @@ from harness.serve import Serve
 LARGE = np.arange(300_000, dtype=np.float32).reshape(1, -1)
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("repository")
-    add_model(folder, "identity_fp32", identity("FP32"))
-    return folder
-
-
 def flags(files: Certificates, *, mutual: bool = False) -> list[str]:
     """Those of a server with TLS."""
     given = [f"--https-server-cert={files.file('server.pem')}"]
@@ -52,21 +40,21 @@ def flags(files: Certificates, *, mutual: bool = False) -> list[str]:
 
 @pytest.fixture(scope="module")
 def server(
-    files: Certificates, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    files: Certificates, identities: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serve]:
     folder = tmp_path_factory.mktemp("server")
-    with Serve(repository, folder, *flags(files), "--log-verbose=1") as running:
+    with Serve(identities, folder, *flags(files), "--log-verbose=1") as running:
         yield running
         assert running.stop() == 0, running.stderr
 
 
 @pytest.fixture(scope="module")
 def mutual(
-    files: Certificates, repository: Path, tmp_path_factory: pytest.TempPathFactory
+    files: Certificates, identities: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serve]:
     """A server whose clients need a certificate."""
     folder = tmp_path_factory.mktemp("mutual")
-    with Serve(repository, folder, *flags(files, mutual=True)) as running:
+    with Serve(identities, folder, *flags(files, mutual=True)) as running:
         yield running
         assert running.stop() == 0, running.stderr
 
@@ -233,10 +221,10 @@ def test_it_answers_what_it_has_accepted_before_it_ends(
     ],
 )
 def test_a_file_that_it_cannot_use_is_named(
-    files: Certificates, repository: Path, tmp_path: Path, setting: str, name: str, what: str
+    files: Certificates, identities: Path, tmp_path: Path, setting: str, name: str, what: str
 ) -> None:
     given = [each for each in flags(files, mutual=True) if f"-{setting}=" not in each]
     bad = f"--https-{setting}={files.file(name)}"
-    with Serve(repository, tmp_path, *given, bad, wait=False) as server:
+    with Serve(identities, tmp_path, *given, bad, wait=False) as server:
         assert server.wait() == 1
         assert server.stderr.splitlines()[-1] == f"error: {bad}: {what}"

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from harness.grpc_calls import ONE, behave, floats, messages, opened, request, stub
+from harness.http2 import Code as Error
 from harness.http2 import Connection, Kind
 from harness.serve import Serve
 
@@ -100,6 +101,10 @@ def test_calls_survive_connections_that_are_too_old(zoo: Path, tmp_path: Path) -
     flags = ("--grpc-max-connection-age=200", "--grpc-max-connection-age-grace=2000")
     with Serve(zoo, tmp_path, *flags) as server:
         assert server.ready()
+        with Connection(server.grpc_port) as old:
+            assert old.serves(1)
+            assert old.until_closed()
+            assert old.goaway == Error.NO_ERROR
         with opened(server.grpc_port) as channel:
             service = stub(channel)
             end = time.monotonic() + 2
