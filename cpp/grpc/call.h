@@ -94,7 +94,7 @@ struct Head {
   std::vector<frontend::Field> fields;
   // Of all names and values.
   size_t bytes = 0;
-  // When it had come; before that, when it began.
+  // When it began to come.
   TimePoint begun{};
 };
 
