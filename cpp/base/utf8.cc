@@ -2,11 +2,27 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 
 namespace despina {
 
-bool IsUtf8(std::string_view text) { return simdjson::validate_utf8(text.data(), text.size()); }
+namespace {
+
+// Names and identifiers: most are, and the library has a fixed price that is higher than this.
+constexpr size_t kShort = 64;
+
+bool IsShortAscii(std::string_view text) {
+  return text.size() <= kShort &&
+         std::ranges::all_of(text, [](char each) { return static_cast<uint8_t>(each) < 0x80; });
+}
+
+}  // namespace
+
+bool IsUtf8(std::string_view text) {
+  return IsShortAscii(text) || simdjson::validate_utf8(text.data(), text.size());
+}
 
 std::string ToUtf8(std::string_view text) {
   if (IsUtf8(text)) return std::string(text);

@@ -131,8 +131,8 @@ Batch::Batch(RequestChain requests, const ModelDefinition& definition, Execution
       sink_(sink),
       allocator_(allocator),
       clock_(clock),
-      started_(clock.Now()),
-      gathered_(definition.inputs.size()) {
+      started_(clock.Now()) {
+  gathered_.resize(definition.inputs.size());
   slots_.reserve(requests.size());
   while (!requests.empty()) {
     std::unique_ptr<Request> request = requests.TakeFirst();

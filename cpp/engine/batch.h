@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <span>
 #include <vector>
 
 #include "base/clock.h"
+#include "base/local_memory.h"
 #include "base/status.h"
 #include "engine/definition.h"
 #include "engine/request.h"
@@ -131,8 +133,10 @@ class Batch {
   Allocator& allocator_;
   Clock& clock_;
   const TimePoint started_;
-  std::vector<Slot> slots_;
-  std::vector<std::optional<Tensor>> gathered_;
+  // Of one request with two inputs or so: what is in both is made for each execution.
+  LocalMemory<512> memory_;
+  std::pmr::vector<Slot> slots_{memory_.get()};
+  std::pmr::vector<std::optional<Tensor>> gathered_{memory_.get()};
   uint32_t rows_ = 0;
   size_t delivered_ = 0;
   bool any_success_ = false;

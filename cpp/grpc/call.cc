@@ -22,13 +22,15 @@ class Call::CompressionJob final : public frontend::CompressionQueue::Job {
   const std::shared_ptr<Call> call_;
 };
 
-Call::Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream)
+Call::Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream,
+           size_t place, TimePoint begun)
     : carrier_(&carrier),
       environment_(std::move(environment)),
       stream_(stream),
+      place_(place),
       held_(environment_->bytes_in_flight),
       charge_(environment_->bytes_in_flight) {
-  head_.begun = environment_->clock.Now();
+  head_.begun = begun;
 }
 
 Budget& Call::budget() const { return environment_->bytes_in_flight; }
@@ -41,7 +43,8 @@ bool Call::AddField(std::string_view name, std::string_view value) {
   if (name == ":method") {
     head_.is_post = value == "POST";
   } else if (name == ":path") {
-    head_.path = value;
+    head_.method = FindMethod(value);
+    if (head_.method == nullptr) head_.unknown_path = value;
   } else if (name == "content-type") {
     head_.is_grpc = IsGrpc(value);
   } else if (name == "grpc-timeout") {
@@ -80,11 +83,10 @@ void Call::Refuse(int http_status) {
   carrier_->AnswerWithoutMessage(*this, http_status);
 }
 
-void Call::Accept(std::unique_ptr<CallHandler> handler, const Method& method) {
-  method_ = &method;
+void Call::Accept(std::unique_ptr<CallHandler> handler) {
   handler_ = std::move(handler);
   const SessionLimits& limits = environment_->limits;
-  const bool inference = method.api == frontend::Api::kInference;
+  const bool inference = head_.method->api == frontend::Api::kInference;
   const size_t most = inference ? limits.max_message_bytes
                                 : std::min(limits.max_message_bytes, limits.max_control_bytes);
   reader_.emplace(most, head_.encoding != "identity", environment_->allocator,
@@ -121,7 +123,7 @@ std::span<const std::byte> Call::Read(std::span<const std::byte> bytes) {
 }
 
 void Call::Deliver(Message message) {
-  if (!method_->one_message) return handler_->OnMessage(*this, std::move(message));
+  if (!head_.method->one_message) return handler_->OnMessage(*this, std::move(message));
   if (message_) {
     return Fail({Code::kUnimplemented, "more than one message where there must be one"});
   }
@@ -138,22 +140,22 @@ void Call::OnAllRead() {
   if (reader_->within_message()) {
     return Fail(Internal("the client has ended within a message"));
   }
-  if (!method_->one_message) return handler_->OnEnd(*this);
+  if (!head_.method->one_message) return handler_->OnEnd(*this);
   if (!message_) {
     return Fail({Code::kUnimplemented, "no message where there must be one"});
   }
   handler_->OnMessage(*this, *std::exchange(message_, std::nullopt));
 }
 
-void Call::Send(const protocol::EncodedMessage& message) {
+void Call::Send(protocol::EncodedMessage message) {
   if (over()) return;
   if (!charge_.RaiseTo(unsent() + message.size())) {
     return Fail(TooManyAnswers(charge_.budget()));
   }
   if (compressor_) {
-    Compress(message);
+    Compress(std::move(message));
   } else {
-    queue_.Push(message);
+    queue_.Push(std::move(message));
   }
   if (!std::exchange(begun_, true)) {
     carrier_->BeginAnswer(*this);
@@ -163,9 +165,9 @@ void Call::Send(const protocol::EncodedMessage& message) {
   carrier_->Flush();
 }
 
-void Call::Compress(const protocol::EncodedMessage& message) {
+void Call::Compress(protocol::EncodedMessage message) {
   const bool idle = compressor_->empty();
-  compressor_->Push(message);
+  compressor_->Push(std::move(message));
   if (idle) carrier_->compression().Start(std::make_unique<CompressionJob>(shared_from_this()));
 }
 
@@ -258,7 +260,7 @@ void Call::WriteAccess() const {
   const auto took = std::chrono::duration_cast<std::chrono::microseconds>(
       environment_->clock.Now() - head_.begun);
   log::Fields fields = {{"client", carrier_->client()},
-                        {"path", head_.path},
+                        {"path", std::string(head_.path())},
                         {"status", std::string(CodeName(status_.code()))},
                         {"bytes", std::to_string(bytes_sent_)},
                         {"duration_us", std::to_string(took.count())}};

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -18,13 +19,13 @@
 #include "grpc/message_compressor.h"
 #include "grpc/message_queue.h"
 #include "grpc/message_reader.h"
+#include "grpc/methods.h"
 #include "net/loop.h"
 #include "protocol/infer_proto_response.h"
 
 namespace despina::grpc {
 
 class Call;
-struct Method;
 struct SessionEnvironment;
 
 // Decides what answers a call.
@@ -82,7 +83,9 @@ struct Head {
   // By its content-type.
   bool is_grpc = false;
   bool malformed_timeout = false;
-  std::string path;
+  // Null: there is none of this path.
+  const Method* method = nullptr;
+  std::string unknown_path;
   std::optional<Duration> timeout;
   // grpc-encoding
   std::string encoding = "identity";
@@ -96,27 +99,32 @@ struct Head {
   size_t bytes = 0;
   // When it began to come.
   TimePoint begun{};
+
+  std::string_view path() const { return method != nullptr ? method->path : unknown_path; }
 };
 
 // Kept by its session while the client waits, and by whoever works on it. The loop's thread only.
 class Call final : public std::enable_shared_from_this<Call> {
  public:
-  Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream);
+  // `place`: in the table of the session. `begun`: when its head began to come.
+  Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, int32_t stream,
+       size_t place, TimePoint begun);
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
 
   const Head& head() const { return head_; }
-  // The handler gets what the client sends. To be called once, when the head is there.
-  void Accept(std::unique_ptr<CallHandler> handler, const Method& method);
+  // The handler gets what the client sends. To be called once, when the head is there, and only
+  // where there is such a method.
+  void Accept(std::unique_ptr<CallHandler> handler);
 
   // Nothing that is told to a call does anything once it is over.
   bool over() const { return carrier_ == nullptr || finished_; }
   // A client that reads too little for what the server may hold is told so with RESOURCE_EXHAUSTED.
-  void Send(const protocol::EncodedMessage& message);
+  void Send(protocol::EncodedMessage message);
   // The last thing that the client is told.
   void Finish(const Status& status);
-  void Respond(const protocol::EncodedMessage& message) {
-    Send(message);
+  void Respond(protocol::EncodedMessage message) {
+    Send(std::move(message));
     Finish(Ok());
   }
   // For what is held for the call. It lives as long as the call.
@@ -149,7 +157,7 @@ class Call final : public std::enable_shared_from_this<Call> {
   void DropHandler();
   void Fail(const Status& status);
   // Puts the message into the queue, perhaps later.
-  void Compress(const protocol::EncodedMessage& message);
+  void Compress(protocol::EncodedMessage message);
   // As frontend::CompressionQueue::Job.
   bool ContinueCompression(size_t& most);
   // Nothing more will come into the queue.
@@ -168,10 +176,10 @@ class Call final : public std::enable_shared_from_this<Call> {
   // Kept: a call that is worked on may be the last to give back what it holds of the budget.
   const std::shared_ptr<SessionEnvironment> environment_;
   const int32_t stream_;
+  size_t place_;
   Head head_;
   std::optional<net::Timer> deadline_;
 
-  const Method* method_ = nullptr;
   std::unique_ptr<CallHandler> handler_;
   std::optional<MessageReader> reader_;
   // Of a method that takes one message.

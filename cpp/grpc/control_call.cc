@@ -19,9 +19,9 @@ class Reply final : public net::Mailbox::Item {
   void OnDelivered() override {
     const std::unique_ptr<Reply> self(this);
     if (!answer_.ok()) return call_->Finish(answer_.status());
-    const Result<protocol::EncodedMessage> message = MessageOf(*answer_, allocator_);
+    Result<protocol::EncodedMessage> message = MessageOf(*answer_, allocator_);
     if (!message.ok()) return call_->Finish(message.status());
-    call_->Respond(*message);
+    call_->Respond(*std::move(message));
   }
 
  private:

@@ -27,9 +27,9 @@ void HealthCheck::OnMessage(Call& call, Message message) {
   if (!name.ok()) return call.Finish(name.status());
   const ServingStatus status = HealthOf(*name, service_.submitter.snapshot());
   if (status == ServingStatus::kServiceUnknown) return call.Finish(NotFound("unknown service"));
-  const auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
+  auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
   if (!answer.ok()) return call.Finish(answer.status());
-  call.Respond(*answer);
+  call.Respond(*std::move(answer));
 }
 
 void LookAll(const Service& service) {
@@ -65,9 +65,9 @@ void HealthWatch::Look() {
   const ServingStatus status = HealthOf(name_, service_.submitter.snapshot());
   if (status == told_) return;
   told_ = status;
-  const auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
+  auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
   // Told at the next change, if there is no memory now.
-  if (answer.ok()) call_->Send(*answer);
+  if (answer.ok()) call_->Send(*std::move(answer));
 }
 
 }  // namespace despina::grpc

@@ -119,11 +119,11 @@ void InferCall::OnDelivered() {
 void InferCall::Answer(Call& call, const Request& request,
                        const protocol::OutputPreferences& preferences) {
   if (!request.response.status.ok()) return call.Finish(request.response.status);
-  const Result<protocol::EncodedMessage> message =
+  Result<protocol::EncodedMessage> message =
       protocol::EncodeInferProto(request, request.response, preferences,
                                  protocol::InferForm::kUnary, true, service_.allocator);
   if (!message.ok()) return call.Finish(message.status());
-  call.Respond(*message);
+  call.Respond(*std::move(message));
 }
 
 }  // namespace despina::grpc

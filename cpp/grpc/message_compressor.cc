@@ -21,21 +21,21 @@ std::vector<std::span<const std::byte>> PiecesOf(const protocol::EncodedMessage&
 
 }  // namespace
 
-void MessageCompressor::Push(const protocol::EncodedMessage& message) {
-  messages_.push_back(message);
+void MessageCompressor::Push(protocol::EncodedMessage message) {
   size_ += message.size();
+  messages_.push_back(std::move(message));
 }
 
 bool MessageCompressor::Continue(size_t& most, MessageQueue& out) {
   for (; !messages_.empty(); messages_.pop_front()) {
-    const protocol::EncodedMessage& message = messages_.front();
+    protocol::EncodedMessage& message = messages_.front();
     if (!compressor_) compressor_.emplace(PiecesOf(message), coding_, level_, allocator_);
     if (!compressor_->Continue(most)) return false;
     const std::optional<std::vector<Slice>> compressed = compressor_->Take();
     compressor_.reset();
     const size_t size = message.size();
     size_ -= size;
-    if (!compressed || !out.PushCompressed(*compressed, size)) out.Push(message);
+    if (!compressed || !out.PushCompressed(*compressed, size)) out.Push(std::move(message));
   }
   return true;
 }

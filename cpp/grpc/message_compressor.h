@@ -19,7 +19,7 @@ class MessageCompressor {
   MessageCompressor(frontend::Coding coding, int level, Allocator& allocator)
       : coding_(coding), level_(level), allocator_(allocator) {}
 
-  void Push(const protocol::EncodedMessage& message);
+  void Push(protocol::EncodedMessage message);
   // Whether no message waits.
   bool empty() const { return messages_.empty(); }
   // Bytes of the messages that wait.

@@ -27,15 +27,16 @@ void MessageQueue::AppendPrefix(bool compressed, size_t length) {
   Append(prefix, prefix.size());
 }
 
-void MessageQueue::Push(const protocol::EncodedMessage& message) {
+void MessageQueue::Push(protocol::EncodedMessage&& message) {
   // Of most calls all that there will be.
   if (pieces_.empty()) pieces_.reserve(1 + 2 * message.pieces.size());
   AppendPrefix(false, message.size());
   size_t at = 0;
-  for (const protocol::EncodedMessage::Piece& piece : message.pieces) {
+  for (protocol::EncodedMessage::Piece& piece : message.pieces) {
     Append(message.text.Part(at, piece.text_bytes), piece.text_bytes);
     at += piece.text_bytes;
-    Append(piece.data, piece.data.size());
+    const size_t size = piece.data.size();
+    Append(std::move(piece.data), size);
   }
 }
 

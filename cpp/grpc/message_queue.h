@@ -16,7 +16,7 @@ namespace despina::grpc {
 // Of one call, in order.
 class MessageQueue {
  public:
-  void Push(const protocol::EncodedMessage& message);
+  void Push(protocol::EncodedMessage&& message);
   // A message that is compressed. False, and nothing pushed, unless it is shorter than `plain`.
   bool PushCompressed(std::span<const Slice> message, size_t plain);
 

@@ -25,7 +25,7 @@ bool Outbox::Copy(std::span<const std::byte> bytes) {
     }
     const size_t part = std::min(bytes.size(), buffer_.size() - used_);
     std::memcpy(writable_ + used_, bytes.data(), part);
-    Append(buffer_.Part(used_, part));
+    if (!Extend({writable_ + used_, part}, buffer_.buffer())) Append(buffer_.Part(used_, part));
     used_ += part;
     bytes = bytes.subspan(part);
   }
@@ -34,20 +34,24 @@ bool Outbox::Copy(std::span<const std::byte> bytes) {
 
 bool Outbox::Add(const Slice& bytes) {
   if (bytes.size() < kFew) return Copy(bytes.bytes());
-  Append(bytes);
+  if (!Extend(bytes.bytes(), bytes.buffer())) Append(bytes);
+  return true;
+}
+
+bool Outbox::Extend(std::span<const std::byte> bytes, const Buffer& buffer) {
+  if (first_ == pieces_.size()) return false;
+  std::span<const std::byte>& last = pieces_.back();
+  if (last.data() + last.size() != bytes.data() ||
+      slices_.back().buffer().data() != buffer.data()) {
+    return false;
+  }
+  last = {last.data(), last.size() + bytes.size()};
+  size_ += bytes.size();
   return true;
 }
 
 void Outbox::Append(Slice bytes) {
   size_ += bytes.size();
-  if (first_ < pieces_.size()) {
-    std::span<const std::byte>& last = pieces_.back();
-    if (last.data() + last.size() == bytes.data() &&
-        slices_.back().buffer().data() == bytes.buffer().data()) {
-      last = {last.data(), last.size() + bytes.size()};
-      return;
-    }
-  }
   pieces_.push_back(bytes.bytes());
   slices_.push_back(std::move(bytes));
 }

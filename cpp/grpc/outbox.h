@@ -31,6 +31,8 @@ class Outbox {
   void Drop(size_t size);
 
  private:
+  // False unless the bytes lie behind the last piece and within its buffer.
+  bool Extend(std::span<const std::byte> bytes, const Buffer& buffer);
   void Append(Slice bytes);
 
   Allocator& allocator_;

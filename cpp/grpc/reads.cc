@@ -114,9 +114,9 @@ class ReadHandler final : public CallHandler {
   void OnMessage(Call& call, Message message) override {
     const Answer answer = AnswerRead(method_, TextOf(message.bytes), service_);
     if (!answer.ok()) return call.Finish(answer.status());
-    const Result<protocol::EncodedMessage> encoded = MessageOf(*answer, service_.allocator);
+    Result<protocol::EncodedMessage> encoded = MessageOf(*answer, service_.allocator);
     if (!encoded.ok()) return call.Finish(encoded.status());
-    call.Respond(*encoded);
+    call.Respond(*std::move(encoded));
   }
   void OnGone() override {}
 

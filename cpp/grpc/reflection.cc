@@ -22,9 +22,9 @@ void ReflectionCall::OnMessage(Call& call, Message message) {
   }
   const Result<std::string> answer = descriptors_.Answer(TextOf(message.bytes));
   if (!answer.ok()) return call.Finish(answer.status());
-  const Result<protocol::EncodedMessage> encoded = MessageOf(*answer, allocator_);
+  Result<protocol::EncodedMessage> encoded = MessageOf(*answer, allocator_);
   if (!encoded.ok()) return call.Finish(encoded.status());
-  call.Send(*encoded);
+  call.Send(*std::move(encoded));
 }
 
 void ReflectionCall::OnStopping(Call& call) { call.Finish(Unavailable(std::string(kStopped))); }

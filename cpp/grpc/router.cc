@@ -21,7 +21,8 @@ bool IsWork(Rpc rpc) {
   return rpc == Rpc::kModelInfer || rpc == Rpc::kModelStreamInfer || rpc == Rpc::kControl;
 }
 
-std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head, const Method& method) {
+std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head) {
+  const Method& method = *head.method;
   switch (method.rpc) {
     case Rpc::kModelInfer:
       return std::make_unique<InferCall>(service);
@@ -45,18 +46,17 @@ std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head, con
 
 void ServiceRouter::OnCall(Call& call) {
   const Head& head = call.head();
-  const Method* const method = FindMethod(head.path);
-  const Status refused = Refuse(head, method);
+  const Status refused = Refuse(head);
   if (!refused.ok()) return call.Finish(refused);
-  call.Accept(MakeHandler(service_, head, *method), *method);
+  call.Accept(MakeHandler(service_, head));
 }
 
-Status ServiceRouter::Refuse(const Head& head, const Method* method) {
-  if (method == nullptr) {
-    return {Code::kUnimplemented, Concat("there is no method '", head.path, "'")};
+Status ServiceRouter::Refuse(const Head& head) {
+  if (head.method == nullptr) {
+    return {Code::kUnimplemented, Concat("there is no method '", head.unknown_path, "'")};
   }
   if (service_.access != nullptr) {
-    const std::string_view lacks = service_.access->Denied(method->api, head.fields);
+    const std::string_view lacks = service_.access->Denied(head.method->api, head.fields);
     if (!lacks.empty()) {
       return Unavailable(Concat("This protocol is restricted, expecting header '", lacks, "'"));
     }
@@ -65,7 +65,7 @@ Status ServiceRouter::Refuse(const Head& head, const Method* method) {
     return {Code::kUnimplemented,
             Concat("compression with '", head.encoding, "' is not supported: use gzip or deflate")};
   }
-  if (IsWork(method->rpc) && service_.submitter.snapshot().exiting) {
+  if (IsWork(head.method->rpc) && service_.submitter.snapshot().exiting) {
     return Unavailable(std::string(kStopped));
   }
   return Ok();

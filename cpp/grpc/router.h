@@ -14,7 +14,7 @@ class ServiceRouter final : public Router {
 
  private:
   // Why the call is not answered.
-  Status Refuse(const Head& head, const Method* method);
+  Status Refuse(const Head& head);
 
   Service& service_;
 };

@@ -90,7 +90,21 @@ void Session::OnOpened(net::Transport& transport) {
 void Session::OnClosed() {
   transport_ = nullptr;
   done_ = true;
-  for (const auto& [stream, call] : std::exchange(calls_, {})) call->OnClosed();
+  for (const auto& call : std::exchange(calls_, {})) call->OnClosed();
+  opening_ = nullptr;
+}
+
+Call& Session::AddCall(int32_t stream) {
+  calls_.push_back(std::make_shared<Call>(*this, environment_, stream, calls_.size(), last_read_));
+  return *calls_.back();
+}
+
+void Session::RemoveCall(const Call& call) {
+  if (opening_ == &call) opening_ = nullptr;
+  const size_t place = call.place_;
+  calls_[place] = std::move(calls_.back());
+  calls_[place]->place_ = place;
+  calls_.pop_back();
 }
 
 std::span<std::byte> Session::ReadSpace() { return loop_.read_buffer(); }
@@ -209,7 +223,7 @@ void Session::OnStopping() {
   BeginGoAway();
   // Those that end now leave the table.
   const auto calls = calls_;
-  for (const auto& [stream, call] : calls) call->OnStopping();
+  for (const auto& call : calls) call->OnStopping();
 }
 
 void Session::BeginGoAway() {

@@ -6,7 +6,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -90,6 +89,8 @@ class Session final : public net::Protocol,
 
   // Null when there is no memory.
   nghttp2_session* NewSession();
+  Call& AddCall(int32_t stream);
+  void RemoveCall(const Call& call);
 
   // What is counted against floods.
   void CountControlFrame();
@@ -114,7 +115,10 @@ class Session final : public net::Protocol,
   BlockCache memory_;
   nghttp2_session* session_ = nullptr;
   net::Transport* transport_ = nullptr;
-  std::unordered_map<int32_t, std::shared_ptr<Call>> calls_;
+  // Each knows its place.
+  std::vector<std::shared_ptr<Call>> calls_;
+  // The one whose head is just being read: nothing else comes until it is there.
+  Call* opening_ = nullptr;
   Outbox outbox_;
   std::string refusal_;
   std::string client_;

@@ -140,22 +140,20 @@ int Session::Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_f
                                        void* user) {
   Session& session = SessionOf(user);
   session.control_frames_ = 0;
+  // Trailers say nothing that is looked at.
+  session.opening_ = nullptr;
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const int32_t stream = frame->hd.stream_id;
-  auto call = std::make_shared<Call>(session, session.environment_, stream);
-  nghttp2_session_set_stream_user_data(nghttp2, stream, call.get());
-  session.calls_.emplace(stream, std::move(call));
+  session.opening_ = &session.AddCall(stream);
+  nghttp2_session_set_stream_user_data(nghttp2, stream, session.opening_);
   return 0;
 }
 
-int Session::Callbacks::OnHeader(nghttp2_session* nghttp2, const nghttp2_frame* frame,
-                                 nghttp2_rcbuf* name, nghttp2_rcbuf* value, uint8_t /*flags*/,
-                                 void* user) {
-  // Trailers say nothing that is looked at.
-  if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  Call* const call = CallOf(nghttp2, frame->hd.stream_id);
-  if (call == nullptr || call->AddField(TextOf(name), TextOf(value))) return 0;
+int Session::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name,
+                                 nghttp2_rcbuf* value, uint8_t /*flags*/, void* user) {
   Session& session = SessionOf(user);
+  Call* const call = session.opening_;
+  if (call == nullptr || call->AddField(TextOf(name), TextOf(value))) return 0;
   if (call->head().bytes <= kFarTooLarge * session.environment_->limits.max_header_bytes) return 0;
   if (!session.deaf_) session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "the head is far too large");
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -218,13 +216,12 @@ int Session::Callbacks::OnData(nghttp2_session* nghttp2, uint8_t /*flags*/, int3
   return 0;
 }
 
-int Session::Callbacks::OnClosed(nghttp2_session*, int32_t stream, uint32_t /*error_code*/,
+int Session::Callbacks::OnClosed(nghttp2_session* nghttp2, int32_t stream, uint32_t /*error_code*/,
                                  void* user) {
-  Session& session = SessionOf(user);
-  const auto found = session.calls_.find(stream);
-  if (found == session.calls_.end()) return 0;
-  const std::shared_ptr<Call> call = std::move(found->second);
-  session.calls_.erase(found);
+  Call* const closed = CallOf(nghttp2, stream);
+  if (closed == nullptr) return 0;
+  const std::shared_ptr<Call> call = closed->shared_from_this();
+  SessionOf(user).RemoveCall(*call);
   call->OnClosed();
   return 0;
 }

@@ -129,9 +129,8 @@ class Connection final : private net::Transport, private Router {
  private:
   void Resume() override {}
   void OnCall(Call& call) override {
-    const Method* const method = FindMethod(call.head().path);
-    if (method == nullptr) return call.Finish(NotFound("no such method"));
-    call.Accept(std::make_unique<FuzzHandler>(work_, chance_, environment_->allocator), *method);
+    if (call.head().method == nullptr) return call.Finish(NotFound("no such method"));
+    call.Accept(std::make_unique<FuzzHandler>(work_, chance_, environment_->allocator));
   }
 
   void Happen(ManualClock& clock) {

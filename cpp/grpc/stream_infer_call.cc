@@ -120,42 +120,42 @@ void StreamInferCall::Take(Call& call, const Streamed& of, const Response& respo
   const Streamed* const placed = of.decoupled ? nullptr : &of;
   Status status = response.status;
   if (status.ok()) {
-    const Result<EncodedMessage> message =
+    Result<EncodedMessage> message =
         protocol::EncodeInferProto(of.in_flight(), response, of.preferences,
                                    protocol::InferForm::kStream, final, service_.allocator);
-    if (message.ok()) return Send(call, placed, message);
+    if (message.ok()) return Send(call, placed, std::move(message));
     status = message.status();
   }
   if (status_of_grpc_) return Fail(call, status);
   Send(call, placed, protocol::EncodeStreamError(of.id, status.message(), service_.allocator));
 }
 
-void StreamInferCall::Send(Call& call, const Streamed* of, const Result<EncodedMessage>& message) {
+void StreamInferCall::Send(Call& call, const Streamed* of, Result<EncodedMessage> message) {
   if (!message.ok()) return Fail(call, message.status());
-  if (of == nullptr) return SendPart(call, *message);
-  SendInPlace(call, *std::ranges::find(places_, of, &Place::of), *message);
+  if (of == nullptr) return SendPart(call, *std::move(message));
+  SendInPlace(call, *std::ranges::find(places_, of, &Place::of), *std::move(message));
 }
 
-void StreamInferCall::SendInPlace(Call& call, Place& place, const EncodedMessage& message) {
+void StreamInferCall::SendInPlace(Call& call, Place& place, EncodedMessage message) {
   place.of = nullptr;
   if (!place.charge.RaiseTo(message.size())) {
     return Fail(call, TooManyAnswers(call.budget()));
   }
-  place.response = message;
+  place.response = std::move(message);
   while (!places_.empty() && places_.front().response) {
     // Sending may fail, and drop all places.
-    const EncodedMessage next = *std::move(places_.front().response);
+    EncodedMessage next = *std::move(places_.front().response);
     places_.pop_front();
-    call.Send(next);
+    call.Send(std::move(next));
   }
 }
 
-void StreamInferCall::SendPart(Call& call, const EncodedMessage& message) {
+void StreamInferCall::SendPart(Call& call, EncodedMessage message) {
   if (call.unsent() > kMaxUnsent) {
     return Fail(call, {Code::kResourceExhausted,
                        Concat("the client is too slow: ", call.unsent(), " bytes wait for it")});
   }
-  call.Send(message);
+  call.Send(std::move(message));
 }
 
 void StreamInferCall::End(Call& call, Streamed& of) {

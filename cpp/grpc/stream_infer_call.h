@@ -46,9 +46,9 @@ class StreamInferCall final : public CallHandler {
   void Refuse(Call& call, std::string_view id, const Status& status);
   // A response of a request, or a part of one.
   void Take(Call& call, const Streamed& of, const Response& response, bool final);
-  void Send(Call& call, const Streamed* of, const Result<protocol::EncodedMessage>& message);
-  void SendInPlace(Call& call, Place& place, const protocol::EncodedMessage& message);
-  void SendPart(Call& call, const protocol::EncodedMessage& message);
+  void Send(Call& call, const Streamed* of, Result<protocol::EncodedMessage> message);
+  void SendInPlace(Call& call, Place& place, protocol::EncodedMessage message);
+  void SendPart(Call& call, protocol::EncodedMessage message);
   // The request has no further responses.
   void End(Call& call, Streamed& of);
   void Fail(Call& call, const Status& status);

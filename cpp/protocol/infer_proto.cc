@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <memory_resource>
 #include <string>
 #include <utility>
-#include <vector>
 
+#include "base/local_memory.h"
 #include "base/text.h"
 #include "engine/model.h"
 #include "protocol/infer_binary.h"
@@ -76,9 +77,11 @@ class Parser {
   const SharedRegions& regions_;
   Allocator& allocator_;
   InferParameters parameters_;
-  std::vector<Pending> pending_;
+  // For some inputs.
+  LocalMemory<512> memory_;
+  std::pmr::vector<Pending> pending_{memory_.get()};
   // The first ones, so many as there can be inputs; and how many there are.
-  std::vector<std::string_view> raw_;
+  std::pmr::vector<std::string_view> raw_{memory_.get()};
   size_t raw_count_ = 0;
 };
 

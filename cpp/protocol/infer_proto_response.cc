@@ -3,11 +3,13 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory_resource>
 #include <numeric>
 #include <string>
 #include <utility>
 #include <variant>
 
+#include "base/local_memory.h"
 #include "base/text.h"
 #include "base/utf8.h"
 #include "engine/model.h"
@@ -147,7 +149,8 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
                                         const OutputPreferences& preferences, InferForm form,
                                         bool final, Allocator& allocator) {
   const ModelDefinition& model = request.model->definition();
-  std::vector<SentOutput> outputs;
+  LocalMemory<1024> memory;
+  std::pmr::vector<SentOutput> outputs(memory.get());
   outputs.reserve(response.outputs.size());
   Status status = ForEachWantedOutput(
       model, response, preferences, allocator,
