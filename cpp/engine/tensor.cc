@@ -45,10 +45,6 @@ std::optional<DataType> ParseDataType(std::string_view name) {
 
 size_t ElementSize(DataType datatype) { return kRows[static_cast<size_t>(datatype)].size; }
 
-Shape::Shape(std::span<const int64_t> dims) : rank_(dims.size()) {
-  std::copy(dims.begin(), dims.end(), dims_.begin());
-}
-
 bool Shape::Append(int64_t dim) {
   if (rank_ == kMaxRank) return false;
   dims_[rank_++] = dim;

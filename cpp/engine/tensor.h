@@ -1,6 +1,7 @@
 // Tensors: datatype, shape, and the bytes that carry them.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -44,10 +45,20 @@ class Shape {
  public:
   static constexpr size_t kMaxRank = 16;
 
-  Shape() = default;
+  Shape() {}
+  // Copies are frequent, and most shapes have few axes.
+  Shape(const Shape& other) : Shape(other.dims()) {}
+  Shape& operator=(const Shape& other) {
+    rank_ = other.rank_;
+    std::copy_n(other.dims_.data(), rank_, dims_.data());
+    return *this;
+  }
+  ~Shape() = default;
   // Precondition: at most kMaxRank axes.
   Shape(std::initializer_list<int64_t> dims) : Shape(std::span(dims.begin(), dims.size())) {}
-  explicit Shape(std::span<const int64_t> dims);
+  explicit Shape(std::span<const int64_t> dims) : rank_(dims.size()) {
+    std::copy_n(dims.data(), rank_, dims_.data());
+  }
 
   size_t rank() const { return rank_; }
   std::span<const int64_t> dims() const { return {dims_.data(), rank_}; }
@@ -63,7 +74,8 @@ class Shape {
   bool operator==(const Shape& other) const;
 
  private:
-  std::array<int64_t, kMaxRank> dims_{};
+  // What is behind the rank is not set.
+  std::array<int64_t, kMaxRank> dims_;
   size_t rank_ = 0;
 };
 

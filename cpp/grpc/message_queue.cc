@@ -56,8 +56,14 @@ bool MessageQueue::Move(size_t size, Outbox& out) {
     const auto* const prefix = std::get_if<Prefix>(&piece);
     const size_t whole = prefix != nullptr ? prefix->size() : std::get<Slice>(piece).size();
     const size_t part = std::min(size, whole - moved_);
-    const bool added = prefix != nullptr ? out.Copy(std::span(*prefix).subspan(moved_, part))
-                                         : out.Add(std::get<Slice>(piece).Part(moved_, part));
+    bool added = false;
+    if (prefix != nullptr) {
+      added = out.Copy(std::span(*prefix).subspan(moved_, part));
+    } else if (const Slice& bytes = std::get<Slice>(piece); part == whole) {
+      added = out.Add(bytes);
+    } else {
+      added = out.Add(bytes.Part(moved_, part));
+    }
     if (!added) return false;
     size -= part;
     moved_ += part;

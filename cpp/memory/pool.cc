@@ -1,5 +1,6 @@
 #include "memory/pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <new>
@@ -50,8 +51,7 @@ class BufferPool::PoolBlock final : public Block {
 BufferPool::BufferPool(PoolLimits limits, MemorySource& source)
     : limits_(limits),
       source_(source),
-      in_use_(limits.max_bytes_in_use == 0 ? UINT64_MAX : limits.max_bytes_in_use),
-      cached_(limits.max_cached_bytes) {}
+      in_use_(limits.max_bytes_in_use == 0 ? UINT64_MAX : limits.max_bytes_in_use) {}
 
 BufferPool::~BufferPool() { Trim(); }
 
@@ -74,12 +74,16 @@ Status BufferPool::Refused(size_t size, const char* why) {
   return {Code::kResourceExhausted, Concat("no memory for a buffer of ", size, " bytes: ", why)};
 }
 
-BufferPool::PoolBlock* BufferPool::TakeKept(size_t index) {
-  SizeClass& size_class = classes_[index];
-  const std::lock_guard lock(size_class.mutex);
+BufferPool::PoolBlock* BufferPool::TakeKept(SizeClass& size_class) {
   PoolBlock* block = size_class.kept;
   if (block != nullptr) size_class.kept = block->next;
   return block;
+}
+
+uint64_t BufferPool::Cached() const {
+  const uint64_t obtained = obtained_.load(std::memory_order_relaxed);
+  // What was just taken may not have been obtained yet.
+  return obtained - std::min(obtained, in_use_.used());
 }
 
 Result<Buffer> BufferPool::Allocate(size_t size) {
@@ -87,19 +91,22 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
   const size_t index = ClassOf(size);
   const size_t bytes = ClassSize(index);
   if (!in_use_.TryTake(bytes)) return Refused(size, "over the pool's limit");
-  if (PoolBlock* block = TakeKept(index)) {
-    cached_.Give(bytes);
-    cache_hits_.fetch_add(1, std::memory_order_relaxed);
-    allocations_.fetch_add(1, std::memory_order_relaxed);
-    block->HandOut(size);
-    return Buffer(block);
+  {
+    SizeClass& size_class = classes_[index];
+    const std::lock_guard lock(size_class.mutex);
+    if (PoolBlock* block = TakeKept(size_class)) {
+      ++size_class.cache_hits;
+      block->HandOut(size);
+      return Buffer(block);
+    }
   }
   std::byte* memory = source_.Obtain(bytes);
   if (memory == nullptr) {
     in_use_.Give(bytes);
     return Refused(size, "the system has none");
   }
-  allocations_.fetch_add(1, std::memory_order_relaxed);
+  obtained_.fetch_add(bytes, std::memory_order_relaxed);
+  cache_misses_.fetch_add(1, std::memory_order_relaxed);
   return Buffer(std::make_unique<PoolBlock>(*this, memory, size, index).release());
 }
 
@@ -107,7 +114,11 @@ void BufferPool::GiveBack(PoolBlock* block) noexcept {
   std::unique_ptr<PoolBlock> owned(block);
   const size_t bytes = ClassSize(block->index());
   in_use_.Give(bytes);
-  if (bytes > limits_.max_cached_buffer || !cached_.TryTake(bytes)) return;
+  // Whoever gives back last sees what all others have given back.
+  if (bytes > limits_.max_cached_buffer || Cached() > limits_.max_cached_bytes) {
+    obtained_.fetch_sub(bytes, std::memory_order_relaxed);
+    return;
+  }
   SizeClass& size_class = classes_[block->index()];
   const std::lock_guard lock(size_class.mutex);
   block->next = size_class.kept;
@@ -116,19 +127,26 @@ void BufferPool::GiveBack(PoolBlock* block) noexcept {
 
 void BufferPool::Trim() {
   for (size_t index = 0; index < kClasses; ++index) {
-    while (PoolBlock* block = TakeKept(index)) {
+    SizeClass& size_class = classes_[index];
+    const std::lock_guard lock(size_class.mutex);
+    while (PoolBlock* block = TakeKept(size_class)) {
       const std::unique_ptr<PoolBlock> owned(block);
-      cached_.Give(ClassSize(index));
+      obtained_.fetch_sub(ClassSize(index), std::memory_order_relaxed);
     }
   }
 }
 
 AllocatorStatistics BufferPool::statistics() const {
+  uint64_t hits = 0;
+  for (SizeClass& size_class : classes_) {
+    const std::lock_guard lock(size_class.mutex);
+    hits += size_class.cache_hits;
+  }
   return {.bytes_in_use = in_use_.used(),
-          .bytes_cached = cached_.used(),
+          .bytes_cached = Cached(),
           .bytes_kept = limits_.max_cached_bytes,
-          .allocations = allocations_.load(std::memory_order_relaxed),
-          .cache_hits = cache_hits_.load(std::memory_order_relaxed),
+          .allocations = hits + cache_misses_.load(std::memory_order_relaxed),
+          .cache_hits = hits,
           .refusals = refusals_.load(std::memory_order_relaxed)};
 }
 

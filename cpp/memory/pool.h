@@ -40,24 +40,28 @@ class BufferPool final : public Allocator {
   static constexpr size_t kClasses = 128;
   struct SizeClass {
     BriefMutex mutex;
-    PoolBlock* kept =
-        nullptr;  // the last one given back, linked to the one before; guarded by mutex
+    // Guarded by mutex. The last one given back, linked to the one before.
+    PoolBlock* kept = nullptr;
+    // Handed out again.
+    uint64_t cache_hits = 0;
   };
 
   static size_t ClassOf(size_t size);
   static size_t ClassSize(size_t index);
 
   Status Refused(size_t size, const char* why);
-  PoolBlock* TakeKept(size_t index);
+  // With the mutex of the class held; null when it keeps none.
+  static PoolBlock* TakeKept(SizeClass& size_class);
   void GiveBack(PoolBlock* block) noexcept;
+  uint64_t Cached() const;
 
   const PoolLimits limits_;
   MemorySource& source_;
-  std::array<SizeClass, kClasses> classes_;
+  mutable std::array<SizeClass, kClasses> classes_;
   Budget in_use_;
-  Budget cached_;
-  std::atomic<uint64_t> allocations_{0};
-  std::atomic<uint64_t> cache_hits_{0};
+  // Obtained from the source and not returned: in use, or kept.
+  std::atomic<uint64_t> obtained_{0};
+  std::atomic<uint64_t> cache_misses_{0};
   std::atomic<uint64_t> refusals_{0};
 };
 

@@ -1,6 +1,7 @@
 #include "protocol/infer_outputs.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "protocol/classification.h"
@@ -29,18 +30,22 @@ std::optional<OutputPreference> PreferenceFor(uint32_t index,
   return *found;
 }
 
-Result<Tensor> WantedTensor(const ModelDefinition& model, const OutputTensor& output,
-                            const OutputPreference& preference, Allocator& allocator) {
+Result<const Tensor*> WantedTensor(const ModelDefinition& model, const OutputTensor& output,
+                                   const OutputPreference& preference, Allocator& allocator,
+                                   Tensor& classes) {
   const TensorDefinition& definition = model.outputs[output.index];
   if (preference.classification > 0) {
-    return Classify(definition, output.tensor, model.batching_axis(), preference.classification,
-                    allocator);
+    Result<Tensor> classified = Classify(definition, output.tensor, model.batching_axis(),
+                                         preference.classification, allocator);
+    if (!classified.ok()) return classified.status();
+    classes = *std::move(classified);
+    return &classes;
   }
   if (preference.shared) {
     Status status = WriteShared(definition.name, output.tensor, preference.shared);
     if (!status.ok()) return status;
   }
-  return output.tensor;
+  return &output.tensor;
 }
 
 }  // namespace despina::protocol

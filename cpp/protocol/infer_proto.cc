@@ -101,9 +101,8 @@ Status ParseShape(std::string_view varints, std::string_view input, Shape& shape
   return status;
 }
 
-Result<InputTensor> ReadInputTensor(std::string_view message) {
+Status ReadInputTensor(std::string_view message, InputTensor& input) {
   enum Field { kName = 1, kDataType, kShape, kTensorParameters, kContents };
-  InputTensor input;
   for (ProtoReader reader(message); reader.Next();) {
     switch (reader.field()) {
       case kName:
@@ -128,7 +127,7 @@ Result<InputTensor> ReadInputTensor(std::string_view message) {
         reader.Skip();
     }
   }
-  return input;
+  return Ok();
 }
 
 Status Parser::Parse() {
@@ -166,23 +165,23 @@ Status Parser::ParseField(ProtoReader& reader) {
 }
 
 Status Parser::ParseInput(std::string_view message) {
-  const Result<InputTensor> input = ReadInputTensor(message);
-  if (!input.ok()) return input.status();
-  const Result<uint32_t> index = NewInput(*out_.request, input->name);
+  InputTensor input;
+  if (Status status = ReadInputTensor(message, input); !status.ok()) return status;
+  const Result<uint32_t> index = NewInput(*out_.request, input.name);
   if (!index.ok()) return index.status();
-  const Result<DataType> datatype = InputDataType(input->name, input->datatype);
+  const Result<DataType> datatype = InputDataType(input.name, input.datatype);
   if (!datatype.ok()) return datatype.status();
-  Result<SharedPlace> place = input->parameters.Place(input->name, regions_);
+  Result<SharedPlace> place = input.parameters.Place(input.name, regions_);
   if (!place.ok()) return place.status();
-  out_.request->inputs[*index] = Tensor{.datatype = *datatype, .shape = input->shape, .data = {}};
+  out_.request->inputs[*index] = Tensor{.datatype = *datatype, .shape = input.shape, .data = {}};
   if (!*place) {
-    pending_.push_back({*index, message, input->has_contents});
+    pending_.push_back({*index, message, input.has_contents});
     return Ok();
   }
-  if (input->has_contents) {
+  if (input.has_contents) {
     return InvalidArgument(
         Concat("unexpected 'content' provided when using shared memory for input tensor '",
-               input->name, "' for model '", model_.name, "'"));
+               input.name, "' for model '", model_.name, "'"));
   }
   out_.shared_inputs.push_back({*index, *std::move(place)});
   return Ok();

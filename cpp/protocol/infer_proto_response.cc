@@ -72,10 +72,11 @@ class MessageBytes {
   std::vector<EncodedMessage::Piece> pieces_;
 };
 
-// An output as it is sent; without data where it lies in shared memory.
+// An output as it is sent.
 struct SentOutput {
   std::string_view name;
-  Tensor tensor;
+  const Tensor* tensor;
+  bool in_shared_memory = false;
 };
 
 // Text from a backend may be anything, and a client would not take the message.
@@ -113,8 +114,8 @@ void WriteOutput(Writer& writer, const SentOutput& output) {
   enum Field { kName = 1, kDataType, kShape };
   writer.Message(kOutputs, [&](auto& tensor) {
     tensor.String(kName, output.name);
-    tensor.String(kDataType, DataTypeName(output.tensor.datatype));
-    if (output.tensor.shape.rank() > 0) tensor.Packed(kShape, output.tensor.shape.dims());
+    tensor.String(kDataType, DataTypeName(output.tensor->datatype));
+    if (output.tensor->shape.rank() > 0) tensor.Packed(kShape, output.tensor->shape.dims());
   });
 }
 
@@ -149,18 +150,23 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
                                         const OutputPreferences& preferences, InferForm form,
                                         bool final, Allocator& allocator) {
   const ModelDefinition& model = request.model->definition();
-  LocalMemory<1024> memory;
+  LocalMemory<512> memory;
+  // Keeps its place: only what is listed has classes.
+  std::pmr::vector<Tensor> classes(memory.get());
+  classes.reserve(preferences.listed.size());
   std::pmr::vector<SentOutput> outputs(memory.get());
   outputs.reserve(response.outputs.size());
   Status status = ForEachWantedOutput(
       model, response, preferences, allocator,
       [&](std::string_view name, const Tensor& tensor, const OutputPreference& preference) {
-        outputs.push_back({name, tensor});
-        if (preference.shared) outputs.back().tensor.data = {};
+        const Tensor* sent = &tensor;
+        if (preference.classification > 0) sent = &classes.emplace_back(tensor);
+        outputs.push_back({name, sent, static_cast<bool>(preference.shared)});
         return Ok();
       });
   if (!status.ok()) return status;
   const std::string version = std::to_string(model.version);
+  const Slice nothing;
   const auto write = [&](auto& writer) {
     writer.String(kModelName, model.name);
     writer.String(kModelVersion, version);
@@ -171,7 +177,9 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
     }
     for (const SentOutput& output : outputs) WriteOutput(writer, output);
     // One for each, so that clients find them by their index.
-    for (const SentOutput& output : outputs) writer.Data(kRawOutputContents, output.tensor.data);
+    for (const SentOutput& output : outputs) {
+      writer.Data(kRawOutputContents, output.in_shared_memory ? nothing : output.tensor->data);
+    }
   };
   if (form == InferForm::kUnary) return Encode(write, allocator);
   return Encode([&](auto& writer) { writer.Message(kInferResponse, write); }, allocator);
