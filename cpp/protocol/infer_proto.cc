@@ -37,7 +37,8 @@ std::string_view TextOf(std::span<const std::byte> bytes) {
 struct InputTensor {
   std::string_view name;
   std::string_view datatype;
-  Shape shape;
+  // Without datatype and data.
+  Tensor tensor;
   ProtoTensorParameters parameters;
   bool has_contents = false;
 };
@@ -112,7 +113,7 @@ Status ReadInputTensor(std::string_view message, InputTensor& input) {
         input.datatype = reader.String();
         break;
       case kShape: {
-        Status status = ParseShape(reader.Varints(), input.name, input.shape);
+        Status status = ParseShape(reader.Varints(), input.name, input.tensor.shape);
         if (!status.ok()) return status;
         break;
       }
@@ -173,7 +174,8 @@ Status Parser::ParseInput(std::string_view message) {
   if (!datatype.ok()) return datatype.status();
   Result<SharedPlace> place = input.parameters.Place(input.name, regions_);
   if (!place.ok()) return place.status();
-  out_.request->inputs[*index] = Tensor{.datatype = *datatype, .shape = input.shape, .data = {}};
+  input.tensor.datatype = *datatype;
+  out_.request->inputs[*index] = std::move(input.tensor);
   if (!*place) {
     pending_.push_back({*index, message, input.has_contents});
     return Ok();

@@ -33,6 +33,9 @@ void KeepLastOfEachName(std::vector<Parameter>& parameters);
 // Those parameters of an input or output that mean something; others are passed over.
 class ProtoTensorParameters {
  public:
+  // Not by default: that would set all of what most tensors have none of to zero.
+  ProtoTensorParameters() {}
+
   void Add(const ProtoParameter& parameter);
 
   // Where the tensor is to be; nowhere without a region. `tensor` is for error texts, as below.
