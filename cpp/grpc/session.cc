@@ -91,7 +91,7 @@ void Session::OnClosed() {
   transport_ = nullptr;
   done_ = true;
   for (const auto& call : std::exchange(calls_, {})) call->OnClosed();
-  opening_ = nullptr;
+  current_ = nullptr;
 }
 
 Call& Session::AddCall(int32_t stream) {
@@ -100,7 +100,7 @@ Call& Session::AddCall(int32_t stream) {
 }
 
 void Session::RemoveCall(const Call& call) {
-  if (opening_ == &call) opening_ = nullptr;
+  if (current_ == &call) current_ = nullptr;
   const size_t place = call.place_;
   calls_[place] = std::move(calls_.back());
   calls_[place]->place_ = place;

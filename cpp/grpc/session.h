@@ -117,8 +117,8 @@ class Session final : public net::Protocol,
   net::Transport* transport_ = nullptr;
   // Each knows its place.
   std::vector<std::shared_ptr<Call>> calls_;
-  // The one whose head is just being read: nothing else comes until it is there.
-  Call* opening_ = nullptr;
+  // The one whose frame came last: the next is often its as well.
+  Call* current_ = nullptr;
   Outbox outbox_;
   std::string refusal_;
   std::string client_;

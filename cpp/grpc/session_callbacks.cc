@@ -107,7 +107,7 @@ struct Session::Callbacks {
 
   // The status that ends a call's answer.
   static void SubmitTrailers(nghttp2_session* session, const Call& call);
-  static Call* CallOf(nghttp2_session* session, int32_t stream);
+  static Call* CallOf(Session& session, int32_t stream);
 };
 
 nghttp2_session* Session::NewSession() {
@@ -132,34 +132,38 @@ nghttp2_session* Session::NewSession() {
   return made;
 }
 
-Call* Session::Callbacks::CallOf(nghttp2_session* session, int32_t stream) {
-  return static_cast<Call*>(nghttp2_session_get_stream_user_data(session, stream));
+Call* Session::Callbacks::CallOf(Session& session, int32_t stream) {
+  if (session.current_ == nullptr || session.current_->stream_ != stream) {
+    session.current_ =
+        static_cast<Call*>(nghttp2_session_get_stream_user_data(session.session_, stream));
+  }
+  return session.current_;
 }
 
 int Session::Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_frame* frame,
                                        void* user) {
   Session& session = SessionOf(user);
   session.control_frames_ = 0;
-  // Trailers say nothing that is looked at.
-  session.opening_ = nullptr;
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const int32_t stream = frame->hd.stream_id;
-  session.opening_ = &session.AddCall(stream);
-  nghttp2_session_set_stream_user_data(nghttp2, stream, session.opening_);
+  session.current_ = &session.AddCall(stream);
+  nghttp2_session_set_stream_user_data(nghttp2, stream, session.current_);
   return 0;
 }
 
-int Session::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame*, nghttp2_rcbuf* name,
+int Session::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
                                  nghttp2_rcbuf* value, uint8_t /*flags*/, void* user) {
+  // Trailers say nothing that is looked at.
+  if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   Session& session = SessionOf(user);
-  Call* const call = session.opening_;
+  Call* const call = CallOf(session, frame->hd.stream_id);
   if (call == nullptr || call->AddField(TextOf(name), TextOf(value))) return 0;
   if (call->head().bytes <= kFarTooLarge * session.environment_->limits.max_header_bytes) return 0;
   if (!session.deaf_) session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "the head is far too large");
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
-int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* frame, void* user) {
+int Session::Callbacks::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   Session& session = SessionOf(user);
   session.preface_seen_ = true;
   if (session.deaf_) return 0;
@@ -185,7 +189,7 @@ int Session::Callbacks::OnFrame(nghttp2_session* nghttp2, const nghttp2_frame* f
   if (frame->hd.type == NGHTTP2_DATA && frame->hd.length <= frame->data.padlen) {
     session.CountControlFrame();
   }
-  Call* const call = CallOf(nghttp2, frame->hd.stream_id);
+  Call* const call = CallOf(session, frame->hd.stream_id);
   if (call == nullptr) return 0;
   if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
     call->OnHead();
@@ -210,18 +214,19 @@ int Session::Callbacks::OnData(nghttp2_session* nghttp2, uint8_t /*flags*/, int3
   session.control_frames_ = 0;
   // What the connection as a whole may send is bounded by its streams.
   nghttp2_session_consume_connection(nghttp2, size);
-  Call* const call = CallOf(nghttp2, stream);
+  Call* const call = CallOf(session, stream);
   if (call == nullptr || session.deaf_) return 0;
   call->OnData(std::as_bytes(std::span(data, size)));
   return 0;
 }
 
-int Session::Callbacks::OnClosed(nghttp2_session* nghttp2, int32_t stream, uint32_t /*error_code*/,
+int Session::Callbacks::OnClosed(nghttp2_session*, int32_t stream, uint32_t /*error_code*/,
                                  void* user) {
-  Call* const closed = CallOf(nghttp2, stream);
+  Session& session = SessionOf(user);
+  Call* const closed = CallOf(session, stream);
   if (closed == nullptr) return 0;
   const std::shared_ptr<Call> call = closed->shared_from_this();
-  SessionOf(user).RemoveCall(*call);
+  session.RemoveCall(*call);
   call->OnClosed();
   return 0;
 }
