@@ -76,6 +76,7 @@ def grpc_options(settings: Settings, server_version: str) -> GrpcOptions:
         max_connections=settings.grpc_max_connections,
         max_concurrent_streams=settings.grpc_max_concurrent_streams,
         compression_level=_COMPRESSION[settings.grpc_infer_response_compression_level],
+        message_timeout=settings.grpc_message_timeout_secs,
         keepalive=GrpcKeepalive(
             time=settings.grpc_keepalive_time / 1000,
             timeout=settings.grpc_keepalive_timeout / 1000,

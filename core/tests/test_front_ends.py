@@ -41,11 +41,13 @@ def test_times_are_seconds():
         grpc_keepalive_time=1500,
         grpc_keepalive_timeout=250,
         grpc_http2_min_recv_ping_interval_without_data=100,
+        grpc_message_timeout_secs=0.5,
         grpc_max_connection_age=60_000,
         grpc_max_connection_age_grace=1,
     )
     assert (made.keepalive.time, made.keepalive.timeout) == (1.5, 0.25)
     assert made.keepalive.min_ping_interval == 0.1
+    assert made.message_timeout == 0.5
     assert (made.max_connection_age, made.max_connection_age_grace) == (60.0, 0.001)
 
 

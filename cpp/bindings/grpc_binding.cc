@@ -40,9 +40,10 @@ grpc::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
                           std::shared_ptr<HeaderForwarding> forwarding, size_t max_message_bytes,
                           size_t max_control_bytes, uint64_t max_bytes_in_flight,
                           size_t max_connections, uint32_t max_concurrent_streams,
-                          const grpc::KeepaliveOptions& keepalive, double max_connection_age,
-                          double max_connection_age_grace, std::vector<std::string> descriptors,
-                          int compression_level, bool allow_shared_memory, bool log_access) {
+                          double message_timeout, const grpc::KeepaliveOptions& keepalive,
+                          double max_connection_age, double max_connection_age_grace,
+                          std::vector<std::string> descriptors, int compression_level,
+                          bool allow_shared_memory, bool log_access) {
   grpc::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -55,6 +56,7 @@ grpc::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
   options.limits.max_message_bytes = max_message_bytes;
   options.limits.max_control_bytes = max_control_bytes;
   options.limits.max_concurrent_streams = max_concurrent_streams;
+  options.limits.message_timeout = Seconds(message_timeout);
   options.limits.keepalive = keepalive;
   options.limits.max_age = Limit(max_connection_age);
   options.limits.max_age_grace = Limit(max_connection_age_grace);
@@ -80,9 +82,10 @@ void BindGrpcOptions(py::module_& module) {
            py::arg("threads"), py::arg("server_name"), py::arg("server_version"), py::arg("tls"),
            py::arg("access"), py::arg("forwarding"), py::arg("max_message_bytes"),
            py::arg("max_control_bytes"), py::arg("max_bytes_in_flight"), py::arg("max_connections"),
-           py::arg("max_concurrent_streams"), py::arg("keepalive"), py::arg("max_connection_age"),
-           py::arg("max_connection_age_grace"), py::arg("descriptors"),
-           py::arg("compression_level"), py::arg("allow_shared_memory"), py::arg("log_access"));
+           py::arg("max_concurrent_streams"), py::arg("message_timeout"), py::arg("keepalive"),
+           py::arg("max_connection_age"), py::arg("max_connection_age_grace"),
+           py::arg("descriptors"), py::arg("compression_level"), py::arg("allow_shared_memory"),
+           py::arg("log_access"));
 }
 
 }  // namespace despina::bindings

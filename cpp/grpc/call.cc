@@ -28,6 +28,7 @@ Call::Call(Carrier& carrier, std::shared_ptr<SessionEnvironment> environment, in
       environment_(std::move(environment)),
       stream_(stream),
       place_(place),
+      head_charge_(environment_->bytes_in_flight),
       held_(environment_->bytes_in_flight),
       charge_(environment_->bytes_in_flight) {
   head_.begun = begun;
@@ -66,10 +67,14 @@ bool Call::AddField(std::string_view name, std::string_view value) {
 }
 
 void Call::OnHead() {
-  if (head_.bytes > environment_->limits.max_header_bytes) {
-    return Finish(
-        {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
-                                          environment_->limits.max_header_bytes, " bytes")});
+  const bool too_large = head_.bytes > environment_->limits.max_header_bytes;
+  if (too_large || !head_charge_.RaiseTo(sizeof(Call) + head_.bytes)) {
+    // Also of a client that does not take its answer, nothing is kept that was not charged.
+    Head kept;
+    kept.method = head_.method;
+    kept.begun = head_.begun;
+    head_ = std::move(kept);
+    return Finish(too_large ? TooLarge() : frontend::OverBudget(budget()));
   }
   if (!head_.is_post) return Refuse(405);
   if (!head_.is_grpc) return Refuse(415);
@@ -101,7 +106,13 @@ void Call::Accept(std::unique_ptr<CallHandler> handler) {
   deadline_->Start(*head_.timeout);
 }
 
+Status Call::TooLarge() const {
+  return {Code::kResourceExhausted, Concat("the call's metadata are larger than the limit of ",
+                                           environment_->limits.max_header_bytes, " bytes")};
+}
+
 void Call::OnData(std::span<const std::byte> bytes) {
+  arriving_.OnProgress(bytes.size());
   if (held_.empty()) bytes = Read(bytes);
   if (bytes.empty() || over()) return;
   if (!held_.Add(bytes)) Fail(frontend::OverBudget(budget()));
@@ -123,6 +134,7 @@ std::span<const std::byte> Call::Read(std::span<const std::byte> bytes) {
 }
 
 void Call::Deliver(Message message) {
+  arriving_.OnComplete();
   if (!head_.method->one_message) return handler_->OnMessage(*this, std::move(message));
   if (message_) {
     return Fail({Code::kUnimplemented, "more than one message where there must be one"});
@@ -228,8 +240,18 @@ void Call::Fail(const Status& status) {
 
 void Call::OnMoved(size_t size) {
   bytes_sent_ += size;
+  leaving_.OnProgress(size);
+  if (queue_.size() == 0) leaving_.OnComplete();
   if (unsent() == 0) charge_.Release();
   if (handler_ && !over()) handler_->OnSent(*this);
+}
+
+void Call::LookForStall() {
+  if (leaving_.Look(queue_.size() > 0)) return carrier_->Abort(*this);
+  const bool its_turn = !ended_ && receiving_ && held_.empty() && reader_ &&
+                        (head_.method->one_message || reader_->within_message());
+  if (!arriving_.Look(its_turn)) return;
+  Fail({Code::kDeadlineExceeded, "the client has begun a message and does not go on with it"});
 }
 
 void Call::OnStopping() {

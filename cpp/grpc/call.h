@@ -20,6 +20,7 @@
 #include "grpc/message_queue.h"
 #include "grpc/message_reader.h"
 #include "grpc/methods.h"
+#include "grpc/stall.h"
 #include "net/loop.h"
 #include "protocol/infer_proto_response.h"
 
@@ -47,6 +48,8 @@ class Carrier {
   virtual void ContinueAnswer(Call& call) = 0;
   // The client may send so many bytes more on the stream.
   virtual void Consume(Call& call, size_t bytes) = 0;
+  // Ends the stream without an answer.
+  virtual void Abort(Call& call) = 0;
   // Sends what there is, at the end of the loop's turn.
   virtual void Flush() = 0;
   // As the log names the client; empty: calls are not logged.
@@ -148,8 +151,11 @@ class Call final : public std::enable_shared_from_this<Call> {
   void OnData(std::span<const std::byte> bytes);
   void OnEnd();
   void OnStopping();
+  // Once in each time that clients have for a message or an answer.
+  void LookForStall();
   void OnClosed();
 
+  Status TooLarge() const;
   void OnDeadline();
   // What is no call of gRPC is told so by the status of HTTP.
   void Refuse(int http_status);
@@ -178,6 +184,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   const int32_t stream_;
   size_t place_;
   Head head_;
+  // For itself and its head.
+  Charge head_charge_;
   std::optional<net::Timer> deadline_;
 
   std::unique_ptr<CallHandler> handler_;
@@ -190,6 +198,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   // What came while it was not receiving: the client does not know yet that it was taken.
   HeldBytes held_;
   bool reading_held_ = false;
+  Stall arriving_;
+  Stall leaving_;
 
   // Null: answers go as they are.
   std::unique_ptr<MessageCompressor> compressor_;

@@ -14,6 +14,9 @@ constexpr size_t kFirstBuffer = size_t{64} << 10;
 // What a message is charged for at its beginning, if it is as large: a promise of 2 GiB takes no
 // memory, but addresses, and a process has no more of them than for about 60000 such promises.
 constexpr size_t kBeginning = size_t{64} << 10;
+// What a message is charged for besides its bytes: the request that is made of it, with its tensors
+// and its places in queues.
+constexpr size_t kRequest = 2048;
 
 Status StatusOf(const frontend::Refusal& refusal) {
   using Reason = frontend::Refusal::Reason;
@@ -91,6 +94,7 @@ Result<std::optional<Message>> MessageReader::Finish() {
     decompressor_.reset();
     if (refusal) return StatusOf(*refusal);
   }
+  if (Status status = body_->ChargeBesides(kRequest); !status.ok()) return status;
   Message message{.bytes = body_->Take(), .charge = body_->TakeCharge()};
   body_.reset();
   prefix_size_ = 0;

@@ -35,8 +35,8 @@ struct Shared {
   Duration tick() const {
     const SessionLimits& limits = options.limits;
     const Duration shortest =
-        std::min({limits.opening_timeout, limits.keepalive.time, limits.keepalive.timeout,
-                  limits.max_age, limits.max_age_grace});
+        std::min({limits.opening_timeout, limits.message_timeout, limits.keepalive.time,
+                  limits.keepalive.timeout, limits.max_age, limits.max_age_grace});
     return std::clamp<Duration>(shortest / 4, std::chrono::milliseconds(5),
                                 std::chrono::seconds(1));
   }

@@ -25,7 +25,7 @@ std::string RequestToNone(size_t id_bytes) {
 }
 
 TEST_F(ServiceTest, AResponseThatFindsTheBudgetSpentEndsTheStreamAndNotTheServer) {
-  budget_ = 2000;
+  budget_ = 10'000;
   Open();
   const int32_t id = Start(kStream, "", false);
   Exchange();
@@ -39,14 +39,14 @@ TEST_F(ServiceTest, AResponseThatFindsTheBudgetSpentEndsTheStreamAndNotTheServer
 }
 
 TEST_F(ServiceTest, AWatchThatCannotBeToldLeavesTheOthersThatWatch) {
-  budget_ = 64;
+  budget_ = 10'000;
   Open();
   const int32_t first = Start(kWatch, Framed(""));
   const int32_t second = Start(kWatch, Framed(""));
   Exchange();
   ASSERT_EQ(service_.watches.size(), 2U);
   Charge spent(environment_->bytes_in_flight);
-  ASSERT_TRUE(spent.RaiseTo(budget_));
+  ASSERT_TRUE(spent.RaiseTo(budget_ - environment_->bytes_in_flight.used()));
   snapshot_.Publish(frontend::testing::SnapshotOf({}, false));
   LookAll(service_);
   Exchange();

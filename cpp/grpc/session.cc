@@ -71,6 +71,7 @@ void Session::OnOpened(net::Transport& transport) {
   transport_ = &transport;
   opened_at_ = last_read_ = environment_->clock.Now();
   age_deadline_ = Later(opened_at_, environment_->limits.max_age);
+  next_look_ = Later(opened_at_, environment_->limits.message_timeout);
   session_ = NewSession();
   if (session_ == nullptr) {
     done_ = true;
@@ -82,8 +83,8 @@ void Session::OnOpened(net::Transport& transport) {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(limits.max_header_bytes)},
   }};
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  Check(nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size()));
+  Check(nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow));
   if (!refusal_.empty()) Terminate(NGHTTP2_ENHANCE_YOUR_CALM, refusal_);
 }
 
@@ -136,6 +137,12 @@ std::span<const std::span<const std::byte>> Session::Output() {
   return outbox_.pieces();
 }
 
+void Session::OnWritten(size_t size) {
+  outbox_.Drop(size);
+  leaving_.OnProgress(size);
+  if (outbox_.size() == 0) leaving_.OnComplete();
+}
+
 void Session::Fill() {
   blocked_ = false;
   while (!outbox_full()) {
@@ -172,7 +179,8 @@ void Session::Flush() {
 
 TimePoint Session::deadline() const {
   const SessionLimits& limits = environment_->limits;
-  TimePoint next = std::min({drain_deadline_, ping_deadline_, age_deadline_, last_go_away_});
+  TimePoint next =
+      std::min({drain_deadline_, ping_deadline_, age_deadline_, last_go_away_, next_look_});
   if (!preface_seen_) next = std::min(next, Later(opened_at_, limits.opening_timeout));
   if (ping_deadline_ == TimePoint::max() &&
       (!calls_.empty() || limits.keepalive.permit_without_calls)) {
@@ -188,6 +196,11 @@ void Session::OnDeadline() {
   if (late_preface || now >= drain_deadline_ || now >= ping_deadline_) {
     done_ = true;
     return;
+  }
+  if (now >= next_look_) {
+    next_look_ = Later(now, limits.message_timeout);
+    LookForStalls();
+    if (done_ || now < deadline()) return;
   }
   if (now >= last_go_away_) return OnPingAnswered();
   if (now >= age_deadline_) {
@@ -207,8 +220,26 @@ void Session::OnDeadline() {
   }
   ++pings_without_data_;
   ping_deadline_ = Later(now, keepalive.timeout);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  Check(nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr));
   Flush();
+}
+
+void Session::LookForStalls() {
+  if (head_.Look(head_open_) || leaving_.Look(outbox_.size() > 0)) {
+    done_ = true;
+    return;
+  }
+  // Those that end now leave the table.
+  const auto calls = calls_;
+  for (const auto& call : calls) call->LookForStall();
+}
+
+void Session::EndHead() {
+  if (std::exchange(head_open_, false)) head_.OnComplete();
+}
+
+void Session::Check(int error) {
+  if (nghttp2_is_fatal(error) != 0) done_ = true;
 }
 
 void Session::OnStopping() {
@@ -229,16 +260,16 @@ void Session::OnStopping() {
 void Session::BeginGoAway() {
   if (std::exchange(going_away_, true)) return;
   // Streams that are on their way already are still taken, until the client has answered.
-  nghttp2_submit_shutdown_notice(session_);
+  Check(nghttp2_submit_shutdown_notice(session_));
   last_go_away_ = Later(environment_->clock.Now(), kLastPing);
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+  Check(nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr));
   Flush();
 }
 
 void Session::GoAway(uint32_t error_code, std::string_view why) {
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
-                        nghttp2_session_get_last_proc_stream_id(session_), error_code,
-                        reinterpret_cast<const uint8_t*>(why.data()), why.size());
+  Check(nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                              nghttp2_session_get_last_proc_stream_id(session_), error_code,
+                              reinterpret_cast<const uint8_t*>(why.data()), why.size()));
   Flush();
 }
 
@@ -283,7 +314,12 @@ void Session::OnSomethingSent() {
 }
 
 void Session::Consume(Call& call, size_t bytes) {
-  nghttp2_session_consume_stream(session_, call.stream_, bytes);
+  Check(nghttp2_session_consume_stream(session_, call.stream_, bytes));
+}
+
+void Session::Abort(Call& call) {
+  Check(nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, call.stream_, NGHTTP2_CANCEL));
+  Flush();
 }
 
 }  // namespace despina::grpc

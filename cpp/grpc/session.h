@@ -14,6 +14,7 @@
 #include "grpc/call.h"
 #include "grpc/environment.h"
 #include "grpc/outbox.h"
+#include "grpc/stall.h"
 #include "net/loop.h"
 #include "net/protocol.h"
 
@@ -66,7 +67,7 @@ class Session final : public net::Protocol,
   std::span<std::byte> ReadSpace() override;
   void OnRead(size_t size) override;
   std::span<const std::span<const std::byte>> Output() override;
-  void OnWritten(size_t size) override { outbox_.Drop(size); }
+  void OnWritten(size_t size) override;
   Phase phase() const override;
   TimePoint deadline() const override;
   void OnDeadline() override;
@@ -77,6 +78,7 @@ class Session final : public net::Protocol,
   void AnswerWithoutMessage(Call& call, int http_status) override;
   void ContinueAnswer(Call& call) override;
   void Consume(Call& call, size_t bytes) override;
+  void Abort(Call& call) override;
   const std::string& client() const override { return client_; }
   net::Loop& net_loop() override { return loop_.loop(); }
   Router& router() override { return loop_.router(); }
@@ -91,6 +93,13 @@ class Session final : public net::Protocol,
   nghttp2_session* NewSession();
   Call& AddCall(int32_t stream);
   void RemoveCall(const Call& call);
+
+  // What was asked of nghttp2 and could not be, because there was no memory, ends the connection.
+  void Check(int error);
+  // The head that has begun, if one has, is over.
+  void EndHead();
+  // Ends what waits for a client that does nothing.
+  void LookForStalls();
 
   // What is counted against floods.
   void CountControlFrame();
@@ -141,6 +150,11 @@ class Session final : public net::Protocol,
   // The last GOAWAY is sent when a ping of ours is answered, or then.
   TimePoint last_go_away_ = TimePoint::max();
   TimePoint last_read_{};
+  TimePoint next_look_ = TimePoint::max();
+  // A head has begun and is not complete.
+  bool head_open_ = false;
+  Stall head_;
+  Stall leaving_;
   TimePoint drain_deadline_ = TimePoint::max();
   // Of a keepalive ping that was not answered.
   TimePoint ping_deadline_ = TimePoint::max();

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -84,7 +85,23 @@ nghttp2_mem MemoryOf(BlockCache& cache) {
 
 }  // namespace
 
-// Called by nghttp2 while it reads or writes, on the loop's thread. None of them throws.
+// Called by nghttp2 while it reads or writes, on the loop's thread. It is written in C: what is
+// thrown where there is no memory ends the session, and does not go through it.
+template <auto kCallback>
+struct Guarded;
+
+template <class... Arguments, class Returned, Returned (*kCallback)(Arguments...)>
+struct Guarded<kCallback> {
+  static Returned Call(Arguments... arguments) noexcept {
+    try {
+      return kCallback(arguments...);
+    } catch (const std::bad_alloc&) {
+      return NGHTTP2_ERR_CALLBACK_FAILURE;
+    }
+  }
+};
+
+// None throws anything but that.
 struct Session::Callbacks {
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user);
   static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
@@ -106,7 +123,7 @@ struct Session::Callbacks {
                       nghttp2_data_source* source, void* user);
 
   // The status that ends a call's answer.
-  static void SubmitTrailers(nghttp2_session* session, const Call& call);
+  static int SubmitTrailers(nghttp2_session* session, const Call& call);
   static Call* CallOf(Session& session, int32_t stream);
 };
 
@@ -114,15 +131,21 @@ nghttp2_session* Session::NewSession() {
   static const CallbacksPointer callbacks = [] {
     nghttp2_session_callbacks* made = nullptr;
     nghttp2_session_callbacks_new(&made);
-    nghttp2_session_callbacks_set_on_begin_headers_callback(made, Callbacks::OnBeginHeaders);
-    nghttp2_session_callbacks_set_on_header_callback2(made, Callbacks::OnHeader);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(made, Callbacks::OnFrame);
-    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, Callbacks::OnInvalidFrame);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, Callbacks::OnData);
-    nghttp2_session_callbacks_set_on_stream_close_callback(made, Callbacks::OnClosed);
-    nghttp2_session_callbacks_set_on_frame_send_callback(made, Callbacks::OnFrameSent);
-    nghttp2_session_callbacks_set_data_source_read_length_callback(made, Callbacks::ReadLength);
-    nghttp2_session_callbacks_set_send_data_callback(made, Callbacks::SendData);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(
+        made, Guarded<Callbacks::OnBeginHeaders>::Call);
+    nghttp2_session_callbacks_set_on_header_callback2(made, Guarded<Callbacks::OnHeader>::Call);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, Guarded<Callbacks::OnFrame>::Call);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
+        made, Guarded<Callbacks::OnInvalidFrame>::Call);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made,
+                                                              Guarded<Callbacks::OnData>::Call);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made,
+                                                           Guarded<Callbacks::OnClosed>::Call);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made,
+                                                         Guarded<Callbacks::OnFrameSent>::Call);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(
+        made, Guarded<Callbacks::ReadLength>::Call);
+    nghttp2_session_callbacks_set_send_data_callback(made, Guarded<Callbacks::SendData>::Call);
     return CallbacksPointer(made, nghttp2_session_callbacks_del);
   }();
   static const OptionPointer options = MakeOptions();
@@ -144,6 +167,7 @@ int Session::Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_f
                                        void* user) {
   Session& session = SessionOf(user);
   session.control_frames_ = 0;
+  session.head_open_ = true;
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const int32_t stream = frame->hd.stream_id;
   session.current_ = &session.AddCall(stream);
@@ -166,6 +190,7 @@ int Session::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame* frame, n
 int Session::Callbacks::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user) {
   Session& session = SessionOf(user);
   session.preface_seen_ = true;
+  session.EndHead();
   if (session.deaf_) return 0;
   switch (frame->hd.type) {
     case NGHTTP2_HEADERS:
@@ -203,6 +228,7 @@ int Session::Callbacks::OnFrame(nghttp2_session*, const nghttp2_frame* frame, vo
 int Session::Callbacks::OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int /*error*/,
                                        void* user) {
   Session& session = SessionOf(user);
+  session.EndHead();
   if (session.deaf_ || ++session.invalid_frames_ <= kMaxInvalidFrames) return 0;
   session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "too many frames that cannot be");
   return 0;
@@ -213,7 +239,8 @@ int Session::Callbacks::OnData(nghttp2_session* nghttp2, uint8_t /*flags*/, int3
   Session& session = SessionOf(user);
   session.control_frames_ = 0;
   // What the connection as a whole may send is bounded by its streams.
-  nghttp2_session_consume_connection(nghttp2, size);
+  const int error = nghttp2_session_consume_connection(nghttp2, size);
+  if (nghttp2_is_fatal(error) != 0) return error;
   Call* const call = CallOf(session, stream);
   if (call == nullptr || session.deaf_) return 0;
   call->OnData(std::as_bytes(std::span(data, size)));
@@ -241,7 +268,8 @@ int Session::Callbacks::OnFrameSent(nghttp2_session* nghttp2, const nghttp2_fram
   const bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   // The rest of what the client sends is not wanted: it has its answer.
   if (ended && nghttp2_session_get_stream_remote_close(nghttp2, frame->hd.stream_id) == 0) {
-    nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    return nghttp2_submit_rst_stream(nghttp2, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
+                                     NGHTTP2_NO_ERROR);
   }
   return 0;
 }
@@ -264,7 +292,8 @@ ssize_t Session::Callbacks::Read(nghttp2_session* nghttp2, int32_t /*stream*/, u
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
   if (last) {
     *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    SubmitTrailers(nghttp2, call);
+    const int error = SubmitTrailers(nghttp2, call);
+    if (nghttp2_is_fatal(error) != 0) return error;
   }
   return static_cast<ssize_t>(part);
 }
@@ -286,12 +315,12 @@ int Session::Callbacks::SendData(nghttp2_session*, nghttp2_frame* /*frame*/, con
   return 0;
 }
 
-void Session::Callbacks::SubmitTrailers(nghttp2_session* session, const Call& call) {
+int Session::Callbacks::SubmitTrailers(nghttp2_session* session, const Call& call) {
   const CodeText code(call.status_.code());
   const std::string message = PercentEncoded(call.status_.message());
   const std::array<nghttp2_nv, 2> fields = {Field("grpc-status", code.text(), kCopyValue),
                                             Field("grpc-message", message, kCopyValue)};
-  nghttp2_submit_trailer(session, call.stream_, fields.data(), message.empty() ? 1 : 2);
+  return nghttp2_submit_trailer(session, call.stream_, fields.data(), message.empty() ? 1 : 2);
 }
 
 void Session::BeginAnswer(Call& call) {
@@ -302,8 +331,9 @@ void Session::BeginAnswer(Call& call) {
       Field("grpc-encoding", gzip ? "gzip" : "deflate", kStatic)};
   nghttp2_data_provider messages{};
   messages.source.ptr = &call;
-  messages.read_callback = Callbacks::Read;
-  nghttp2_submit_response(session_, call.stream_, fields.data(), compressed ? 3 : 2, &messages);
+  messages.read_callback = Guarded<Callbacks::Read>::Call;
+  Check(nghttp2_submit_response(session_, call.stream_, fields.data(), compressed ? 3 : 2,
+                                &messages));
 }
 
 void Session::AnswerWithoutMessage(Call& call, int http_status) {
@@ -325,13 +355,13 @@ void Session::AnswerWithoutMessage(Call& call, int http_status) {
       fields[count++] = Field("grpc-accept-encoding", kTakenCodings, kStatic);
     }
   }
-  nghttp2_submit_response(session_, call.stream_, fields.data(), count, nullptr);
+  Check(nghttp2_submit_response(session_, call.stream_, fields.data(), count, nullptr));
   Flush();
 }
 
 void Session::ContinueAnswer(Call& call) {
   call.deferred_ = false;
-  nghttp2_session_resume_data(session_, call.stream_);
+  Check(nghttp2_session_resume_data(session_, call.stream_));
 }
 
 }  // namespace despina::grpc

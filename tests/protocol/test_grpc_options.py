@@ -9,9 +9,18 @@ from typing import Any
 
 import grpc
 import pytest
-from harness.grpc_calls import ONE, behave, floats, messages, opened, request, stub
+from harness.grpc_calls import (
+    ONE,
+    SERVICE,
+    behave,
+    floats,
+    messages,
+    opened,
+    request,
+    stub,
+)
 from harness.http2 import Code as Error
-from harness.http2 import Connection, Kind
+from harness.http2 import Connection, Kind, data, message
 from harness.serve import Serve
 
 Code = grpc.StatusCode
@@ -123,4 +132,20 @@ def test_a_call_that_outlives_the_grace_of_its_connection_ends(zoo: Path, tmp_pa
         with opened(server.grpc_port) as channel, pytest.raises(grpc.RpcError) as caught:
             stub(channel).ModelInfer(behave(f"until_cancelled:{tmp_path}/begun"), timeout=30)
         assert caught.value.code() == Code.UNAVAILABLE
+        assert server.stop() == 0, server.stderr
+
+
+def test_messages_that_do_not_go_on_give_back_what_they_hold(zoo: Path, tmp_path: Path) -> None:
+    """Others are served then, though each had promised half of what there may be."""
+    flags = ("--grpc-message-timeout-secs=0.2", "--grpc-max-bytes-in-flight=200000")
+    infer = SERVICE + "ModelInfer"
+    with Serve(zoo, tmp_path, *flags) as server, Connection(server.grpc_port) as connection:
+        promised = message(bytes(1_000_000))[:10]
+        for stream in (1, 3, 5):
+            connection.send(connection.opening(stream, infer), data(stream, promised))
+        assert connection.answer(5).status == Code.RESOURCE_EXHAUSTED.value[0]
+        for stream in (1, 3):
+            assert connection.answer(stream).status == Code.DEADLINE_EXCEEDED.value[0]
+        connection.send(connection.opening(7, infer), data(7, promised))
+        assert connection.serves(9)
         assert server.stop() == 0, server.stderr

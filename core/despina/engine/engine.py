@@ -134,6 +134,7 @@ class GrpcOptions:
         max_control_bytes: the same, of those that are no inference.
         max_bytes_in_flight: messages of all calls, and answers until they are sent, together.
         max_concurrent_streams: calls of one connection at a time.
+        message_timeout: for 64 KiB of a message to arrive or of an answer to be taken.
         compression_level: of zlib, for responses of inference; 0: they are not compressed.
         max_connection_age: after which a connection takes no more calls; 0: no end.
         max_connection_age_grace: that its calls may take then; 0: no end.
@@ -151,6 +152,7 @@ class GrpcOptions:
     max_bytes_in_flight: int
     max_connections: int
     max_concurrent_streams: int
+    message_timeout: float
     compression_level: int
     keepalive: GrpcKeepalive
     max_connection_age: float

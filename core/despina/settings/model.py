@@ -279,6 +279,13 @@ class Settings:
         minimum=1,
         maximum=MAX_INT32,
     )
+    grpc_message_timeout_secs: Seconds = setting(
+        60.0,
+        "Time for 64 KiB of a message to arrive (DEADLINE_EXCEEDED beyond), or of an answer to be "
+        "taken; twice as long at most.",
+        group=GRPC_LIMITS,
+        minimum=0.001,
+    )
     grpc_keepalive_time: int = setting(
         7_200_000,
         "Milliseconds without a sign of life after which a client is asked for one (PING).",

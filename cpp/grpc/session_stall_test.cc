@@ -1,0 +1,167 @@
+#include <gtest/gtest.h>
+
+#include <new>
+#include <string>
+#include <vector>
+
+#include "grpc/testing/session_fixture.h"
+
+namespace despina::grpc {
+namespace {
+
+using namespace std::chrono_literals;
+using net::Protocol;
+using testing::Framed;
+
+// What clients hold of the server while they do nothing, and what there is no memory for.
+class SessionStallTest : public testing::SessionTest {
+ protected:
+  void OpenAndPass(Duration message_timeout = 60s) {
+    SessionLimits limits;
+    limits.message_timeout = message_timeout;
+    Open(limits);
+    Exchange();
+  }
+  void Pass(Duration time) {
+    clock_.Advance(time);
+    if (clock_.Now() >= session_->deadline()) session_->OnDeadline();
+    Exchange();
+  }
+  void OnCall(Call& call) override {
+    if (no_memory_) throw std::bad_alloc();
+    SessionTest::OnCall(call);
+  }
+
+  bool no_memory_ = false;
+};
+
+TEST_F(SessionStallTest, AMessageThatDoesNotGoOnEndsItsCall) {
+  OpenAndPass();
+  const int32_t half = Start(kStream, Framed("question").substr(0, 7), false);
+  const int32_t none = Start(kUnary, "", false);
+  Exchange();
+  Pass(60s);
+  EXPECT_FALSE(answered_[half].closed);
+  Pass(60s);
+  for (const int32_t id : {half, none}) {
+    EXPECT_EQ(answered_[id].status(), "4");
+    EXPECT_EQ(answered_[id].fields["grpc-message"],
+              "the client has begun a message and does not go on with it");
+  }
+  EXPECT_EQ(stream().gone, 1);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+}
+
+TEST_F(SessionStallTest, ATrickleIsNoProgressAndWhatIsSlowIs) {
+  OpenAndPass();
+  const std::string framed = Framed(std::string(1'000'000, 'x'));
+  const int32_t trickle = Start(kStream, framed.substr(0, 10), false);
+  const int32_t slow = Start(kUnary, framed.substr(0, 10), false);
+  size_t sent = 10;
+  for (int minute = 0; minute < 4; ++minute) {
+    if (minute < 2) SendMore(trickle, "x", false);
+    SendMore(slow, framed.substr(sent, 70'000), false);
+    sent += 70'000;
+    Exchange();
+    Pass(60s);
+  }
+  EXPECT_EQ(answered_[trickle].status(), "4");
+  EXPECT_FALSE(answered_[slow].closed);
+  SendMore(slow, framed.substr(sent), true);
+  Exchange();
+  EXPECT_EQ(unary().messages.size(), 1U);
+}
+
+TEST_F(SessionStallTest, AStreamBetweenItsMessagesMayWait) {
+  OpenAndPass();
+  const int32_t id = Start(kStream, Framed("question"), false);
+  Exchange();
+  for (int minute = 0; minute < 5; ++minute) Pass(60s);
+  EXPECT_FALSE(answered_[id].closed);
+  // Each is begun when another was complete.
+  for (int minute = 0; minute < 3; ++minute) {
+    SendMore(id, Framed("question").substr(0, 7), false);
+    Exchange();
+    Pass(60s);
+    SendMore(id, Framed("question").substr(7), false);
+    Exchange();
+  }
+  EXPECT_EQ(stream().messages.size(), 4U);
+  EXPECT_FALSE(answered_[id].closed);
+}
+
+TEST_F(SessionStallTest, AClientIsNotBlamedForWhatTheServerDoesNotTake) {
+  OpenAndPass();
+  const int32_t id = Start(kStream, Framed("question"), false);
+  Exchange();
+  stream().call->SetReceiving(false);
+  SendMore(id, Framed("question").substr(0, 7), false);
+  Exchange();
+  for (int minute = 0; minute < 3; ++minute) Pass(60s);
+  EXPECT_FALSE(answered_[id].closed);
+}
+
+TEST_F(SessionStallTest, AnAnswerThatIsNotTakenIsGivenUp) {
+  OpenAndPass();
+  const nghttp2_settings_entry none = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 0};
+  nghttp2_submit_settings(client_, NGHTTP2_FLAG_NONE, &none, 1);
+  const int32_t id = Start(kStream, Framed("question"), false);
+  Exchange();
+  stream().call->Send(Text("answer"));
+  Exchange();
+  Pass(60s);
+  Pass(60s);
+  EXPECT_EQ(answered_[id].closed, NGHTTP2_CANCEL);
+  EXPECT_EQ(stream().gone, 1);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+}
+
+TEST_F(SessionStallTest, AConnectionThatTakesNothingIsClosed) {
+  OpenAndPass();
+  Start(kUnary, Framed("question"));
+  Exchange();
+  deaf_client_ = true;
+  unary().call->Respond(Text("answer"));
+  session_loop_.FlushAll();
+  EXPECT_FALSE(session_->Output().empty());
+  Pass(60s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  Pass(60s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
+}
+
+TEST_F(SessionStallTest, AHeadThatIsNotFinishedClosesTheConnection) {
+  OpenAndPass();
+  // HEADERS of stream 1 without END_HEADERS: a frame of CONTINUATION is to follow.
+  Feed(std::string("\0\0\1\1\0\0\0\0\1\x83", 10));
+  Pass(60s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  Pass(60s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
+}
+
+TEST_F(SessionStallTest, CallsAreChargedForThemselvesAndTheirHeads) {
+  budget_ = 10'000;
+  OpenAndPass();
+  std::vector<int32_t> calls;
+  for (int i = 0; i < 10; ++i) calls.push_back(Start(kStream, "", false));
+  Exchange();
+  EXPECT_LE(environment_->bytes_in_flight.used(), budget_);
+  EXPECT_FALSE(answered_[calls.front()].closed);
+  EXPECT_EQ(answered_[calls.back()].status(), "8");
+  EXPECT_EQ(answered_[calls.back()].fields["grpc-message"],
+            "requests in flight hold more than the limit of 10000 bytes; try again later");
+}
+
+TEST_F(SessionStallTest, WithoutMemoryForACallTheConnectionEndsAndNotTheServer) {
+  OpenAndPass();
+  no_memory_ = true;
+  Start(kUnary, Framed("question"));
+  Exchange();
+  EXPECT_EQ(go_away_, NGHTTP2_INTERNAL_ERROR);
+  Pass(10s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
+}
+
+}  // namespace
+}  // namespace despina::grpc
