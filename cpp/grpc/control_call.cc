@@ -73,6 +73,7 @@ class ControlHandler final : public CallHandler {
     const Result<std::string_view> name =
         protocol::ParseRegionName(Concat(method_.name(), "Request"), message);
     if (!name.ok()) return name.status();
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it does not follow std::function.
     auto done = [reply = ReplyTo(call, nullptr)]() mutable { reply(std::string()); };
     if (name->empty()) {
       service_.regions.UnregisterAll(std::move(done));

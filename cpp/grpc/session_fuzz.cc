@@ -105,7 +105,7 @@ class Connection final : private net::Transport, private Router {
         session_(std::make_shared<Session>(environment_, session_loop_, end_of_turn_)) {
     session_->OnOpened(*this);
   }
-  ~Connection() {
+  ~Connection() override {
     session_->OnClosed();
     session_.reset();
     while (AnswerOne()) {
