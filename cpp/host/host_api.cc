@@ -139,7 +139,9 @@ void BatchComplete(despina_batch* batch, despina_code code, despina_str message)
 // -- requests
 
 // What a request carries; null when it is not there any more.
-const Request* Alive(const despina_request* request) { return request->request.load(); }
+const Request* Alive(const despina_request* request) {
+  return request->request.load(std::memory_order_acquire);
+}
 
 despina_str RequestId(const despina_request* request) {
   const Request* alive = Alive(request);

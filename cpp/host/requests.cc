@@ -44,8 +44,8 @@ despina_batch* Requests::Begin(Batch& batch) {
   for (size_t i = 0; i < batch.size(); ++i) {
     despina_request* handle = Take();
     handle->index = i;
-    handle->request.store(&batch.request(i));
-    handle->state.store(State::kAttached);
+    handle->request.store(&batch.request(i), std::memory_order_release);
+    handle->state.store(State::kAttached, std::memory_order_release);
     batch_.handles.push_back(handle);
   }
   return &batch_;
@@ -65,7 +65,7 @@ void Requests::End() {
   const std::lock_guard lock(mutex_);
   for (despina_request* handle : batch_.handles) {
     // One that was detached is freed by whoever completes it, which may have happened already.
-    const State state = handle->state.load();
+    const State state = handle->state.load(std::memory_order_acquire);
     if (state == State::kAttached || state == State::kAnswered) Free(*handle);
   }
   batch_.handles.clear();
@@ -81,16 +81,16 @@ despina_request* Requests::Take() {
 }
 
 void Requests::Free(despina_request& handle) {
-  handle.request.store(nullptr);
+  handle.request.store(nullptr, std::memory_order_release);
   handle.elements.Clear();
-  handle.state.store(State::kFree);
+  handle.state.store(State::kFree, std::memory_order_release);
   if (handle.cancelling == 0) free_.push_back(&handle);
 }
 
 despina_request* Requests::Pin(const Request& request) {
   const std::lock_guard lock(mutex_);
   for (despina_request& handle : places_) {
-    if (handle.request.load() != &request) continue;
+    if (handle.request.load(std::memory_order_acquire) != &request) continue;
     ++handle.cancelling;
     return &handle;
   }
@@ -99,7 +99,8 @@ despina_request* Requests::Pin(const Request& request) {
 
 void Requests::Unpin(despina_request& handle) {
   const std::lock_guard lock(mutex_);
-  if (--handle.cancelling == 0 && handle.state.load() == State::kFree) free_.push_back(&handle);
+  if (--handle.cancelling == 0 && handle.state.load(std::memory_order_acquire) == State::kFree)
+    free_.push_back(&handle);
 }
 
 Status Requests::Detach(despina_request& handle) {
@@ -114,7 +115,7 @@ Status Requests::Detach(despina_request& handle) {
     return {Code::kFailedPrecondition, "the request is not in a batch that is being executed"};
   }
   handle.detached.emplace(batch->Detach(handle.index));
-  handle.state.store(State::kDetached);
+  handle.state.store(State::kDetached, std::memory_order_release);
   return Ok();
 }
 
@@ -122,8 +123,8 @@ void Requests::Answer(despina_request& handle, const Status& status) {
   Batch* batch = BatchOf(handle);
   if (batch == nullptr) return;
   // Before it is given back: then its maker may destroy it.
-  handle.request.store(nullptr);
-  handle.state.store(State::kAnswered);
+  handle.request.store(nullptr, std::memory_order_release);
+  handle.state.store(State::kAnswered, std::memory_order_release);
   batch->Complete(handle.index, status);
 }
 
@@ -136,7 +137,7 @@ bool Requests::Complete(despina_request& handle, Status status) {
   std::optional<DetachedRequest> detached;
   {
     const std::lock_guard lock(mutex_);
-    if (handle.state.load() != State::kDetached) return false;
+    if (handle.state.load(std::memory_order_acquire) != State::kDetached) return false;
     detached.emplace(*std::move(handle.detached));
     handle.detached.reset();
     Free(handle);

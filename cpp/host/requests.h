@@ -39,7 +39,9 @@ class Requests;
 // while the instance lives, so that a backend that uses it too long is told so.
 struct despina_request {
   // Changed under the owner's mutex, except that an attached request is answered, and detached, on
-  // the thread of its batch alone.
+  // the thread of its batch alone. Here and in `request`, whoever must see a change learns of it
+  // through something that synchronises; a total order of all changes is not needed, and would cost
+  // a locked instruction each.
   enum class State : uint8_t { kFree, kAttached, kAnswered, kDetached };
 
   explicit despina_request(despina::host::Requests& its_owner) : owner(its_owner) {}
@@ -111,7 +113,9 @@ class Requests {
 
   // The batch that a request still belongs to; null when it does not.
   Batch* BatchOf(const despina_request& handle) const {
-    return handle.state.load() == despina_request::State::kAttached ? batch_.batch : nullptr;
+    return handle.state.load(std::memory_order_acquire) == despina_request::State::kAttached
+               ? batch_.batch
+               : nullptr;
   }
 
  private:
