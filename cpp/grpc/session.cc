@@ -225,7 +225,7 @@ void Session::OnDeadline() {
 }
 
 void Session::LookForStalls() {
-  if (head_.Look(head_open_) || leaving_.Look(outbox_.size() > 0)) {
+  if (head_.Look(head_open_ != 0) || leaving_.Look(outbox_.size() > 0)) {
     done_ = true;
     return;
   }
@@ -235,7 +235,7 @@ void Session::LookForStalls() {
 }
 
 void Session::EndHead() {
-  if (std::exchange(head_open_, false)) head_.OnComplete();
+  if (std::exchange(head_open_, 0) != 0) head_.OnComplete();
 }
 
 void Session::Check(int error) {

@@ -151,8 +151,8 @@ class Session final : public net::Protocol,
   TimePoint last_go_away_ = TimePoint::max();
   TimePoint last_read_{};
   TimePoint next_look_ = TimePoint::max();
-  // A head has begun and is not complete.
-  bool head_open_ = false;
+  // Whose head has begun and is not complete; 0: nobody's.
+  int32_t head_open_ = 0;
   Stall head_;
   Stall leaving_;
   TimePoint drain_deadline_ = TimePoint::max();

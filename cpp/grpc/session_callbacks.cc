@@ -167,7 +167,7 @@ int Session::Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_f
                                        void* user) {
   Session& session = SessionOf(user);
   session.control_frames_ = 0;
-  session.head_open_ = true;
+  session.head_open_ = frame->hd.stream_id;
   if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   const int32_t stream = frame->hd.stream_id;
   session.current_ = &session.AddCall(stream);
@@ -250,6 +250,8 @@ int Session::Callbacks::OnData(nghttp2_session* nghttp2, uint8_t /*flags*/, int3
 int Session::Callbacks::OnClosed(nghttp2_session*, int32_t stream, uint32_t /*error_code*/,
                                  void* user) {
   Session& session = SessionOf(user);
+  // Nothing is told of the rest of its trailers.
+  if (session.head_open_ == stream) session.EndHead();
   Call* const closed = CallOf(session, stream);
   if (closed == nullptr) return 0;
   const std::shared_ptr<Call> call = closed->shared_from_this();

@@ -140,6 +140,28 @@ TEST_F(SessionStallTest, AHeadThatIsNotFinishedClosesTheConnection) {
   EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
 }
 
+TEST_F(SessionStallTest, TrailersOfACallThatHasEndedMeanwhileAreNotWaitedFor) {
+  OpenAndPass();
+  const int32_t answered = Start(kStream, Framed("question"), false);
+  const int32_t waiting = Start(kUnary, Framed("question"));
+  Exchange();
+  // HEADERS with END_STREAM and without END_HEADERS: "a" is "".
+  std::string trailers("\0\0\4\1\1\0\0\0\0\0\1a\0", 13);
+  trailers[8] = static_cast<char>(answered);
+  Feed(trailers);
+  stream().call->Respond(Text("answer"));
+  session_loop_.FlushAll();
+  DrainServer();
+  ASSERT_TRUE(answered_[answered].closed);
+  // CONTINUATION with END_HEADERS.
+  std::string rest("\0\0\0\11\4\0\0\0\0", 9);
+  rest[8] = static_cast<char>(answered);
+  Feed(rest);
+  for (int minute = 0; minute < 3; ++minute) Pass(60s);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  EXPECT_FALSE(answered_[waiting].closed);
+}
+
 TEST_F(SessionStallTest, CallsAreChargedForThemselvesAndTheirHeads) {
   budget_ = 10'000;
   OpenAndPass();
