@@ -11,6 +11,16 @@
 #include "grpc/methods.h"
 
 namespace despina::grpc {
+namespace {
+
+// Asked by those who restart a server that does not answer: not refused because there is much to
+// do.
+bool IsProbe(const Method* method) {
+  return method != nullptr && method->api == frontend::Api::kHealth &&
+         method->rpc != Rpc::kHealthWatch;
+}
+
+}  // namespace
 
 // Keeps the call while it is compressed for.
 class Call::CompressionJob final : public frontend::CompressionQueue::Job {
@@ -68,10 +78,12 @@ bool Call::AddField(std::string_view name, std::string_view value) {
 
 void Call::OnHead() {
   const bool too_large = head_.bytes > environment_->limits.max_header_bytes;
-  if (too_large || !head_charge_.RaiseTo(sizeof(Call) + head_.bytes)) {
-    // Also of a client that does not take its answer, nothing is kept that was not charged.
+  if (too_large || !(IsProbe(head_.method) || head_charge_.RaiseTo(sizeof(Call) + head_.bytes))) {
+    // A client that does not take its answer does not hold a head that was not charged either.
+    constexpr size_t kPathToLog = 200;
     Head kept;
     kept.method = head_.method;
+    kept.unknown_path = head_.unknown_path.substr(0, kPathToLog);
     kept.begun = head_.begun;
     head_ = std::move(kept);
     return Finish(too_large ? TooLarge() : frontend::OverBudget(budget()));
@@ -94,7 +106,10 @@ void Call::Accept(std::unique_ptr<CallHandler> handler) {
   const bool inference = head_.method->api == frontend::Api::kInference;
   const size_t most = inference ? limits.max_message_bytes
                                 : std::min(limits.max_message_bytes, limits.max_control_bytes);
-  reader_.emplace(most, head_.encoding != "identity", environment_->allocator,
+  // The request that is made of a message, with its tensors and its places in queues.
+  constexpr size_t kRequest = 2048;
+  reader_.emplace(MessageLimits{.max_bytes = most, .charged_besides = inference ? kRequest : 0},
+                  head_.encoding != "identity", environment_->allocator,
                   environment_->bytes_in_flight);
   const int level = environment_->compression_level;
   if (inference && level > 0 && head_.answers_coding != frontend::Coding::kIdentity) {
@@ -112,7 +127,7 @@ Status Call::TooLarge() const {
 }
 
 void Call::OnData(std::span<const std::byte> bytes) {
-  arriving_.OnProgress(bytes.size());
+  send_stall_.OnProgress(bytes.size());
   if (held_.empty()) bytes = Read(bytes);
   if (bytes.empty() || over()) return;
   if (!held_.Add(bytes)) Fail(frontend::OverBudget(budget()));
@@ -134,7 +149,7 @@ std::span<const std::byte> Call::Read(std::span<const std::byte> bytes) {
 }
 
 void Call::Deliver(Message message) {
-  arriving_.OnComplete();
+  send_stall_.OnComplete();
   if (!head_.method->one_message) return handler_->OnMessage(*this, std::move(message));
   if (message_) {
     return Fail({Code::kUnimplemented, "more than one message where there must be one"});
@@ -240,18 +255,23 @@ void Call::Fail(const Status& status) {
 
 void Call::OnMoved(size_t size) {
   bytes_sent_ += size;
-  leaving_.OnProgress(size);
-  if (queue_.size() == 0) leaving_.OnComplete();
+  read_stall_.OnProgress(size);
+  if (queue_.size() == 0) read_stall_.OnComplete();
   if (unsent() == 0) charge_.Release();
   if (handler_ && !over()) handler_->OnSent(*this);
 }
 
-void Call::LookForStall() {
-  if (leaving_.Look(queue_.size() > 0)) return carrier_->Abort(*this);
+void Call::LookForStall(bool judge_sender) {
+  if (read_stall_.Look(queue_.size() > 0)) {
+    // For the log.
+    status_ = {Code::kCancelled, "the client does not take its answer"};
+    return carrier_->Abort(*this);
+  }
   const bool its_turn = !ended_ && receiving_ && held_.empty() && reader_ &&
                         (head_.method->one_message || reader_->within_message());
-  if (!arriving_.Look(its_turn)) return;
-  Fail({Code::kDeadlineExceeded, "the client has begun a message and does not go on with it"});
+  if (!judge_sender) return send_stall_.Skip(its_turn);
+  if (!send_stall_.Look(its_turn)) return;
+  Fail({Code::kDeadlineExceeded, "the client does not go on with its request"});
 }
 
 void Call::OnStopping() {

@@ -151,8 +151,9 @@ class Call final : public std::enable_shared_from_this<Call> {
   void OnData(std::span<const std::byte> bytes);
   void OnEnd();
   void OnStopping();
-  // Once in each time that clients have for a message or an answer.
-  void LookForStall();
+  // Once in each time that clients have for a message or an answer. `judge_sender`: whether it is
+  // this call's fault that nothing comes.
+  void LookForStall(bool judge_sender);
   void OnClosed();
 
   Status TooLarge() const;
@@ -198,8 +199,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   // What came while it was not receiving: the client does not know yet that it was taken.
   HeldBytes held_;
   bool reading_held_ = false;
-  Stall arriving_;
-  Stall leaving_;
+  Stall send_stall_ = Stall::OfSender();
+  Stall read_stall_ = Stall::OfReader();
 
   // Null: answers go as they are.
   std::unique_ptr<MessageCompressor> compressor_;

@@ -36,7 +36,7 @@ struct SessionLimits {
   uint32_t max_concurrent_streams = 1024;
   // Until the client has said that it speaks HTTP/2.
   Duration opening_timeout = std::chrono::seconds(30);
-  // For 64 KiB of a message to arrive, or of an answer to be taken; twice as long at most.
+  // For 64 KiB of a message to arrive; five times as long for any of an answer to be taken.
   Duration message_timeout = std::chrono::seconds(60);
   KeepaliveOptions keepalive{};
   // After the one the client is told to connect anew, after the other calls that still run are

@@ -14,9 +14,6 @@ constexpr size_t kFirstBuffer = size_t{64} << 10;
 // What a message is charged for at its beginning, if it is as large: a promise of 2 GiB takes no
 // memory, but addresses, and a process has no more of them than for about 60000 such promises.
 constexpr size_t kBeginning = size_t{64} << 10;
-// What a message is charged for besides its bytes: the request that is made of it, with its tensors
-// and its places in queues.
-constexpr size_t kRequest = 2048;
 
 Status StatusOf(const frontend::Refusal& refusal) {
   using Reason = frontend::Refusal::Reason;
@@ -66,14 +63,14 @@ Status MessageReader::Begin(std::span<const std::byte> beginning) {
   if (flag == 1 && !compressed_) {
     return Internal("a message is compressed, and grpc-encoding does not say how");
   }
-  if (left_ > max_message_bytes_) {
+  if (left_ > limits_.max_bytes) {
     return {Code::kResourceExhausted,
-            Concat("Received message larger than max (", left_, " vs. ", max_message_bytes_, ")")};
+            Concat("Received message larger than max (", left_, " vs. ", limits_.max_bytes, ")")};
   }
   body_.emplace(allocator_, budget_);
   if (Status status = body_->Charge(std::min(left_, kBeginning)); !status.ok()) return status;
   if (flag == 1) {
-    decompressor_.emplace(max_message_bytes_);
+    decompressor_.emplace(limits_.max_bytes);
     return body_->Allocate(kFirstBuffer, 0);
   }
   const uint64_t aligned =
@@ -94,7 +91,7 @@ Result<std::optional<Message>> MessageReader::Finish() {
     decompressor_.reset();
     if (refusal) return StatusOf(*refusal);
   }
-  if (Status status = body_->ChargeBesides(kRequest); !status.ok()) return status;
+  if (Status status = body_->ChargeBesides(limits_.charged_besides); !status.ok()) return status;
   Message message{.bytes = body_->Take(), .charge = body_->TakeCharge()};
   body_.reset();
   prefix_size_ = 0;

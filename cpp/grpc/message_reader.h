@@ -22,6 +22,13 @@ struct Message {
   Charge charge;
 };
 
+struct MessageLimits {
+  // Of one, also decompressed.
+  size_t max_bytes = 0;
+  // What one that is complete is charged for besides its bytes.
+  size_t charged_besides = 0;
+};
+
 // Takes the bytes of DATA frames, in whatever pieces, and gives whole messages: each behind a byte
 // that says whether it is compressed, and its length in four bytes. A message lies in one buffer of
 // its final size, where its first tensor is aligned for backends if that can be seen at its
@@ -30,11 +37,8 @@ struct Message {
 class MessageReader {
  public:
   // `compressed`: messages may be compressed, with gzip or deflate.
-  MessageReader(size_t max_message_bytes, bool compressed, Allocator& allocator, Budget& budget)
-      : max_message_bytes_(max_message_bytes),
-        compressed_(compressed),
-        allocator_(allocator),
-        budget_(budget) {}
+  MessageReader(MessageLimits limits, bool compressed, Allocator& allocator, Budget& budget)
+      : limits_(limits), compressed_(compressed), allocator_(allocator), budget_(budget) {}
 
   // Uses the beginning of `bytes` and cuts it off. A message when one is complete; nothing when all
   // is used. To be called until it gives nothing. RESOURCE_EXHAUSTED for a message that is too
@@ -53,7 +57,7 @@ class MessageReader {
   Status Add(std::span<const std::byte> bytes);
   Result<std::optional<Message>> Finish();
 
-  const size_t max_message_bytes_;
+  const MessageLimits limits_;
   const bool compressed_;
   Allocator& allocator_;
   Budget& budget_;

@@ -35,7 +35,7 @@ Messages ReadAll(std::string_view input, bool compressed, size_t step) {
   Budget budget(kBudget);
   Messages read;
   {
-    MessageReader reader(kMaxMessage, compressed, pool, budget);
+    MessageReader reader({.max_bytes = kMaxMessage}, compressed, pool, budget);
     while (!input.empty() && read.code == Code::kOk) {
       const std::string_view piece = input.substr(0, step);
       input.remove_prefix(piece.size());

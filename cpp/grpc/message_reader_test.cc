@@ -36,7 +36,7 @@ class MessageReaderTest : public ::testing::Test {
  protected:
   // Gives it the bytes, so many at a time. The messages, or the first error.
   std::vector<std::string> Read(std::string_view bytes, size_t step = std::string_view::npos) {
-    MessageReader reader(limit_, compressed_, pool_, budget_);
+    MessageReader reader({.max_bytes = limit_}, compressed_, pool_, budget_);
     std::vector<std::string> messages;
     status_ = Ok();
     while (!bytes.empty()) {
@@ -100,7 +100,7 @@ TEST_F(MessageReaderTest, PlacesAMessageSoThatItsFirstTensorIsAligned) {
   const std::string raw(64, 'r');
   for (size_t name = 1; name < 100; ++name) {
     const std::string framed = Framed(InferMessage(name, raw));
-    MessageReader reader(limit_, false, pool_, budget_);
+    MessageReader reader({.max_bytes = limit_}, false, pool_, budget_);
     std::span<const std::byte> bytes = std::as_bytes(std::span(framed.data(), framed.size()));
     const Result<std::optional<Message>> message = reader.Next(bytes);
     ASSERT_TRUE(message.ok() && *message);
@@ -111,7 +111,7 @@ TEST_F(MessageReaderTest, PlacesAMessageSoThatItsFirstTensorIsAligned) {
 
 TEST_F(MessageReaderTest, ChargesWhatHasArrivedAsLongAsTheMessageIsUsed) {
   const std::string framed = Framed(std::string(200'000, 'x'));
-  MessageReader reader(limit_, false, pool_, budget_);
+  MessageReader reader({.max_bytes = limit_, .charged_besides = 2048}, false, pool_, budget_);
   std::span<const std::byte> half =
       std::as_bytes(std::span(framed.data(), framed.size())).first(100'005);
   ASSERT_TRUE(reader.Next(half).ok());
@@ -138,7 +138,7 @@ TEST_F(MessageReaderTest, RefusesMessagesThatAreTooLargeBeforeTheyCome) {
 
 TEST_F(MessageReaderTest, RefusesWhatTheBudgetDoesNotHold) {
   Budget small(1000);
-  MessageReader reader(limit_, false, pool_, small);
+  MessageReader reader({.max_bytes = limit_}, false, pool_, small);
   const std::string framed = Framed(std::string(2000, 'x'));
   std::span<const std::byte> bytes = std::as_bytes(std::span(framed.data(), framed.size()));
   EXPECT_EQ(reader.Next(bytes).status().code(), Code::kResourceExhausted);
@@ -185,7 +185,8 @@ TEST_F(MessageReaderTest, PromisesOfLargeMessagesCostNothing) {
   std::deque<MessageReader> readers;
   bool taken = true;
   while (taken && readers.size() < 1000) {
-    MessageReader& reader = readers.emplace_back(size_t{1} << 30, false, pool, budget);
+    MessageReader& reader =
+        readers.emplace_back(MessageLimits{.max_bytes = size_t{1} << 30}, false, pool, budget);
     auto bytes = std::as_bytes(std::span(begun));
     taken = reader.Next(bytes).ok();
   }

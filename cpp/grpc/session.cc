@@ -112,6 +112,7 @@ std::span<std::byte> Session::ReadSpace() { return loop_.read_buffer(); }
 
 void Session::OnRead(size_t size) {
   last_read_ = environment_->clock.Now();
+  send_stall_.OnProgress(size);
   ping_deadline_ = TimePoint::max();
   if (deaf_ || done_) return;
   const auto* const bytes = reinterpret_cast<const uint8_t*>(loop_.read_buffer().data());
@@ -139,8 +140,7 @@ std::span<const std::span<const std::byte>> Session::Output() {
 
 void Session::OnWritten(size_t size) {
   outbox_.Drop(size);
-  leaving_.OnProgress(size);
-  if (outbox_.size() == 0) leaving_.OnComplete();
+  read_stall_.OnProgress(size);
 }
 
 void Session::Fill() {
@@ -198,8 +198,10 @@ void Session::OnDeadline() {
     return;
   }
   if (now >= next_look_) {
+    // A server that was stopped itself has not read what came meanwhile.
+    const bool judge = now < Later(next_look_, limits.message_timeout / 2);
     next_look_ = Later(now, limits.message_timeout);
-    LookForStalls();
+    LookForStalls(judge);
     if (done_ || now < deadline()) return;
   }
   if (now >= last_go_away_) return OnPingAnswered();
@@ -224,18 +226,23 @@ void Session::OnDeadline() {
   Flush();
 }
 
-void Session::LookForStalls() {
-  if (head_.Look(head_open_ != 0) || leaving_.Look(outbox_.size() > 0)) {
+void Session::LookForStalls(bool judge) {
+  if (!judge) {
+    head_stall_.Skip(head_open_ != 0);
+  } else if (head_stall_.Look(head_open_ != 0)) {
+    return Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "a head was begun and does not go on");
+  }
+  if (read_stall_.Look(outbox_.size() > 0)) {
     done_ = true;
     return;
   }
-  // Those that end now leave the table.
-  const auto calls = calls_;
-  for (const auto& call : calls) call->LookForStall();
+  // Of one that sends what it can, some calls may have to wait for others.
+  const bool silent = send_stall_.Look(true);
+  for (const auto& call : calls_) call->LookForStall(judge && silent);
 }
 
 void Session::EndHead() {
-  if (std::exchange(head_open_, 0) != 0) head_.OnComplete();
+  if (std::exchange(head_open_, 0) != 0) head_stall_.OnComplete();
 }
 
 void Session::Check(int error) {
@@ -252,9 +259,8 @@ void Session::OnStopping() {
   if (!going_away_) age_deadline_ = TimePoint::max();
   stopping_ = true;
   BeginGoAway();
-  // Those that end now leave the table.
-  const auto calls = calls_;
-  for (const auto& call : calls) call->OnStopping();
+  // Those that end now stay in the table until that is sent.
+  for (const auto& call : calls_) call->OnStopping();
 }
 
 void Session::BeginGoAway() {

@@ -98,8 +98,8 @@ class Session final : public net::Protocol,
   void Check(int error);
   // The head that has begun, if one has, is over.
   void EndHead();
-  // Ends what waits for a client that does nothing.
-  void LookForStalls();
+  // Ends what waits for a client that does nothing. `judge`: whether it could have.
+  void LookForStalls(bool judge);
 
   // What is counted against floods.
   void CountControlFrame();
@@ -153,8 +153,10 @@ class Session final : public net::Protocol,
   TimePoint next_look_ = TimePoint::max();
   // Whose head has begun and is not complete; 0: nobody's.
   int32_t head_open_ = 0;
-  Stall head_;
-  Stall leaving_;
+  Stall head_stall_ = Stall::OfSender();
+  // Of the connection as a whole.
+  Stall send_stall_ = Stall::OfSender();
+  Stall read_stall_ = Stall::OfReader();
   TimePoint drain_deadline_ = TimePoint::max();
   // Of a keepalive ping that was not answered.
   TimePoint ping_deadline_ = TimePoint::max();

@@ -101,7 +101,7 @@ struct Guarded<kCallback> {
   }
 };
 
-// None throws anything but that.
+// None throws anything else: that would end the process.
 struct Session::Callbacks {
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user);
   static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,

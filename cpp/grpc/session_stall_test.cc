@@ -45,31 +45,63 @@ TEST_F(SessionStallTest, AMessageThatDoesNotGoOnEndsItsCall) {
   Pass(60s);
   for (const int32_t id : {half, none}) {
     EXPECT_EQ(answered_[id].status(), "4");
-    EXPECT_EQ(answered_[id].fields["grpc-message"],
-              "the client has begun a message and does not go on with it");
+    EXPECT_EQ(answered_[id].fields["grpc-message"], "the client does not go on with its request");
   }
   EXPECT_EQ(stream().gone, 1);
   EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
 }
 
-TEST_F(SessionStallTest, ATrickleIsNoProgressAndWhatIsSlowIs) {
+TEST_F(SessionStallTest, ATrickleIsNoProgress) {
+  OpenAndPass();
+  const int32_t id = Start(kStream, Framed(std::string(1000, 'x')).substr(0, 10), false);
+  for (int minute = 0; minute < 2; ++minute) {
+    SendMore(id, "x", false);
+    Exchange();
+    Pass(60s);
+  }
+  EXPECT_EQ(answered_[id].status(), "4");
+}
+
+TEST_F(SessionStallTest, WhatIsSlowIsTakenAndSoIsWhatWaitsForIt) {
   OpenAndPass();
   const std::string framed = Framed(std::string(1'000'000, 'x'));
-  const int32_t trickle = Start(kStream, framed.substr(0, 10), false);
   const int32_t slow = Start(kUnary, framed.substr(0, 10), false);
+  const int32_t waits = Start(kStream, framed.substr(0, 10), false);
   size_t sent = 10;
   for (int minute = 0; minute < 4; ++minute) {
-    if (minute < 2) SendMore(trickle, "x", false);
     SendMore(slow, framed.substr(sent, 70'000), false);
     sent += 70'000;
     Exchange();
     Pass(60s);
   }
-  EXPECT_EQ(answered_[trickle].status(), "4");
   EXPECT_FALSE(answered_[slow].closed);
+  EXPECT_FALSE(answered_[waits].closed);
   SendMore(slow, framed.substr(sent), true);
   Exchange();
   EXPECT_EQ(unary().messages.size(), 1U);
+}
+
+TEST_F(SessionStallTest, AServerThatWasStoppedItselfDoesNotJudge) {
+  OpenAndPass();
+  const int32_t id = Start(kStream, Framed("question").substr(0, 7), false);
+  Exchange();
+  Pass(60s);
+  Pass(1h);
+  EXPECT_FALSE(answered_[id].closed);
+  Pass(60s);
+  EXPECT_EQ(answered_[id].status(), "4");
+}
+
+TEST_F(SessionStallTest, AClientIsAskedForASignOfLifeInTheSameTurn) {
+  SessionLimits limits;
+  limits.message_timeout = 60s;
+  limits.keepalive = {.time = 60s, .timeout = 5s};
+  Open(limits);
+  Start(kStream, Framed("question"), false);
+  Exchange();
+  Pass(60s);
+  EXPECT_EQ(pings_, 1);
+  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
 }
 
 TEST_F(SessionStallTest, AStreamBetweenItsMessagesMayWait) {
@@ -109,7 +141,8 @@ TEST_F(SessionStallTest, AnAnswerThatIsNotTakenIsGivenUp) {
   Exchange();
   stream().call->Send(Text("answer"));
   Exchange();
-  Pass(60s);
+  for (int minute = 0; minute < 5; ++minute) Pass(60s);
+  EXPECT_FALSE(answered_[id].closed);
   Pass(60s);
   EXPECT_EQ(answered_[id].closed, NGHTTP2_CANCEL);
   EXPECT_EQ(stream().gone, 1);
@@ -124,7 +157,7 @@ TEST_F(SessionStallTest, AConnectionThatTakesNothingIsClosed) {
   unary().call->Respond(Text("answer"));
   session_loop_.FlushAll();
   EXPECT_FALSE(session_->Output().empty());
-  Pass(60s);
+  for (int minute = 0; minute < 5; ++minute) Pass(60s);
   EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
   Pass(60s);
   EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
@@ -135,9 +168,42 @@ TEST_F(SessionStallTest, AHeadThatIsNotFinishedClosesTheConnection) {
   // HEADERS of stream 1 without END_HEADERS: a frame of CONTINUATION is to follow.
   Feed(std::string("\0\0\1\1\0\0\0\0\1\x83", 10));
   Pass(60s);
-  EXPECT_EQ(session_->phase(), Protocol::Phase::kOpen);
+  EXPECT_FALSE(go_away_);
   Pass(60s);
+  EXPECT_EQ(go_away_, NGHTTP2_ENHANCE_YOUR_CALM);
+  EXPECT_EQ(go_away_text_, "a head was begun and does not go on");
+  Pass(10s);
   EXPECT_EQ(session_->phase(), Protocol::Phase::kDone);
+}
+
+TEST_F(SessionStallTest, ASlowReaderAnnouncesRoomInLumps) {
+  OpenAndPass();
+  const nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 100};
+  nghttp2_submit_settings(client_, NGHTTP2_FLAG_NONE, &window, 1);
+  const int32_t id = Start(kStream, Framed("question"), false);
+  Exchange();
+  nghttp2_session_set_local_window_size(client_, NGHTTP2_FLAG_NONE, id, 100);
+  stream().call->Send(Text(std::string(10'000, 'x')));
+  for (int lump = 0; lump < 3; ++lump) {
+    for (int minute = 0; minute < 4; ++minute) Pass(60s);
+    nghttp2_submit_window_update(client_, NGHTTP2_FLAG_NONE, id, 50);
+    Exchange();
+  }
+  EXPECT_FALSE(answered_[id].closed);
+}
+
+TEST_F(SessionStallTest, ProbesAreAnsweredAlsoWhenTheBudgetIsSpent) {
+  budget_ = 10'000;
+  OpenAndPass();
+  Charge spent(environment_->bytes_in_flight);
+  ASSERT_TRUE(spent.RaiseTo(budget_ - 100));
+  const std::string live = "/inference.GRPCInferenceService/ServerLive";
+  const int32_t probe = Start(live, Framed(""));
+  const int32_t other = Start(kUnary, Framed(""));
+  Exchange();
+  EXPECT_EQ(records_[live].messages.size(), 1U);
+  EXPECT_FALSE(answered_[probe].closed);
+  EXPECT_EQ(answered_[other].status(), "8");
 }
 
 TEST_F(SessionStallTest, TrailersOfACallThatHasEndedMeanwhileAreNotWaitedFor) {

@@ -106,16 +106,28 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
     return Refused(size, "the system has none");
   }
   obtained_.fetch_add(bytes, std::memory_order_relaxed);
+  std::unique_ptr<PoolBlock> block(new (std::nothrow) PoolBlock(*this, memory, size, index));
+  if (!block) {
+    source_.Return(memory, bytes);
+    obtained_.fetch_sub(bytes, std::memory_order_relaxed);
+    in_use_.Give(bytes);
+    return Refused(size, "the system has none");
+  }
   cache_misses_.fetch_add(1, std::memory_order_relaxed);
-  return Buffer(std::make_unique<PoolBlock>(*this, memory, size, index).release());
+  return Buffer(block.release());
 }
 
 void BufferPool::GiveBack(PoolBlock* block) noexcept {
   std::unique_ptr<PoolBlock> owned(block);
   const size_t bytes = ClassSize(block->index());
+  if (bytes > limits_.max_cached_buffer) {
+    obtained_.fetch_sub(bytes, std::memory_order_relaxed);
+    in_use_.Give(bytes);
+    return;
+  }
   in_use_.Give(bytes);
   // Whoever gives back last sees what all others have given back.
-  if (bytes > limits_.max_cached_buffer || Cached() > limits_.max_cached_bytes) {
+  if (Cached() > limits_.max_cached_bytes) {
     obtained_.fetch_sub(bytes, std::memory_order_relaxed);
     return;
   }

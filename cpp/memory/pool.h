@@ -12,7 +12,8 @@
 namespace despina {
 
 struct PoolLimits {
-  // Kept for reuse in all; beyond it memory goes back to its source.
+  // Kept for reuse in all; beyond it memory goes back to its source. More is kept only while others
+  // are just asking the source for as much.
   size_t max_cached_bytes = size_t{256} << 20;
   // Larger buffers are never kept.
   size_t max_cached_buffer = size_t{64} << 20;

@@ -134,7 +134,8 @@ class GrpcOptions:
         max_control_bytes: the same, of those that are no inference.
         max_bytes_in_flight: messages of all calls, and answers until they are sent, together.
         max_concurrent_streams: calls of one connection at a time.
-        message_timeout: for 64 KiB of a message to arrive or of an answer to be taken.
+        message_timeout: for 64 KiB of a message to arrive; for any of an answer to be taken, five
+            times as long.
         compression_level: of zlib, for responses of inference; 0: they are not compressed.
         max_connection_age: after which a connection takes no more calls; 0: no end.
         max_connection_age_grace: that its calls may take then; 0: no end.

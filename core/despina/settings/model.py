@@ -281,8 +281,8 @@ class Settings:
     )
     grpc_message_timeout_secs: Seconds = setting(
         60.0,
-        "Time for 64 KiB of a message to arrive (DEADLINE_EXCEEDED beyond), or of an answer to be "
-        "taken; twice as long at most.",
+        "Time for 64 KiB of a message to arrive (DEADLINE_EXCEEDED beyond); five times as long for "
+        "any of an answer to be taken.",
         group=GRPC_LIMITS,
         minimum=0.001,
     )
