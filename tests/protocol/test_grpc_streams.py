@@ -201,9 +201,12 @@ def test_a_stream_that_is_cancelled_cancels_all_its_requests(
     streaming: Serve, service: Any, tmp_path: Path
 ) -> None:
     before, begun = cancelled(streaming), tmp_path / "begun"
-    feed = Feed(*(behave(f"until_cancelled:{begun}") for _ in range(3)))
+    sent = behave(f"until_cancelled:{begun}")
+    feed = Feed(sent)
     answers = service.ModelStreamInfer(iter(feed))
     wait_until(begun.exists)
+    # Not before: they would be of one batch.
+    feed.send(sent, sent)
     wait_until(lambda: streaming.gauge("nv_inference_pending_request_count", "behaviour") == 2)
     answers.cancel()
     feed.end()
