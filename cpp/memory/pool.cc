@@ -33,8 +33,13 @@ MemorySource& MemorySource::Heap() {
 class BufferPool::PoolBlock final : public Block {
  public:
   PoolBlock(BufferPool& pool, std::byte* memory, size_t size, size_t index)
-      : Block(memory, size), pool_(pool), index_(index) {}
-  ~PoolBlock() override { pool_.source_.Return(data(), ClassSize(index_)); }
+      : Block(memory, size), pool_(pool), index_(index) {
+    pool_.obtained_.fetch_add(ClassSize(index_), std::memory_order_relaxed);
+  }
+  ~PoolBlock() override {
+    pool_.source_.Return(data(), ClassSize(index_));
+    pool_.obtained_.fetch_sub(ClassSize(index_), std::memory_order_relaxed);
+  }
 
   size_t index() const { return index_; }
   void HandOut(size_t size) { Renew(size); }
@@ -101,15 +106,10 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
     }
   }
   std::byte* memory = source_.Obtain(bytes);
-  if (memory == nullptr) {
-    in_use_.Give(bytes);
-    return Refused(size, "the system has none");
-  }
-  obtained_.fetch_add(bytes, std::memory_order_relaxed);
-  std::unique_ptr<PoolBlock> block(new (std::nothrow) PoolBlock(*this, memory, size, index));
+  std::unique_ptr<PoolBlock> block;
+  if (memory != nullptr) block.reset(new (std::nothrow) PoolBlock(*this, memory, size, index));
   if (!block) {
-    source_.Return(memory, bytes);
-    obtained_.fetch_sub(bytes, std::memory_order_relaxed);
+    if (memory != nullptr) source_.Return(memory, bytes);
     in_use_.Give(bytes);
     return Refused(size, "the system has none");
   }
@@ -120,17 +120,11 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
 void BufferPool::GiveBack(PoolBlock* block) noexcept {
   std::unique_ptr<PoolBlock> owned(block);
   const size_t bytes = ClassSize(block->index());
-  if (bytes > limits_.max_cached_buffer) {
-    obtained_.fetch_sub(bytes, std::memory_order_relaxed);
-    in_use_.Give(bytes);
-    return;
-  }
+  // First: it would look as if it were kept.
+  if (bytes > limits_.max_cached_buffer) owned.reset();
   in_use_.Give(bytes);
   // Whoever gives back last sees what all others have given back.
-  if (Cached() > limits_.max_cached_bytes) {
-    obtained_.fetch_sub(bytes, std::memory_order_relaxed);
-    return;
-  }
+  if (!owned || Cached() > limits_.max_cached_bytes) return;
   SizeClass& size_class = classes_[block->index()];
   const std::lock_guard lock(size_class.mutex);
   block->next = size_class.kept;
@@ -138,12 +132,10 @@ void BufferPool::GiveBack(PoolBlock* block) noexcept {
 }
 
 void BufferPool::Trim() {
-  for (size_t index = 0; index < kClasses; ++index) {
-    SizeClass& size_class = classes_[index];
+  for (SizeClass& size_class : classes_) {
     const std::lock_guard lock(size_class.mutex);
     while (PoolBlock* block = TakeKept(size_class)) {
       const std::unique_ptr<PoolBlock> owned(block);
-      obtained_.fetch_sub(ClassSize(index), std::memory_order_relaxed);
     }
   }
 }
