@@ -267,8 +267,8 @@ void Call::LookForStall(bool judge_sender) {
     status_ = {Code::kCancelled, "the client does not take its answer"};
     return carrier_->Abort(*this);
   }
-  const bool its_turn = !ended_ && receiving_ && held_.empty() && reader_ &&
-                        (head_.method->one_message || reader_->within_message());
+  const bool its_turn =
+      !ended_ && receiving_ && reader_ && (head_.method->one_message || reader_->within_message());
   if (!judge_sender) return send_stall_.Skip(its_turn);
   if (!send_stall_.Look(its_turn)) return;
   Fail({Code::kDeadlineExceeded, "the client does not go on with its request"});

@@ -68,7 +68,9 @@ Status MessageReader::Begin(std::span<const std::byte> beginning) {
             Concat("Received message larger than max (", left_, " vs. ", limits_.max_bytes, ")")};
   }
   body_.emplace(allocator_, budget_);
-  if (Status status = body_->Charge(std::min(left_, kBeginning)); !status.ok()) return status;
+  // With what is besides, so that a message that is small is charged once.
+  const size_t beginning_charge = std::min(left_, kBeginning) + limits_.charged_besides;
+  if (Status status = body_->Charge(beginning_charge); !status.ok()) return status;
   if (flag == 1) {
     decompressor_.emplace(limits_.max_bytes);
     return body_->Allocate(kFirstBuffer, 0);
@@ -91,7 +93,8 @@ Result<std::optional<Message>> MessageReader::Finish() {
     decompressor_.reset();
     if (refusal) return StatusOf(*refusal);
   }
-  if (Status status = body_->ChargeBesides(limits_.charged_besides); !status.ok()) return status;
+  const size_t whole = body_->size() + limits_.charged_besides;
+  if (Status status = body_->Charge(whole); !status.ok()) return status;
   Message message{.bytes = body_->Take(), .charge = body_->TakeCharge()};
   body_.reset();
   prefix_size_ = 0;
