@@ -7,7 +7,6 @@
 #include <cstdint>
 
 namespace despina {
-
 namespace {
 
 // Names and identifiers: most are, and the library has a fixed price that is higher than this.

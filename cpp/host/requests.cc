@@ -99,8 +99,8 @@ despina_request* Requests::Pin(const Request& request) {
 
 void Requests::Unpin(despina_request& handle) {
   const std::lock_guard lock(mutex_);
-  if (--handle.cancelling == 0 && handle.state.load(std::memory_order_acquire) == State::kFree)
-    free_.push_back(&handle);
+  if (--handle.cancelling > 0) return;
+  if (handle.state.load(std::memory_order_acquire) == State::kFree) free_.push_back(&handle);
 }
 
 Status Requests::Detach(despina_request& handle) {
