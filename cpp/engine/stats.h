@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "base/brief_mutex.h"
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "engine/execution_times.h"
@@ -122,7 +122,7 @@ class ModelStatistics {
   const MetricSeries* first_responses() const { return first_responses_.get(); }
 
  private:
-  mutable std::mutex mutex_;
+  mutable BriefMutex mutex_;
   // Guarded by mutex_; the last execution is told in the calendar's time when it is read.
   ModelCounts counts_;
   std::optional<TimePoint> last_execution_;

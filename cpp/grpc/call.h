@@ -196,6 +196,8 @@ class Call final : public std::enable_shared_from_this<Call> {
   // The client sends no more.
   bool ended_ = false;
   bool receiving_ = true;
+  // The session's: taken of the stream's window, and not told to nghttp2 yet.
+  size_t taken_ = 0;
   // What came while it was not receiving: the client does not know yet that it was taken.
   HeldBytes held_;
   bool reading_held_ = false;

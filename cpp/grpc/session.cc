@@ -17,6 +17,8 @@ constexpr size_t kReadBuffer = size_t{128} << 10;
 // What a client may send before it is told that more was taken.
 constexpr int32_t kStreamWindow = 4 << 20;
 constexpr int32_t kConnectionWindow = 16 << 20;
+// nghttp2 tells the client when half of a window was taken, and is told so much at a time.
+constexpr size_t kTakenAtOnce = size_t{512} << 10;
 // What is moved into the outbox before the socket takes it.
 constexpr size_t kMaxOutbox = size_t{512} << 10;
 // How long the client may go on sending after the end, so that it can read why.
@@ -100,12 +102,13 @@ Call& Session::AddCall(int32_t stream) {
   return *calls_.back();
 }
 
-void Session::RemoveCall(const Call& call) {
+std::shared_ptr<Call> Session::RemoveCall(const Call& call) {
   if (current_ == &call) current_ = nullptr;
-  const size_t place = call.place_;
-  calls_[place] = std::move(calls_.back());
-  calls_[place]->place_ = place;
+  std::swap(calls_[call.place_], calls_.back());
+  calls_[call.place_]->place_ = call.place_;
+  std::shared_ptr<Call> removed = std::move(calls_.back());
   calls_.pop_back();
+  return removed;
 }
 
 std::span<std::byte> Session::ReadSpace() { return loop_.read_buffer(); }
@@ -246,7 +249,7 @@ void Session::EndHead() {
 }
 
 void Session::Check(int error) {
-  if (nghttp2_is_fatal(error) != 0) done_ = true;
+  if (error != 0 && nghttp2_is_fatal(error) != 0) done_ = true;
 }
 
 void Session::OnStopping() {
@@ -320,7 +323,15 @@ void Session::OnSomethingSent() {
 }
 
 void Session::Consume(Call& call, size_t bytes) {
-  Check(nghttp2_session_consume_stream(session_, call.stream_, bytes));
+  call.taken_ += bytes;
+  if (call.taken_ < kTakenAtOnce) return;
+  Check(nghttp2_session_consume_stream(session_, call.stream_, std::exchange(call.taken_, 0)));
+}
+
+void Session::ConsumeConnection(size_t bytes) {
+  taken_ += bytes;
+  if (taken_ < kTakenAtOnce) return;
+  Check(nghttp2_session_consume_connection(session_, std::exchange(taken_, 0)));
 }
 
 void Session::Abort(Call& call) {

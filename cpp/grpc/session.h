@@ -92,7 +92,9 @@ class Session final : public net::Protocol,
   // Null when there is no memory.
   nghttp2_session* NewSession();
   Call& AddCall(int32_t stream);
-  void RemoveCall(const Call& call);
+  std::shared_ptr<Call> RemoveCall(const Call& call);
+  // The client may send so many bytes more on all streams together.
+  void ConsumeConnection(size_t bytes);
 
   // What was asked of nghttp2 and could not be, because there was no memory, ends the connection.
   void Check(int error);
@@ -126,6 +128,8 @@ class Session final : public net::Protocol,
   net::Transport* transport_ = nullptr;
   // Each knows its place.
   std::vector<std::shared_ptr<Call>> calls_;
+  // Taken of the connection's window, and not told to nghttp2 yet.
+  size_t taken_ = 0;
   // The one whose frame came last: the next is often its as well.
   Call* current_ = nullptr;
   Outbox outbox_;

@@ -234,13 +234,12 @@ int Session::Callbacks::OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, i
   return 0;
 }
 
-int Session::Callbacks::OnData(nghttp2_session* nghttp2, uint8_t /*flags*/, int32_t stream,
+int Session::Callbacks::OnData(nghttp2_session*, uint8_t /*flags*/, int32_t stream,
                                const uint8_t* data, size_t size, void* user) {
   Session& session = SessionOf(user);
   session.control_frames_ = 0;
   // What the connection as a whole may send is bounded by its streams.
-  const int error = nghttp2_session_consume_connection(nghttp2, size);
-  if (nghttp2_is_fatal(error) != 0) return error;
+  session.ConsumeConnection(size);
   Call* const call = CallOf(session, stream);
   if (call == nullptr || session.deaf_) return 0;
   call->OnData(std::as_bytes(std::span(data, size)));
@@ -254,9 +253,7 @@ int Session::Callbacks::OnClosed(nghttp2_session*, int32_t stream, uint32_t /*er
   if (session.head_open_ == stream) session.EndHead();
   Call* const closed = CallOf(session, stream);
   if (closed == nullptr) return 0;
-  const std::shared_ptr<Call> call = closed->shared_from_this();
-  session.RemoveCall(*call);
-  call->OnClosed();
+  session.RemoveCall(*closed)->OnClosed();
   return 0;
 }
 
@@ -295,7 +292,7 @@ ssize_t Session::Callbacks::Read(nghttp2_session* nghttp2, int32_t /*stream*/, u
   if (last) {
     *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
     const int error = SubmitTrailers(nghttp2, call);
-    if (nghttp2_is_fatal(error) != 0) return error;
+    if (error != 0 && nghttp2_is_fatal(error) != 0) return error;
   }
   return static_cast<ssize_t>(part);
 }

@@ -1,5 +1,6 @@
 #include "host/requests.h"
 
+#include <mutex>
 #include <utility>
 
 #include "base/text.h"
@@ -41,6 +42,7 @@ despina_batch* Requests::Begin(Batch& batch) {
   allocator_ = &batch.allocator();
   batch_.batch = &batch;
   const std::lock_guard lock(mutex_);
+  FreeEnded();
   for (size_t i = 0; i < batch.size(); ++i) {
     despina_request* handle = Take();
     handle->index = i;
@@ -62,15 +64,23 @@ void Requests::Know(const ModelDefinition& definition) {
 }
 
 void Requests::End() {
-  const std::lock_guard lock(mutex_);
   for (despina_request* handle : batch_.handles) {
-    // One that was detached is freed by whoever completes it, which may have happened already.
+    // One that was detached belongs to whoever completes it.
     const State state = handle->state.load(std::memory_order_acquire);
-    if (state == State::kAttached || state == State::kAnswered) Free(*handle);
+    if (state != State::kAttached && state != State::kAnswered) continue;
+    handle->request.store(nullptr, std::memory_order_release);
+    handle->state.store(State::kAnswered, std::memory_order_release);
+    handle->elements.Clear();
+    ended_.push_back(handle);
   }
   batch_.handles.clear();
   batch_.elements.Clear();
   batch_.batch = nullptr;
+}
+
+void Requests::FreeEnded() {
+  for (despina_request* handle : ended_) Free(*handle);
+  ended_.clear();
 }
 
 despina_request* Requests::Take() {

@@ -7,12 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "base/brief_mutex.h"
 #include "base/status.h"
 #include "engine/batch.h"
 
@@ -126,6 +126,8 @@ class Requests {
 
   void Know(const ModelDefinition& definition);
   despina_request* Take();
+  // With mutex_ held.
+  void FreeEnded();
   void Free(despina_request& handle);
   despina_request* Pin(const Request& request);
   void Unpin(despina_request& handle);
@@ -139,7 +141,10 @@ class Requests {
   bool places_known_ = false;
   Allocator* allocator_ = nullptr;
   despina_batch batch_;
-  std::mutex mutex_;
+  // Those of the last batch: their places are free when the next begins, which takes the mutex once
+  // for both. The instance's thread only.
+  std::vector<despina_request*> ended_;
+  BriefMutex mutex_;
   // Guarded by mutex_: all places, and those that are free, the one longest free first.
   std::deque<despina_request> places_;
   std::deque<despina_request*> free_;
