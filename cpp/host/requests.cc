@@ -68,9 +68,8 @@ void Requests::End() {
     // One that was detached belongs to whoever completes it.
     const State state = handle->state.load(std::memory_order_acquire);
     if (state != State::kAttached && state != State::kAnswered) continue;
-    handle->request.store(nullptr, std::memory_order_release);
+    Forget(*handle);
     handle->state.store(State::kAnswered, std::memory_order_release);
-    handle->elements.Clear();
     ended_.push_back(handle);
   }
   batch_.handles.clear();
@@ -90,9 +89,12 @@ despina_request* Requests::Take() {
   return handle;
 }
 
-void Requests::Free(despina_request& handle) {
+void Requests::Forget(despina_request& handle) {
   handle.request.store(nullptr, std::memory_order_release);
   handle.elements.Clear();
+}
+
+void Requests::Free(despina_request& handle) {
   handle.state.store(State::kFree, std::memory_order_release);
   if (handle.cancelling == 0) free_.push_back(&handle);
 }
@@ -150,6 +152,7 @@ bool Requests::Complete(despina_request& handle, Status status) {
     if (handle.state.load(std::memory_order_acquire) != State::kDetached) return false;
     detached.emplace(*std::move(handle.detached));
     handle.detached.reset();
+    Forget(handle);
     Free(handle);
   }
   detached->Complete(std::move(status));

@@ -126,6 +126,8 @@ class Requests {
 
   void Know(const ModelDefinition& definition);
   despina_request* Take();
+  // Lets go of what belongs to the request that has the place.
+  static void Forget(despina_request& handle);
   // With mutex_ held.
   void FreeEnded();
   void Free(despina_request& handle);
