@@ -420,16 +420,20 @@ def environment_name(name: str) -> str:
     return f"DESPINA_{name.upper()}"
 
 
-@cache
+@cache  # Python evaluates all of them anew each time, which took half of a command's start.
+def _type_hints() -> dict[str, Any]:
+    return get_type_hints(Settings)
+
+
 def setting_type(name: str) -> Any:
     """The type of one value: of a setting that may be given several times, of each."""
-    hint = get_type_hints(Settings)[name]
+    hint = _type_hints()[name]
     return get_args(hint)[0] if get_origin(hint) is tuple else hint
 
 
 def is_repeatable(name: str) -> bool:
     """Whether it may be given several times."""
-    return get_origin(get_type_hints(Settings)[name]) is tuple
+    return get_origin(_type_hints()[name]) is tuple
 
 
 def choices(name: str) -> tuple[str, ...]:
