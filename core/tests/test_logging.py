@@ -13,9 +13,8 @@ from despina.observe.logging import EngineHandler, LogSettings, configure_loggin
 
 @pytest.fixture
 def logger() -> logging.Logger:
-    logger = logging.getLogger("test_logging")
-    logger.handlers, logger.propagate = [EngineHandler()], False
-    logger.setLevel(logging.DEBUG)
+    logger = logging.Logger("test_logging")  # not among those whose records pytest shows
+    logger.addHandler(EngineHandler())
     return logger
 
 
