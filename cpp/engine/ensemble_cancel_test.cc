@@ -54,9 +54,9 @@ TEST_F(EnsembleCancelTest, StepsOfACancelledRequestLeaveTheQueueAtOnce) {
 }
 
 // Answers a request when it is told that nobody waits for it any more.
-class ListeningExecutor final : public Executor {
+class DetachingExecutor final : public Executor {
  public:
-  explicit ListeningExecutor(std::atomic<int>& begun) : begun_(begun) {}
+  explicit DetachingExecutor(std::atomic<int>& begun) : begun_(begun) {}
   void Execute(Batch& batch) override {
     const std::lock_guard lock(mutex_);
     request_.emplace(batch.Detach(0));
@@ -75,11 +75,11 @@ class ListeningExecutor final : public Executor {
   std::optional<DetachedRequest> request_;
 };
 
-class ListeningFactory final : public ExecutorFactory {
+class DetachingFactory final : public ExecutorFactory {
  public:
-  explicit ListeningFactory(std::atomic<int>& begun) : begun_(begun) {}
+  explicit DetachingFactory(std::atomic<int>& begun) : begun_(begun) {}
   Result<std::unique_ptr<Executor>> Create(const InstanceDefinition&) override {
-    return std::unique_ptr<Executor>(std::make_unique<ListeningExecutor>(begun_));
+    return std::unique_ptr<Executor>(std::make_unique<DetachingExecutor>(begun_));
   }
 
  private:
@@ -89,7 +89,7 @@ class ListeningFactory final : public ExecutorFactory {
 TEST_F(EnsembleCancelTest, EveryStepThatRunsIsToldOfTheCancellation) {
   std::atomic<int> begun{0};
   for (const char* name : {"a", "b"}) {
-    Serve(Definition(name, 8), std::make_unique<ListeningFactory>(begun));
+    Serve(Definition(name, 8), std::make_unique<DetachingFactory>(begun));
   }
   Serve(Ensemble("inner", {Step("b", {{"IN", "IN"}}, {{"OUT", "OUT"}})}));
   ModelDefinition outer = Ensemble("outer", {Step("a", {{"IN", "IN"}}, {{"OUT", "OUT"}}),

@@ -6,19 +6,12 @@
 #include <utility>
 #include <vector>
 
-#include "engine/testing.h"
+#include "engine/testing/ensembles.h"
 
 namespace despina {
 namespace {
 
-using Names = std::vector<std::pair<std::string, std::string>>;
-
-StepDefinition Step(std::string model, Names inputs, Names outputs) {
-  return {.model = std::move(model),
-          .version = -1,
-          .inputs = std::move(inputs),
-          .outputs = std::move(outputs)};
-}
+using testing::Step;
 
 TEST(EnsemblePlan, RefusesGraphsThatCannotWork) {
   const auto refusal = [](std::vector<StepDefinition> steps) {

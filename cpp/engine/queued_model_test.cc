@@ -92,7 +92,7 @@ class QueuedModelTest : public ::testing::Test {
 };
 
 // Runs each batch until it is told that nobody waits for its request.
-class ListeningExecutor final : public Executor {
+class BlockingExecutor final : public Executor {
  public:
   void Execute(Batch& batch) override {
     std::unique_lock lock(mutex_);
@@ -111,10 +111,10 @@ class ListeningExecutor final : public Executor {
   const Request* cancelled_ = nullptr;
 };
 
-class ListeningFactory final : public ExecutorFactory {
+class BlockingFactory final : public ExecutorFactory {
  public:
   Result<std::unique_ptr<Executor>> Create(const InstanceDefinition&) override {
-    return std::unique_ptr<Executor>(std::make_unique<ListeningExecutor>());
+    return std::unique_ptr<Executor>(std::make_unique<BlockingExecutor>());
   }
 };
 
@@ -142,7 +142,7 @@ TEST_F(QueuedModelTest, InstancesAreMadeRunAndDestroyedOnTheirOwnThreads) {
 }
 
 TEST_F(QueuedModelTest, AnExecutorIsToldThatARequestWhichItRunsWasCancelled) {
-  Serve(Definition("m"), std::make_unique<ListeningFactory>());
+  Serve(Definition("m"), std::make_unique<BlockingFactory>());
   Request* running = server_.Send("m", Floats({1}, {1}));
   // Until the instance has taken it, cancelling takes it out of the queue.
   while (server_.Counts("m").pending > 0) std::this_thread::yield();
