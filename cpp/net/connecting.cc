@@ -14,8 +14,6 @@
 namespace despina::net {
 namespace {
 
-std::string ErrorText(int error) { return std::generic_category().message(error); }
-
 // Open once the server has taken the connection.
 class ConnectingStream final : public Stream {
  public:
@@ -31,7 +29,7 @@ class ConnectingStream final : public Stream {
     socklen_t size = sizeof error;
     ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &error, &size);
     if (error == 0) return Next::kAtOnce;
-    failed_(ErrorText(error));
+    failed_(std::generic_category().message(error));
     return Next::kNever;
   }
   Moved Read(std::span<std::byte> space) override { return plain_.Read(space); }
@@ -73,12 +71,12 @@ Result<Endpoint> Endpoint::Resolve(const std::string& host, uint16_t port) {
 
 Result<Accepted> Connect(const Endpoint& to, std::function<void(const std::string&)> failed) {
   Descriptor made(::socket(to.family_, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!made) return Unavailable(ErrorText(errno));
+  if (!made) return Unavailable(std::generic_category().message(errno));
   const int on = 1;
   ::setsockopt(made.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   const auto* address = reinterpret_cast<const sockaddr*>(to.address_.data());
   const int done = ::connect(made.get(), address, static_cast<socklen_t>(to.address_.size()));
-  if (done != 0 && errno != EINPROGRESS) return Unavailable(ErrorText(errno));
+  if (done != 0 && errno != EINPROGRESS) return Unavailable(std::generic_category().message(errno));
   const int number = made.get();
   return Accepted{
       .descriptor = std::move(made),

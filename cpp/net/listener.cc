@@ -20,8 +20,6 @@ constexpr int kAcceptsPerTurn = 64;
 // The pause after the process or the system has run out of descriptors or memory.
 constexpr Duration kBackOff = std::chrono::milliseconds(100);
 
-std::string ErrorText(int error) { return std::generic_category().message(error); }
-
 struct FreeAddresses {
   void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
 };
@@ -60,7 +58,8 @@ Result<Descriptor> ListenOnce(const addrinfo& to, const std::string& where, bool
   if (::bind(made.get(), to.ai_addr, to.ai_addrlen) != 0 || ::listen(made.get(), SOMAXCONN) != 0) {
     const int error = errno;
     if (error == EADDRINUSE) return Unavailable(where + " already in use");
-    std::string text = Concat("cannot listen on ", where, ": ", ErrorText(error));
+    std::string text =
+        Concat("cannot listen on ", where, ": ", std::generic_category().message(error));
     return error == EADDRNOTAVAIL ? InvalidArgument(std::move(text)) : Unavailable(std::move(text));
   }
   return made;
@@ -138,7 +137,8 @@ class Listener::Acceptor final : public Watcher, public std::enable_shared_from_
 
   void BackOff(int error) {
     if (!std::exchange(backing_off_, true)) {
-      log::Warning(Concat("no connections are accepted for now: ", ErrorText(error)));
+      log::Warning(
+          Concat("no connections are accepted for now: ", std::generic_category().message(error)));
     }
     back_off_.Start(kBackOff);
   }
