@@ -3,32 +3,24 @@
 #include <algorithm>
 #include <utility>
 
+#include "frontend/zlib.h"
+
 namespace despina::frontend {
 namespace {
 
-// Of zlib's window, the largest.
-constexpr int kWindowBits = 15;
-// Added to that for gzip.
+// Added to the window's bits for gzip.
 constexpr int kGzip = 16;
 // What comes out is kept in buffers of this size, but for what is small.
 constexpr size_t kOutputBuffer = size_t{64} << 10;
 // zlib's default, of 9.
 constexpr int kMemoryLevel = 8;
-// zlib counts with 32 bits.
-constexpr size_t kMostAtOnce = size_t{1} << 30;
-
-// zlib only reads; its type says otherwise.
-Bytef* Input(std::span<const std::byte> bytes) {
-  return reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes.data()));
-}
-Bytef* Output(std::span<std::byte> bytes) { return reinterpret_cast<Bytef*>(bytes.data()); }
 
 }  // namespace
 
 Compressor::Compressor(std::vector<std::span<const std::byte>> pieces, Coding coding, int level,
                        Allocator& allocator)
     : pieces_(std::move(pieces)), allocator_(allocator) {
-  const int bits = kWindowBits + (coding == Coding::kGzip ? kGzip : 0);
+  const int bits = MAX_WBITS + (coding == Coding::kGzip ? kGzip : 0);
   failed_ =
       deflateInit2(&stream_, level, Z_DEFLATED, bits, kMemoryLevel, Z_DEFAULT_STRATEGY) != Z_OK;
 }
@@ -51,7 +43,7 @@ bool Compressor::MakeRoom() {
       allocator_.Allocate(std::min<size_t>(deflateBound(&stream_, all), kOutputBuffer));
   if (!made.ok()) return false;
   buffer_ = *std::move(made);
-  stream_.next_out = Output(buffer_.writable());
+  stream_.next_out = zlib::Output(buffer_.writable());
   stream_.avail_out = static_cast<uInt>(buffer_.size());
   return true;
 }
@@ -68,10 +60,10 @@ bool Compressor::Continue(size_t& most) {
     const bool last = AtLastPiece();
     const std::span<const std::byte> next =
         pieces_.empty() ? std::span<const std::byte>() : pieces_[piece_].subspan(used_);
-    const size_t part = std::min({next.size(), most, kMostAtOnce});
+    const size_t part = std::min({next.size(), most, zlib::kMostAtOnce});
     if (part == 0 && !next.empty()) return false;
     if (stream_.avail_out == 0 && !MakeRoom()) break;
-    stream_.next_in = Input(next.first(part));
+    stream_.next_in = zlib::Input(next.first(part));
     stream_.avail_in = static_cast<uInt>(part);
     const bool finish = last && part == next.size();
     const int result = deflate(&stream_, finish ? Z_FINISH : Z_NO_FLUSH);

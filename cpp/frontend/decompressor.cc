@@ -3,25 +3,17 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "frontend/zlib.h"
 
 namespace despina::frontend {
 namespace {
 
-// Of zlib's window, the largest.
-constexpr int kWindowBits = 15;
-// Added to that: zlib can tell gzip and deflate apart.
+// Added to the window's bits: zlib can tell gzip and deflate apart.
 constexpr int kEither = 32;
 // What zlib has for one stream that it decompresses, about.
 constexpr uint64_t kDecompressorBytes = uint64_t{40} << 10;
-// zlib counts with 32 bits.
-constexpr size_t kMostAtOnce = size_t{1} << 30;
 
-uInt Size(size_t size) { return static_cast<uInt>(std::min(size, kMostAtOnce)); }
-// zlib only reads; its type says otherwise.
-Bytef* Input(std::span<const std::byte> bytes) {
-  return reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes.data()));
-}
-Bytef* Output(std::span<std::byte> bytes) { return reinterpret_cast<Bytef*>(bytes.data()); }
+uInt Size(size_t size) { return static_cast<uInt>(std::min(size, zlib::kMostAtOnce)); }
 
 }  // namespace
 
@@ -52,7 +44,7 @@ std::optional<Refusal> Decompressor::Begin(Body& body) {
   if (const Status status = body.Charge(kDecompressorBytes); !status.ok()) {
     return Refusal{Refusal::Reason::kNoMemory, status.message()};
   }
-  const int result = inflateInit2(&stream_, kWindowBits + kEither);
+  const int result = inflateInit2(&stream_, MAX_WBITS + kEither);
   begun_ = result == Z_OK;
   return Judge(result);
 }
@@ -60,7 +52,7 @@ std::optional<Refusal> Decompressor::Begin(Body& body) {
 std::optional<Refusal> Decompressor::Append(std::span<const std::byte> bytes, Body& body) {
   std::optional<Refusal> refusal;
   if (!begun_) refusal = Begin(body);
-  stream_.next_in = Input(bytes);
+  stream_.next_in = zlib::Input(bytes);
   stream_.avail_in = Size(bytes.size());
   for (bool full = true; full && !ended_ && !refusal;) refusal = Fill(body, full);
   if (!refusal && stream_.avail_in > 0) {
@@ -79,7 +71,7 @@ std::optional<Refusal> Decompressor::Fill(Body& body, bool& full) {
   const std::span<std::byte> room =
       left > 0 ? body.space().first(std::min<uint64_t>(left, Size(body.space().size())))
                : std::span(&excess, 1);
-  stream_.next_out = Output(room);
+  stream_.next_out = zlib::Output(room);
   stream_.avail_out = static_cast<uInt>(room.size());
   const int result = inflate(&stream_, Z_NO_FLUSH);
   if (std::optional<Refusal> refusal = Judge(result)) return refusal;
