@@ -3,8 +3,6 @@
 #include <string>
 #include <utility>
 
-#include "protocol/error_map.h"
-
 namespace despina::http {
 namespace {
 
@@ -25,7 +23,7 @@ class Reply final : public net::Mailbox::Item {
 
 Answer AnswerOf(Result<std::string> result) {
   if (result.ok()) return JsonAnswer(*std::move(result));
-  return ErrorAnswer(protocol::HttpStatus(result.status().code()), result.status().message());
+  return ErrorAnswer(result.status());
 }
 
 }  // namespace

@@ -9,9 +9,7 @@
 
 #include "base/text.h"
 #include "frontend/testing/fake_model.h"
-#include "http/server.h"
-#include "http/testing/client.h"
-#include "memory/pool.h"
+#include "http/testing/server_fixture.h"
 
 namespace despina::http {
 namespace {
@@ -19,10 +17,7 @@ namespace {
 using frontend::ControlCall;
 using frontend::ControlQueue;
 using testing::Client;
-
-std::string Post(std::string_view path, std::string_view body = "") {
-  return Concat("POST ", path, " HTTP/1.1\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
-}
+using testing::Post;
 
 std::string TextOf(const Slice& slice) {
   return {reinterpret_cast<const char*>(slice.data()), slice.size()};

@@ -74,6 +74,10 @@ Answer ErrorAnswer(int status, std::string_view message) {
   return answer;
 }
 
+Answer ErrorAnswer(const Status& status) {
+  return ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
+}
+
 std::string ChunkHead(size_t size) {
   char digits[16];
   std::string out(digits, std::to_chars(digits, digits + sizeof digits, size, 16).ptr);

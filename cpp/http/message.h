@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/status.h"
 #include "engine/submit.h"
 #include "frontend/field.h"
 #include "memory/buffer.h"
@@ -72,6 +73,7 @@ struct Answer {
 Answer JsonAnswer(std::string json);
 // {"error":"<message>"}
 Answer ErrorAnswer(int status, std::string_view message);
+Answer ErrorAnswer(const Status& status);
 
 // How the head of an answer ends the exchange.
 enum class Persistence : uint8_t { kImplied, kSayKeepAlive, kSayClose };

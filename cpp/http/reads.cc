@@ -5,7 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "protocol/error_map.h"
 #include "protocol/json_value.h"
 #include "protocol/metadata_json.h"
 #include "protocol/model_target.h"
@@ -15,10 +14,6 @@
 namespace despina::http {
 namespace {
 
-Answer StatusAnswer(const Status& status) {
-  return ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
-}
-
 Answer EmptyAnswer(int status) {
   Answer answer;
   answer.status = status;
@@ -27,7 +22,7 @@ Answer EmptyAnswer(int status) {
 
 Answer ModelStatistics(const RouteMatch& match, const Snapshot& snapshot) {
   const auto counts = protocol::ModelStatistics(snapshot, match.model, match.version);
-  if (!counts.ok()) return StatusAnswer(counts.status());
+  if (!counts.ok()) return ErrorAnswer(counts.status());
   return JsonAnswer(protocol::StatisticsJson(*counts));
 }
 
@@ -42,7 +37,7 @@ Answer AnswerModelRead(const RouteMatch& match, const Snapshot& snapshot) {
     return model && model->ready() ? EmptyAnswer(200) : ErrorAnswer(400, "Model version not ready");
   }
   if (!model) {
-    return StatusAnswer(snapshot.Missing(match.model, match.version));
+    return ErrorAnswer(snapshot.Missing(match.model, match.version));
   }
   if (match.route->endpoint == Endpoint::kModelMetadata) {
     return ModelMetadata(match, snapshot, *model);
@@ -57,7 +52,7 @@ Answer ServerReady(const Snapshot& snapshot) {
 
 Answer CudaMemoryStatus(const RouteMatch& match) {
   const Status found = protocol::CudaRegions(match.region);
-  return found.ok() ? JsonAnswer("[]") : StatusAnswer(found);
+  return found.ok() ? JsonAnswer("[]") : ErrorAnswer(found);
 }
 
 // Whether only versions that take requests are asked for.
@@ -77,7 +72,7 @@ Result<bool> OnlyReady(const Slice& body) {
 
 Answer AnswerIndex(const Snapshot& snapshot, const Slice& body) {
   const Result<bool> only_ready = OnlyReady(body);
-  if (!only_ready.ok()) return StatusAnswer(only_ready.status());
+  if (!only_ready.ok()) return ErrorAnswer(only_ready.status());
   return JsonAnswer(protocol::RepositoryIndexJson(snapshot.index, *only_ready));
 }
 
@@ -96,7 +91,7 @@ Answer AnswerRead(const RouteMatch& match, const Snapshot& snapshot, const Serve
     case Endpoint::kCudaMemoryStatus:
       return CudaMemoryStatus(match);
     case Endpoint::kCudaMemoryRegister:
-      return StatusAnswer(protocol::RegisterCudaRegion(match.region));
+      return ErrorAnswer(protocol::RegisterCudaRegion(match.region));
     case Endpoint::kCudaMemoryUnregister:
       return JsonAnswer("");
     default:

@@ -9,7 +9,6 @@
 #include "http/compressed_answer.h"
 #include "http/control_reply.h"
 #include "http/shared_memory.h"
-#include "protocol/error_map.h"
 #include "protocol/generate.h"
 #include "protocol/infer_binary.h"
 #include "protocol/infer_response.h"
@@ -19,16 +18,12 @@
 namespace despina::http {
 namespace {
 
-Answer StatusAnswer(const Status& status) {
-  return ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
-}
-
 Answer EncodeAnswer(const Request& request, const protocol::OutputPreferences& preferences,
                     Allocator& allocator) {
-  if (!request.response.status.ok()) return StatusAnswer(request.response.status);
+  if (!request.response.status.ok()) return ErrorAnswer(request.response.status);
   Result<protocol::EncodedResponse> encoded =
       protocol::EncodeInfer(request, request.response, preferences, allocator);
-  if (!encoded.ok()) return StatusAnswer(encoded.status());
+  if (!encoded.ok()) return ErrorAnswer(encoded.status());
   Answer answer;
   answer.content_type = encoded->content_type();
   if (encoded->binary()) answer.json_size = encoded->json.size();
@@ -127,7 +122,7 @@ Handler::Decision RequestHandler::DecideOnInfer(const Head& head) {
                                  ? std::numeric_limits<uint64_t>::max()
                                  : head.content_length.value_or(0);
   const auto json_size = JsonSize(head, body_size);
-  if (!json_size.ok()) return {.answer = StatusAnswer(json_size.status())};
+  if (!json_size.ok()) return {.answer = ErrorAnswer(json_size.status())};
   decision.aligned = json_size->value_or(0);
   return decision;
 }
@@ -153,7 +148,7 @@ void RequestHandler::OnRequest(Session& session, const Head& head, Slice body) {
     default:
       status = Infer(session, head, body);
   }
-  if (!status.ok()) session.Respond(StatusAnswer(status));
+  if (!status.ok()) session.Respond(ErrorAnswer(status));
 }
 
 void RequestHandler::Control(Session& session, Slice body) {

@@ -25,7 +25,7 @@ using testing::Post;
 using testing::Reply;
 using testing::ServerTest;
 
-constexpr std::string_view kInfer = "/v2/models/thread/infer";
+constexpr std::string_view kInferPath = "/v2/models/thread/infer";
 constexpr std::string_view kGzip = "Content-Encoding: gzip\r\n";
 constexpr std::string_view kAcceptGzip = "Accept-Encoding: gzip\r\n";
 
@@ -43,7 +43,7 @@ TEST_F(ServerCompressionTest, TakesCompressedRequests) {
   for (const int form : {kGzipForm, kZlibForm}) {
     const std::string_view name = form == kGzipForm ? "gzip" : "deflate";
     const std::optional<Reply> reply = client.Ask(
-        Post(kInfer, Compressed(kJsonBody, form), Concat("Content-Encoding: ", name, "\r\n")));
+        Post(kInferPath, Compressed(kJsonBody, form), Concat("Content-Encoding: ", name, "\r\n")));
     ASSERT_TRUE(reply);
     EXPECT_EQ(reply->status, 200) << reply->body;
     EXPECT_NE(reply->body.find(R"("data":[1.5,2.0])"), std::string::npos) << reply->body;
@@ -60,7 +60,7 @@ TEST_F(ServerCompressionTest, CountsTheJsonPartInWhatWasCompressed) {
   const std::string_view body = std::string_view(plain).substr(head);
   ASSERT_EQ(body[json - 1], '}');
   const auto ask = [&](size_t json_size) {
-    return *client.Ask(Post(kInfer, Compressed(body),
+    return *client.Ask(Post(kInferPath, Compressed(body),
                             Concat(kGzip, "Inference-Header-Content-Length: ", json_size, "\r\n")));
   };
   const Reply reply = ask(json);
@@ -95,7 +95,7 @@ TEST_F(ServerCompressionTest, CompressesNothingElse) {
   Start();
   Client client = Connect();
   EXPECT_FALSE(client.Ask(With(Get("/v2"), kAcceptGzip))->fields.contains("content-encoding"));
-  const Reply error = *client.Ask(Post(kInfer, "{}", kAcceptGzip));
+  const Reply error = *client.Ask(Post(kInferPath, "{}", kAcceptGzip));
   EXPECT_EQ(error.status, 400);
   EXPECT_TRUE(error.body.starts_with(R"({"error":)")) << error.body;
 }
@@ -105,7 +105,7 @@ TEST_F(ServerCompressionTest, SaysWhichCodingsItTakes) {
   Client client = Connect();
   for (const std::string_view other : {"br", "gzip, gzip", "x-gzip"}) {
     const Reply reply =
-        *client.Ask(Post(kInfer, kJsonBody, Concat("Content-Encoding: ", other, "\r\n")));
+        *client.Ask(Post(kInferPath, kJsonBody, Concat("Content-Encoding: ", other, "\r\n")));
     EXPECT_EQ(reply.status, 501);
     EXPECT_EQ(reply.body, R"({"error":"Unsupported compression type"})");
     EXPECT_EQ(reply.fields.at("accept-encoding"), "gzip, deflate");
@@ -149,7 +149,7 @@ TEST_F(ServerCompressionTest, RefusesAnAnswerThatTheBudgetDoesNotHold) {
   std::string ones = "1";
   for (int i = 1; i < 200'000; ++i) ones += ",1";
   const std::string request =
-      Post(kInfer,
+      Post(kInferPath,
            Concat(R"({"inputs":[{"name":"INPUT0","datatype":"FP32","shape":[200000],"data":[)",
                   ones, "]}]}"),
            kAcceptGzip);

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "base/text.h"
-#include "protocol/error_map.h"
 #include "protocol/json_text.h"
 #include "protocol/json_value.h"
 #include "protocol/shared_memory.h"
@@ -16,10 +15,6 @@ namespace despina::http {
 namespace {
 
 using protocol::Quoted;
-
-Answer StatusAnswer(const Status& status) {
-  return ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
-}
 
 Result<SharedRegion::Place> ParsePlace(std::string_view name, const Slice& body) {
   enum Member { kKey, kOffset, kSize };
@@ -53,7 +48,7 @@ Result<SharedRegion::Place> ParsePlace(std::string_view name, const Slice& body)
 
 Answer AnswerSharedMemory(const RouteMatch& match, const SharedRegions& regions) {
   const auto places = protocol::SystemRegions(regions, match.region);
-  if (!places.ok()) return StatusAnswer(places.status());
+  if (!places.ok()) return ErrorAnswer(places.status());
   std::string out;
   for (const SharedRegion::Place& place : *places) {
     out += Concat(out.empty() ? "" : ",", R"({"name":)", Quoted(place.name), R"(,"key":)",
@@ -65,9 +60,9 @@ Answer AnswerSharedMemory(const RouteMatch& match, const SharedRegions& regions)
 
 Answer RegisterSharedMemory(const RouteMatch& match, const Slice& body, SharedRegions& regions) {
   Result<SharedRegion::Place> place = ParsePlace(match.region, body);
-  if (!place.ok()) return StatusAnswer(place.status());
+  if (!place.ok()) return ErrorAnswer(place.status());
   const Status status = regions.Register(*std::move(place));
-  if (!status.ok()) return StatusAnswer(status);
+  if (!status.ok()) return ErrorAnswer(status);
   return JsonAnswer({});
 }
 

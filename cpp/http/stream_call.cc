@@ -90,7 +90,7 @@ void StreamCall::End(std::shared_ptr<Trace> trace) {
   Answer answer;
   const Status& status = generated_.status();
   if (!status.ok()) {
-    answer = ErrorAnswer(protocol::HttpStatus(status.code()), status.message());
+    answer = ErrorAnswer(status);
   } else if (responses_ != 1) {
     answer = ErrorAnswer(400, kNotOne);
   } else {

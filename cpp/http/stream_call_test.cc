@@ -8,9 +8,7 @@
 
 #include "base/text.h"
 #include "frontend/testing/fake_model.h"
-#include "http/server.h"
-#include "http/testing/client.h"
-#include "memory/pool.h"
+#include "http/testing/server_fixture.h"
 
 namespace despina::http {
 namespace {
@@ -19,14 +17,14 @@ using frontend::testing::FakeModel;
 using testing::Client;
 using Answers = FakeModel::Answers;
 
-std::string Post(std::string_view path, std::string_view body, std::string_view fields = "") {
-  return Concat("POST /v2/models/", path, " HTTP/1.1\r\n", fields, "Content-Length: ", body.size(),
-                "\r\n\r\n", body);
+std::string PostToModel(std::string_view path, std::string_view body,
+                        std::string_view fields = "") {
+  return testing::Post(Concat("/v2/models/", path), body, fields);
 }
 
 constexpr std::string_view kInput = R"({"INPUT0":[1],"id":"i"})";
 constexpr std::string_view kEvents = "Accept: text/html, text/event-stream;q=0.9\r\n";
-constexpr std::string_view kInfer =
+constexpr std::string_view kInferBody =
     R"({"id":"i","inputs":[{"name":"INPUT0","datatype":"FP32","shape":[1],"data":[1]}]})";
 
 class StreamCallTest : public ::testing::Test {
@@ -44,7 +42,7 @@ class StreamCallTest : public ::testing::Test {
   Client Begin(std::string_view verb, std::string_view body = kInput,
                std::string_view fields = "") {
     Client client(server_->port());
-    EXPECT_TRUE(client.Send(Post(Concat("parts/", verb), body, fields)));
+    EXPECT_TRUE(client.Send(PostToModel(Concat("parts/", verb), body, fields)));
     model_->WaitForArrivals(++begun_);
     return client;
   }
@@ -139,11 +137,11 @@ TEST_F(StreamCallTest, GenerateGivesTheErrorOfTheModel) {
 TEST_F(StreamCallTest, ModelsThatAnswerOnceCanBeAskedTheSameWay) {
   Client client(server_->port());
   const std::string flat = R"({"OUTPUT0":1.0,"id":"i","model_name":"whole","model_version":"1"})";
-  EXPECT_EQ(client.Ask(Post("whole/generate", kInput))->body, flat);
-  EXPECT_EQ(client.Ask(Post("whole/versions/1/generate_stream", kInput))->status, 200);
+  EXPECT_EQ(client.Ask(PostToModel("whole/generate", kInput))->body, flat);
+  EXPECT_EQ(client.Ask(PostToModel("whole/versions/1/generate_stream", kInput))->status, 200);
   EXPECT_EQ(client.ReadChunk(), Concat("data: ", flat, "\n\n"));
   EXPECT_EQ(client.ReadChunk(), "");
-  EXPECT_EQ(client.Ask(Post("whole/infer", kInfer, kEvents))->status, 200);
+  EXPECT_EQ(client.Ask(PostToModel("whole/infer", kInferBody, kEvents))->status, 200);
   EXPECT_EQ(client.ReadChunk(),
             "data: {\"id\":\"i\",\"model_name\":\"whole\",\"model_version\":\"1\",\"outputs\":"
             "[{\"name\":\"OUTPUT0\",\"datatype\":\"FP32\",\"shape\":[1],\"data\":[1.0]}]}\n\n");
@@ -151,7 +149,7 @@ TEST_F(StreamCallTest, ModelsThatAnswerOnceCanBeAskedTheSameWay) {
 }
 
 TEST_F(StreamCallTest, InferSendsEventsToWhoAcceptsThem) {
-  Client client = Begin("infer", kInfer, kEvents);
+  Client client = Begin("infer", kInferBody, kEvents);
   model_->SendPart(4);
   EXPECT_EQ(client.Read()->status, 200);
   EXPECT_EQ(client.ReadChunk(),
@@ -166,25 +164,25 @@ TEST_F(StreamCallTest, EventsCannotBeBinary) {
   const std::string binary =
       R"({"inputs":[{"name":"INPUT0","datatype":"FP32","shape":[1],"data":[1]}],)"
       R"("parameters":{"binary_data_output":true}})";
-  const auto reply = client.Ask(Post("parts/infer", binary, kEvents));
+  const auto reply = client.Ask(PostToModel("parts/infer", binary, kEvents));
   EXPECT_EQ(reply->status, 400);
   EXPECT_EQ(reply->body,
             R"({"error":"events hold JSON: outputs can neither be binary nor in shared memory"})");
 }
 
 TEST_F(StreamCallTest, WithoutThatInferRefusesAModelThatAnswersInParts) {
-  const auto reply = Client(server_->port()).Ask(Post("parts/infer", kInfer));
+  const auto reply = Client(server_->port()).Ask(PostToModel("parts/infer", kInferBody));
   EXPECT_EQ(reply->status, 501);
 }
 
 TEST_F(StreamCallTest, WhatIsWrongWithARequestIsToldAsJson) {
   Client client(server_->port());
-  const auto wrong = client.Ask(Post("parts/generate_stream", R"({"INPUT0":"x"})"));
+  const auto wrong = client.Ask(PostToModel("parts/generate_stream", R"({"INPUT0":"x"})"));
   EXPECT_EQ(wrong->status, 400);
   EXPECT_EQ(wrong->fields.at("content-type"), "application/json");
-  EXPECT_EQ(client.Ask(Post("parts/generate", "{}"))->status, 400);
-  EXPECT_EQ(client.Ask(Post("nobody/generate", kInput))->status, 404);
-  EXPECT_EQ(client.Ask(Post("parts/versions/9/generate_stream", kInput))->status, 404);
+  EXPECT_EQ(client.Ask(PostToModel("parts/generate", "{}"))->status, 400);
+  EXPECT_EQ(client.Ask(PostToModel("nobody/generate", kInput))->status, 404);
+  EXPECT_EQ(client.Ask(PostToModel("parts/versions/9/generate_stream", kInput))->status, 404);
 }
 
 TEST_F(StreamCallTest, AClientThatGoesCancelsItsRequest) {

@@ -24,7 +24,7 @@ inline constexpr std::string_view kJsonBody =
 
 inline std::string Get(std::string_view path) { return Concat("GET ", path, " HTTP/1.1\r\n\r\n"); }
 
-inline std::string Post(std::string_view path, std::string_view body,
+inline std::string Post(std::string_view path, std::string_view body = "",
                         std::string_view fields = "") {
   return Concat("POST ", path, " HTTP/1.1\r\n", fields, "Content-Length: ", body.size(), "\r\n\r\n",
                 body);
