@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "frontend/testing/zlib.h"
+#include "grpc/testing/client.h"
 #include "memory/pool.h"
 
 namespace despina::grpc {
@@ -16,14 +17,7 @@ namespace {
 
 using frontend::testing::Compressed;
 using frontend::testing::kZlibForm;
-
-std::string Framed(std::string_view message, char flag = '\0') {
-  std::string out(1, flag);
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
-  }
-  return out.append(message);
-}
+using testing::Framed;
 
 // ModelInferRequest with a name of so many letters and one raw input.
 std::string InferMessage(size_t name, std::string_view raw) {

@@ -11,12 +11,12 @@ namespace {
 
 // Of answers that wait for a client that asks and does not read: they are much larger than what
 // asks for them.
-constexpr size_t kMaxUnsent = size_t{4} << 20;
+constexpr size_t kMaxUnsentDescriptors = size_t{4} << 20;
 
 }  // namespace
 
 void ReflectionCall::OnMessage(Call& call, Message message) {
-  if (call.unsent() > kMaxUnsent) {
+  if (call.unsent() > kMaxUnsentDescriptors) {
     return call.Finish({Code::kResourceExhausted,
                         Concat("the client is too slow: ", call.unsent(), " bytes wait for it")});
   }

@@ -16,7 +16,7 @@ using protocol::EncodedMessage;
 constexpr size_t kManyRequests = 512;
 constexpr size_t kManyBytes = size_t{1} << 20;
 // What may wait for a client that does not read what a decoupled model makes.
-constexpr size_t kMaxUnsent = size_t{64} << 20;
+constexpr size_t kMaxUnsentParts = size_t{64} << 20;
 
 // In the call's metadata.
 constexpr std::string_view kStatusOfGrpc = "triton_grpc_error";
@@ -151,7 +151,7 @@ void StreamInferCall::SendInPlace(Call& call, Place& place, EncodedMessage messa
 }
 
 void StreamInferCall::SendPart(Call& call, EncodedMessage message) {
-  if (call.unsent() > kMaxUnsent) {
+  if (call.unsent() > kMaxUnsentParts) {
     return Fail(call, {Code::kResourceExhausted,
                        Concat("the client is too slow: ", call.unsent(), " bytes wait for it")});
   }

@@ -16,8 +16,9 @@
 
 namespace despina::grpc::testing {
 
-inline std::string Framed(std::string_view message) {
-  std::string out(1, '\0');
+// A message behind its prefix; `flag`: whether it is compressed.
+inline std::string Framed(std::string_view message, char flag = '\0') {
+  std::string out(1, flag);
   for (int shift = 24; shift >= 0; shift -= 8) {
     out += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
   }
