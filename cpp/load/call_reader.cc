@@ -11,7 +11,7 @@ namespace despina::load {
 namespace {
 
 // Of an error's text.
-constexpr size_t kKept = 1024;
+constexpr size_t kKeptOfError = 1024;
 constexpr int kHttpSuccess = 200;
 // ModelStreamInferResponse.error_message, which is written before its other field.
 constexpr char kErrorMessage = 0x0A;
@@ -27,7 +27,7 @@ std::optional<int> NumberOf(std::string_view text) {
 // What grpc-message says.
 std::string PercentDecoded(std::string_view text) {
   std::string decoded;
-  while (!text.empty() && decoded.size() < kKept) {
+  while (!text.empty() && decoded.size() < kKeptOfError) {
     unsigned byte = 0;
     const bool escaped =
         text.size() >= 3 && text[0] == '%' &&
@@ -126,7 +126,7 @@ void CallReader::KeepBeginning(std::span<const std::byte> part) {
   const std::string_view text(reinterpret_cast<const char*>(part.data()), part.size());
   if (std::exchange(at_beginning_, false)) keeps_ = text.front() == kErrorMessage;
   if (!keeps_) return;
-  beginning_.append(text.substr(0, kKept - std::min(kKept, beginning_.size())));
+  beginning_.append(text.substr(0, kKeptOfError - std::min(kKeptOfError, beginning_.size())));
 }
 
 void CallReader::EndMessage() {

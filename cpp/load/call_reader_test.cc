@@ -6,22 +6,14 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "grpc/testing/client.h"
+#include "load/testing/bytes.h"
 
 namespace despina::load {
 namespace {
 
-std::span<const std::byte> BytesOf(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
-
-// A message behind its prefix.
-std::string Framed(std::string_view message) {
-  std::string out(1, '\0');
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
-  }
-  return out.append(message);
-}
+using grpc::testing::Framed;
+using testing::BytesOf;
 
 // A field of text or of a message, of up to 127 bytes.
 std::string Field(char tag, std::string_view content) {

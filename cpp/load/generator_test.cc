@@ -11,6 +11,8 @@
 
 #include "base/text.h"
 #include "http/testing/server_fixture.h"
+#include "load/testing/bytes.h"
+#include "load/testing/measure.h"
 #include "load/testing/odd_server.h"
 #include "net/listener.h"
 
@@ -20,28 +22,22 @@ namespace {
 using http::testing::Infer;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::Measure;
 
 constexpr Plan kShort{.duration = milliseconds(200)};
 
-HttpTarget Target(uint16_t port, std::string_view request, bool events = false) {
-  const auto bytes = std::as_bytes(std::span(request.data(), request.size()));
+HttpTarget HttpTargetAt(uint16_t port, std::string_view request, bool events = false) {
+  const auto bytes = testing::BytesOf(request);
   return {.endpoint = *net::Endpoint::Resolve("127.0.0.1", port),
           .request = {bytes.begin(), bytes.end()},
           .events = events};
-}
-
-Figures Measure(const Plan& plan, size_t lanes, HttpTarget target, size_t threads = 1) {
-  auto started = Generator::Start(plan, lanes, threads, std::move(target));
-  EXPECT_TRUE(started.ok()) << started.status().message();
-  EXPECT_TRUE((*started)->Wait(seconds(60)));
-  return (*started)->Finish();
 }
 
 // Of the server that this project is.
 class GeneratorTest : public http::testing::ServerTest {};
 
 TEST_F(GeneratorTest, KeepsAServerBusyOverHttp) {
-  const Figures figures = Measure(kShort, 8, Target(Start().port(), Infer("thread")));
+  const Figures figures = Measure(kShort, 8, HttpTargetAt(Start().port(), Infer("thread")));
   EXPECT_EQ(figures.failed, 0U);
   EXPECT_GT(figures.succeeded(), 8U);
   EXPECT_EQ(figures.statuses.at(200), figures.succeeded());
@@ -51,18 +47,20 @@ TEST_F(GeneratorTest, KeepsAServerBusyOverHttp) {
 }
 
 TEST_F(GeneratorTest, SendsAsManyAsItIsToldOnSeveralThreads) {
-  const Figures figures = Measure({.requests = 1001}, 7, Target(Start().port(), Infer("now")), 3);
+  const Figures figures =
+      Measure({.requests = 1001}, 7, HttpTargetAt(Start().port(), Infer("now")), 3);
   EXPECT_EQ(figures.succeeded(), 1001U);
 }
 
 TEST_F(GeneratorTest, SendsAtARate) {
   const Plan plan{.rate = 500, .duration = milliseconds(400)};
-  const Figures figures = Measure(plan, 16, Target(Start().port(), Infer("now")), 2);
+  const Figures figures = Measure(plan, 16, HttpTargetAt(Start().port(), Infer("now")), 2);
   EXPECT_EQ(figures.succeeded(), 200U);
 }
 
 TEST_F(GeneratorTest, CountsWhatTheServerRefuses) {
-  const Figures figures = Measure({.requests = 20}, 2, Target(Start().port(), Infer("nobody")));
+  const Figures figures =
+      Measure({.requests = 20}, 2, HttpTargetAt(Start().port(), Infer("nobody")));
   EXPECT_EQ(figures.failed, 20U);
   EXPECT_EQ(figures.statuses.at(404), 20U);
   ASSERT_EQ(figures.failures.counts().size(), 1U);
@@ -74,13 +72,13 @@ TEST_F(GeneratorTest, CountsWhatTheServerRefuses) {
 
 TEST_F(GeneratorTest, GivesUpWhatIsNotAnsweredInTime) {
   const Plan plan{.requests = 2, .timeout = milliseconds(60)};
-  const Figures figures = Measure(plan, 2, Target(Start().port(), Infer("held")));
+  const Figures figures = Measure(plan, 2, HttpTargetAt(Start().port(), Infer("held")));
   EXPECT_EQ(figures.failed, 2U);
   EXPECT_EQ(figures.failures.counts().at("no answer within 60 ms"), 2U);
 }
 
 TEST_F(GeneratorTest, StopsAtOnceWhenItIsTold) {
-  auto started = Generator::Start({}, 2, 1, Target(Start().port(), Infer("held")));
+  auto started = Generator::Start({}, 2, 1, HttpTargetAt(Start().port(), Infer("held")));
   ASSERT_TRUE(started.ok());
   EXPECT_FALSE((*started)->Wait(Duration(1)));
   (*started)->Stop();
@@ -89,7 +87,7 @@ TEST_F(GeneratorTest, StopsAtOnceWhenItIsTold) {
 }
 
 TEST_F(GeneratorTest, EndsWhenTheServerDoes) {
-  auto started = Generator::Start({}, 4, 1, Target(Start().port(), Infer("now")));
+  auto started = Generator::Start({}, 4, 1, HttpTargetAt(Start().port(), Infer("now")));
   ASSERT_TRUE(started.ok());
   while ((*started)->progress().ended == 0) std::this_thread::yield();
   server_.reset();
@@ -139,20 +137,20 @@ TEST_F(GeneratorTest, AnAnswerThatComesAfterItsTimeIsNoSuccessInThisProcessEithe
   EXPECT_EQ(figures.failures.counts().at("no answer within 60 ms"), 1U);
 }
 
-Figures MeasureOdd(std::string answer, bool events = false) {
+Figures MeasureOddHttp(std::string answer, bool events = false) {
   const testing::OddServer server(std::move(answer));
-  return Measure({.requests = 6}, 2, Target(server.port(), http::testing::Get("/"), events));
+  return Measure({.requests = 6}, 2, HttpTargetAt(server.port(), http::testing::Get("/"), events));
 }
 
 TEST(GeneratorOfOddServers, ConnectsAgainWhenTheServerCloses) {
-  const Figures figures = MeasureOdd("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  const Figures figures = MeasureOddHttp("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   // One that is kept alive may be used before its end is seen.
   EXPECT_EQ(figures.succeeded() + figures.failed, 6U);
   EXPECT_GE(figures.succeeded(), 1U);
-  EXPECT_EQ(
-      MeasureOdd("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").succeeded(),
-      6U);
-  EXPECT_EQ(MeasureOdd("HTTP/1.1 200 OK\r\n\r\nup to the end").succeeded(), 6U);
+  EXPECT_EQ(MeasureOddHttp("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                .succeeded(),
+            6U);
+  EXPECT_EQ(MeasureOddHttp("HTTP/1.1 200 OK\r\n\r\nup to the end").succeeded(), 6U);
 }
 
 TEST(GeneratorOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
@@ -167,7 +165,7 @@ TEST(GeneratorOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
       {"HTTP/1.1 502 No\r\n\r\nbad gateway", "502: bad gateway"},
   };
   for (const auto& [answer, failure] : cases) {
-    const Figures figures = MeasureOdd(answer);
+    const Figures figures = MeasureOddHttp(answer);
     EXPECT_EQ(figures.failed, 6U) << answer;
     ASSERT_EQ(figures.failures.counts().size(), 1U) << answer;
     EXPECT_EQ(figures.failures.counts().begin()->first, failure);
@@ -175,18 +173,19 @@ TEST(GeneratorOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
 }
 
 TEST(GeneratorOfOddServers, KeepsLittleOfALongError) {
-  const Figures figures = MeasureOdd("HTTP/1.1 500 No\r\n\r\n" + std::string(1 << 20, 'x'));
+  const Figures figures = MeasureOddHttp("HTTP/1.1 500 No\r\n\r\n" + std::string(1 << 20, 'x'));
   EXPECT_EQ(figures.failed, 6U);
   for (const auto& [text, times] : figures.failures.counts()) EXPECT_LE(text.size(), 1100U);
 }
 
 TEST(GeneratorOfOddServers, TakesAnEventThatTellsAnErrorForAFailure) {
   const std::string head = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n";
-  const Figures good = MeasureOdd(head + "data: {\"a\":1}\n\ndata: {\"a\":2}\n\n", true);
+  const Figures good = MeasureOddHttp(head + "data: {\"a\":1}\n\ndata: {\"a\":2}\n\n", true);
   EXPECT_EQ(good.responses, 12U);
   EXPECT_EQ(good.first_response.count(), 6U);
   EXPECT_EQ(good.between_responses.count(), 6U);
-  const Figures bad = MeasureOdd(head + "data: {\"a\":1}\n\ndata: {\"error\":\"no\"}\n\n", true);
+  const Figures bad =
+      MeasureOddHttp(head + "data: {\"a\":1}\n\ndata: {\"error\":\"no\"}\n\n", true);
   EXPECT_EQ(bad.failures.counts().at("{\"error\":\"no\"}"), 6U);
   EXPECT_EQ(bad.first_response.count(), 6U);
   EXPECT_EQ(bad.between_responses.count(), 0U);
@@ -198,7 +197,7 @@ TEST(GeneratorOfOddServers, SaysThatNobodyListens) {
     auto listening = net::Listen("127.0.0.1", 0, 1);
     port = (*listening)[0].port;
   }
-  const Figures figures = Measure({}, 2, Target(port, http::testing::Get("/")));
+  const Figures figures = Measure({}, 2, HttpTargetAt(port, http::testing::Get("/")));
   EXPECT_EQ(figures.fatal, Concat("cannot connect to 127.0.0.1:", port, ": Connection refused"));
 }
 

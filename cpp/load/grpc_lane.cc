@@ -20,7 +20,7 @@ constexpr uint32_t kMaxFrame = 1U << 20;
 // What is moved into the outbox before the socket takes it.
 constexpr size_t kMaxOutbox = size_t{512} << 10;
 // Of the text that a server closes with.
-constexpr size_t kKept = 1024;
+constexpr size_t kKeptOfGoAway = 1024;
 
 using CallbacksPointer =
     std::unique_ptr<nghttp2_session_callbacks, decltype(&nghttp2_session_callbacks_del)>;
@@ -36,7 +36,7 @@ nghttp2_nv Field(std::string_view name, std::string_view value) {
 
 std::string TextOf(const nghttp2_goaway& goaway) {
   const std::string_view text(reinterpret_cast<const char*>(goaway.opaque_data),
-                              std::min(goaway.opaque_data_len, kKept));
+                              std::min(goaway.opaque_data_len, kKeptOfGoAway));
   return Concat(nghttp2_http2_strerror(goaway.error_code), text.empty() ? "" : ": ", text);
 }
 

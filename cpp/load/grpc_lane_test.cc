@@ -11,7 +11,10 @@
 #include "base/text.h"
 #include "frontend/testing/fake_model.h"
 #include "grpc/server.h"
+#include "grpc/testing/client.h"
 #include "load/generator.h"
+#include "load/testing/bytes.h"
+#include "load/testing/measure.h"
 #include "load/testing/odd_server.h"
 #include "net/listener.h"
 
@@ -21,51 +24,24 @@ namespace {
 using frontend::testing::FakeModel;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using testing::Measure;
 
 constexpr const char* kUnary = "/inference.GRPCInferenceService/ModelInfer";
 constexpr const char* kStream = "/inference.GRPCInferenceService/ModelStreamInfer";
 
-// Up to 127 bytes.
-std::string Field(char number, std::string_view content) {
-  return Concat(std::string{static_cast<char>(number << 3 | 2), static_cast<char>(content.size())},
-                content);
-}
-
-// A ModelInferRequest with so many floats, behind its prefix.
+// Behind its prefix.
 std::string InferRequest(std::string_view model, size_t floats = 2) {
-  std::string count;
-  for (size_t rest = floats; rest > 0; rest >>= 7U) {
-    count += static_cast<char>((rest & 0x7FU) | (rest > 0x7F ? 0x80U : 0U));
-  }
-  std::string raw_size;
-  for (size_t rest = 4 * floats; rest > 0; rest >>= 7U) {
-    raw_size += static_cast<char>((rest & 0x7FU) | (rest > 0x7F ? 0x80U : 0U));
-  }
-  const std::string input = Field(1, "INPUT0") + Field(2, "FP32") + Field(3, count);
-  const std::string message =
-      Concat(Field(1, model), Field(5, input), "\x3A", raw_size, std::string(4 * floats, '\0'));
-  std::string framed(1, '\0');
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    framed += static_cast<char>(message.size() >> static_cast<unsigned>(shift));
-  }
-  return framed + message;
+  return grpc::testing::Framed(grpc::testing::InferMessage(model, "", 1, floats));
 }
 
-GrpcTarget Target(uint16_t port, std::string_view request, bool stream = false) {
-  const auto bytes = std::as_bytes(std::span(request.data(), request.size()));
+GrpcTarget GrpcTargetAt(uint16_t port, std::string_view request, bool stream = false) {
+  const auto bytes = testing::BytesOf(request);
   return {.endpoint = *net::Endpoint::Resolve("127.0.0.1", port),
           .authority = "test",
           .path = stream ? kStream : kUnary,
           .metadata = {{"x", "y"}},
           .request = {bytes.begin(), bytes.end()},
           .stream = stream};
-}
-
-Figures Measure(const Plan& plan, size_t lanes, GrpcTarget target, size_t threads = 1) {
-  auto started = Generator::Start(plan, lanes, threads, std::move(target));
-  EXPECT_TRUE(started.ok()) << started.status().message();
-  EXPECT_TRUE((*started)->Wait(seconds(60)));
-  return (*started)->Finish();
 }
 
 // Of the server that this project is.
@@ -102,7 +78,7 @@ class GrpcLaneTest : public ::testing::Test {
 
 TEST_F(GrpcLaneTest, KeepsAServerBusy) {
   const Plan plan{.duration = milliseconds(200)};
-  const Figures figures = Measure(plan, 8, Target(Start(), InferRequest("thread")));
+  const Figures figures = Measure(plan, 8, GrpcTargetAt(Start(), InferRequest("thread")));
   EXPECT_EQ(figures.failed, 0U);
   EXPECT_GT(figures.succeeded(), 8U);
   EXPECT_EQ(figures.statuses.at(0), figures.succeeded());
@@ -112,7 +88,7 @@ TEST_F(GrpcLaneTest, KeepsAServerBusy) {
 
 TEST_F(GrpcLaneTest, ALaneHasAConnectionOfItsOwnUnlessStreamsShareOne) {
   const auto connections = [&](size_t streams) {
-    GrpcTarget target = Target(Start(), InferRequest("held"));
+    GrpcTarget target = GrpcTargetAt(Start(), InferRequest("held"));
     target.streams_per_connection = streams;
     auto started = Generator::Start({}, 7, 2, std::move(target));
     held_->WaitForArrivals(arrivals_ += 7);
@@ -126,18 +102,18 @@ TEST_F(GrpcLaneTest, ALaneHasAConnectionOfItsOwnUnlessStreamsShareOne) {
 }
 
 TEST_F(GrpcLaneTest, SendsAsManyAsItIsToldOverSharedConnectionsOfSeveralThreads) {
-  GrpcTarget target = Target(Start(), InferRequest("thread"));
+  GrpcTarget target = GrpcTargetAt(Start(), InferRequest("thread"));
   target.streams_per_connection = 16;
   EXPECT_EQ(Measure({.requests = 2001}, 64, std::move(target), 2).succeeded(), 2001U);
 }
 
 TEST_F(GrpcLaneTest, SendsAtARate) {
   const Plan plan{.rate = 500, .duration = milliseconds(400)};
-  EXPECT_EQ(Measure(plan, 16, Target(Start(), InferRequest("now")), 2).succeeded(), 200U);
+  EXPECT_EQ(Measure(plan, 16, GrpcTargetAt(Start(), InferRequest("now")), 2).succeeded(), 200U);
 }
 
 TEST_F(GrpcLaneTest, SendsRequestsThatNeedManyFramesAndWindows) {
-  GrpcTarget target = Target(Start(), InferRequest("thread", 3'000'000));
+  GrpcTarget target = GrpcTargetAt(Start(), InferRequest("thread", 3'000'000));
   target.streams_per_connection = 3;
   const Figures figures = Measure({.requests = 12}, 6, std::move(target));
   EXPECT_EQ(figures.succeeded(), 12U);
@@ -145,7 +121,8 @@ TEST_F(GrpcLaneTest, SendsRequestsThatNeedManyFramesAndWindows) {
 }
 
 TEST_F(GrpcLaneTest, CountsWhatTheServerRefuses) {
-  const Figures figures = Measure({.requests = 20}, 2, Target(Start(), InferRequest("nobody")));
+  const Figures figures =
+      Measure({.requests = 20}, 2, GrpcTargetAt(Start(), InferRequest("nobody")));
   EXPECT_EQ(figures.failed, 20U);
   EXPECT_EQ(figures.statuses.at(5), 20U);
   ASSERT_EQ(figures.failures.counts().size(), 1U);
@@ -155,7 +132,7 @@ TEST_F(GrpcLaneTest, CountsWhatTheServerRefuses) {
 }
 
 TEST_F(GrpcLaneTest, GivesUpWhatIsNotAnsweredInTimeAndGoesOnOverTheSameConnection) {
-  GrpcTarget target = Target(Start(), InferRequest("held"));
+  GrpcTarget target = GrpcTargetAt(Start(), InferRequest("held"));
   target.streams_per_connection = 2;
   const Figures figures = Measure({.requests = 4, .timeout = milliseconds(60)}, 2, target);
   EXPECT_EQ(figures.failures.counts().at("no answer within 60 ms"), 4U);
@@ -167,7 +144,7 @@ TEST_F(GrpcLaneTest, GivesUpWhatIsNotAnsweredInTimeAndGoesOnOverTheSameConnectio
 TEST_F(GrpcLaneTest, GivesUpWhatTheServerHasNotAllowedToBegin) {
   grpc::Options options;
   options.limits.max_concurrent_streams = 1;
-  GrpcTarget target = Target(Start(std::move(options)), InferRequest("held"));
+  GrpcTarget target = GrpcTargetAt(Start(std::move(options)), InferRequest("held"));
   target.streams_per_connection = 3;
   const Figures figures = Measure({.requests = 6, .timeout = milliseconds(60)}, 3, target);
   EXPECT_EQ(figures.failed, 6U);
@@ -175,7 +152,7 @@ TEST_F(GrpcLaneTest, GivesUpWhatTheServerHasNotAllowedToBegin) {
 
 TEST_F(GrpcLaneTest, CountsTheResponsesOfAStream) {
   auto started =
-      Generator::Start({.requests = 1}, 1, 1, Target(Start(), InferRequest("parts"), true));
+      Generator::Start({.requests = 1}, 1, 1, GrpcTargetAt(Start(), InferRequest("parts"), true));
   ASSERT_TRUE(started.ok());
   parts_->WaitForArrivals(1);
   for (const float value : {1.0F, 2.0F, 3.0F}) parts_->SendPart(value);
@@ -190,7 +167,7 @@ TEST_F(GrpcLaneTest, CountsTheResponsesOfAStream) {
 
 TEST_F(GrpcLaneTest, TakesAResponseThatTellsAnErrorForAFailure) {
   auto started =
-      Generator::Start({.requests = 1}, 1, 1, Target(Start(), InferRequest("parts"), true));
+      Generator::Start({.requests = 1}, 1, 1, GrpcTargetAt(Start(), InferRequest("parts"), true));
   ASSERT_TRUE(started.ok());
   parts_->WaitForArrivals(1);
   parts_->SendPart(1);
@@ -202,7 +179,7 @@ TEST_F(GrpcLaneTest, TakesAResponseThatTellsAnErrorForAFailure) {
 }
 
 TEST_F(GrpcLaneTest, KeepsAnAnswerThatIsWanted) {
-  GrpcTarget target = Target(Start(), std::string(5, '\0'));
+  GrpcTarget target = GrpcTargetAt(Start(), std::string(5, '\0'));
   target.path = "/inference.GRPCInferenceService/ServerLive";
   target.kept = std::make_shared<std::string>();
   const auto kept = target.kept;
@@ -211,7 +188,7 @@ TEST_F(GrpcLaneTest, KeepsAnAnswerThatIsWanted) {
 }
 
 TEST_F(GrpcLaneTest, StopsAtOnceWhenItIsTold) {
-  auto started = Generator::Start({}, 2, 1, Target(Start(), InferRequest("held")));
+  auto started = Generator::Start({}, 2, 1, GrpcTargetAt(Start(), InferRequest("held")));
   held_->WaitForArrivals(2);
   (*started)->Stop();
   const Figures figures = (*started)->Finish();
@@ -223,7 +200,7 @@ TEST_F(GrpcLaneTest, ConnectsAgainWhenTheServerTakesNoMoreCalls) {
   options.limits.max_age = milliseconds(20);
   const uint16_t port = Start(std::move(options));
   for (const size_t streams : {1, 4}) {
-    GrpcTarget target = Target(port, InferRequest("thread"));
+    GrpcTarget target = GrpcTargetAt(port, InferRequest("thread"));
     target.streams_per_connection = streams;
     const Figures figures = Measure({.duration = milliseconds(300)}, 4, std::move(target));
     EXPECT_GT(figures.succeeded(), 4U);
@@ -232,7 +209,7 @@ TEST_F(GrpcLaneTest, ConnectsAgainWhenTheServerTakesNoMoreCalls) {
 }
 
 TEST_F(GrpcLaneTest, EndsWhenTheServerDoes) {
-  auto started = Generator::Start({}, 4, 1, Target(Start(), InferRequest("now")));
+  auto started = Generator::Start({}, 4, 1, GrpcTargetAt(Start(), InferRequest("now")));
   while ((*started)->progress().ended == 0) std::this_thread::yield();
   server_.reset();
   EXPECT_TRUE((*started)->Wait(seconds(60)));
@@ -245,9 +222,9 @@ TEST_F(GrpcLaneTest, SaysWhyTheServerEndsTheConnection) {
   grpc::Options options;
   options.max_connections = 1;
   const uint16_t port = Start(std::move(options));
-  auto started = Generator::Start({}, 1, 1, Target(port, InferRequest("held")));
+  auto started = Generator::Start({}, 1, 1, GrpcTargetAt(port, InferRequest("held")));
   held_->WaitForArrivals(1);
-  const Figures figures = Measure({.requests = 3}, 1, Target(port, InferRequest("now")));
+  const Figures figures = Measure({.requests = 3}, 1, GrpcTargetAt(port, InferRequest("now")));
   EXPECT_EQ(figures.failed, 3U);
   for (const auto& [text, times] : figures.failures.counts()) {
     EXPECT_EQ(text,
@@ -263,9 +240,9 @@ std::string Frame(char type, char flags, char stream, std::string_view content) 
   return head + std::string(content);
 }
 
-Figures MeasureOdd(std::string answer) {
+Figures MeasureOddGrpc(std::string answer) {
   const testing::OddServer server(std::move(answer));
-  return Measure({.requests = 6}, 2, Target(server.port(), InferRequest("m")));
+  return Measure({.requests = 6}, 2, GrpcTargetAt(server.port(), InferRequest("m")));
 }
 
 TEST(GrpcLaneOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
@@ -289,7 +266,7 @@ TEST(GrpcLaneOfOddServers, SaysWhatIsWrongWithTheirAnswers) {
       {settings + Frame(1, 5, 1, "\x8D"), "status 404 of HTTP"},
   };
   for (const auto& [answer, failure] : cases) {
-    const Figures figures = MeasureOdd(answer);
+    const Figures figures = MeasureOddGrpc(answer);
     EXPECT_EQ(figures.failed, 6U) << failure;
     // Where only the stream has ended, the next call may come before the end of the connection.
     EXPECT_TRUE(figures.failures.counts().contains(failure)) << failure;
@@ -303,7 +280,7 @@ TEST(GrpcLaneOfOddServers, ThatSpeakSomethingElseAreMalformed) {
         std::string("SSH-2.0-OpenSSH_9.2\r\n"), std::string(100, '\0'),
         // A field that HPACK does not know.
         Frame(4, 0, 0, "") + Frame(1, 4, 1, "\xFF\xFF\xFF")}) {
-    const Figures figures = MeasureOdd(answer);
+    const Figures figures = MeasureOddGrpc(answer);
     EXPECT_EQ(figures.failed, 6U);
     for (const auto& [text, times] : figures.failures.counts()) {
       EXPECT_EQ(text.substr(0, 18), "malformed answer: ") << text << answer;
@@ -317,7 +294,7 @@ TEST(GrpcLaneOfOddServers, SaysThatNobodyListens) {
     auto listening = net::Listen("127.0.0.1", 0, 1);
     port = (*listening)[0].port;
   }
-  const Figures figures = Measure({}, 2, Target(port, InferRequest("m")));
+  const Figures figures = Measure({}, 2, GrpcTargetAt(port, InferRequest("m")));
   EXPECT_EQ(figures.fatal, Concat("cannot connect to 127.0.0.1:", port, ": Connection refused"));
 }
 

@@ -8,15 +8,13 @@
 
 #include "base/text.h"
 #include "load/event_counter.h"
+#include "load/testing/bytes.h"
 
 namespace despina::load {
 namespace {
 
+using testing::BytesOf;
 using Outcome = ResponseReader::Outcome;
-
-std::span<const std::byte> BytesOf(std::string_view text) {
-  return std::as_bytes(std::span(text.data(), text.size()));
-}
 
 class ResponseReaderTest : public ::testing::Test {
  protected:
