@@ -75,9 +75,9 @@ Result<Shape> ShapeOf(const TensorDefinition& input, const JsonValue& value, boo
 }
 
 // Reads one document into one request.
-class Parser {
+class GenerateParser {
  public:
-  Parser(Request& request, Allocator& allocator)
+  GenerateParser(Request& request, Allocator& allocator)
       : request_(request), model_(request.model->definition()), allocator_(allocator) {}
 
   Status Parse(const JsonObject& document) {
@@ -152,7 +152,7 @@ Result<std::unique_ptr<Request>> ParseGenerate(ModelRef model, const Slice& body
   JsonParser json;
   const Result<JsonObject> document = json.Parse(body);
   if (!document.ok()) return document.status();
-  Status status = Parser(*request, allocator).Parse(*document);
+  Status status = GenerateParser(*request, allocator).Parse(*document);
   if (!status.ok()) return status;
   return request;
 }

@@ -25,10 +25,10 @@ struct DataSource {
 };
 
 // Reads one JSON part into one request.
-class Parser {
+class InferJsonParser {
  public:
-  Parser(InferRequest& out, BinaryTensors binary, const SharedRegions& regions,
-         Allocator& allocator)
+  InferJsonParser(InferRequest& out, BinaryTensors binary, const SharedRegions& regions,
+                  Allocator& allocator)
       : out_(out), binary_(std::move(binary)), regions_(regions), allocator_(allocator) {}
 
   Status Parse(const JsonObject& document);
@@ -159,7 +159,7 @@ Status ParsePreferenceOf(std::string_view output, const JsonValue& parameters,
   return Ok();
 }
 
-Status Parser::Parse(const JsonObject& document) {
+Status InferJsonParser::Parse(const JsonObject& document) {
   enum Member { kId, kParameters, kInputs, kOutputs };
   constexpr std::array<std::string_view, 4> kNames = {"id", "parameters", "inputs", "outputs"};
   std::array<std::optional<JsonValue>, kNames.size()> found;
@@ -185,7 +185,7 @@ Status Parser::Parse(const JsonObject& document) {
   return binary_.Finish();
 }
 
-Status Parser::ParseInputs(const JsonValue& value) {
+Status InferJsonParser::ParseInputs(const JsonValue& value) {
   const Result<JsonArray> inputs = AsArray("inputs", value);
   if (!inputs.ok()) return inputs.status();
   for (const JsonValue input : *inputs) {
@@ -194,7 +194,7 @@ Status Parser::ParseInputs(const JsonValue& value) {
   return Ok();
 }
 
-Status Parser::ParseInput(const JsonValue& value) {
+Status InferJsonParser::ParseInput(const JsonValue& value) {
   enum Member { kName, kDataType, kShape, kData, kParameters };
   constexpr std::array<std::string_view, 5> kNames = {"name", "datatype", "shape", "data",
                                                       "parameters"};
@@ -229,8 +229,8 @@ Status Parser::ParseInput(const JsonValue& value) {
   return Ok();
 }
 
-Result<Slice> Parser::ParseData(std::string_view input, const DataSource& source,
-                                const Tensor& tensor) {
+Result<Slice> InferJsonParser::ParseData(std::string_view input, const DataSource& source,
+                                         const Tensor& tensor) {
   if (source.json) {
     const Status array = AsArray("data", *source.json).status();
     if (!array.ok()) return array;
@@ -239,7 +239,7 @@ Result<Slice> Parser::ParseData(std::string_view input, const DataSource& source
   return binary_.Take(input, tensor.datatype, *source.binary_size, allocator_);
 }
 
-Status Parser::ParseOutputs(const JsonValue& value) {
+Status InferJsonParser::ParseOutputs(const JsonValue& value) {
   const Result<JsonArray> outputs = AsArray("outputs", value);
   if (!outputs.ok()) return outputs.status();
   for (const JsonValue output : *outputs) {
@@ -248,7 +248,7 @@ Status Parser::ParseOutputs(const JsonValue& value) {
   return Ok();
 }
 
-Status Parser::ParseOutput(const JsonValue& value) {
+Status InferJsonParser::ParseOutput(const JsonValue& value) {
   enum Member { kName, kParameters };
   constexpr std::array<std::string_view, 2> kNames = {"name", "parameters"};
   const Result<JsonObject> object = AsObject("outputs", value);
@@ -295,7 +295,7 @@ Result<InferRequest> ParseInfer(ModelRef model, const Slice& body,
   const Result<JsonObject> document = json.Parse(body.Part(0, header));
   if (!document.ok()) return document.status();
   BinaryTensors binary(body.Part(header, body.size() - header), definition.name);
-  Status status = Parser(out, std::move(binary), regions, allocator).Parse(*document);
+  Status status = InferJsonParser(out, std::move(binary), regions, allocator).Parse(*document);
   if (!status.ok()) return status;
   return out;
 }

@@ -19,14 +19,16 @@ namespace {
 
 constexpr std::string_view kMessage = "ModelInferRequest";
 
-enum RequestField {
-  kModelName = 1,
-  kModelVersion,
-  kId,
-  kParameters,
-  kInputs,
-  kOutputs,
-  kRawInputContents,
+struct InferRequestField {
+  enum Number {
+    kModelName = 1,
+    kModelVersion,
+    kId,
+    kParameters,
+    kInputs,
+    kOutputs,
+    kRawInputContents,
+  };
 };
 
 std::string_view TextOf(std::span<const std::byte> bytes) {
@@ -44,10 +46,10 @@ struct InputTensor {
 };
 
 // Reads one message into one request. Its functions throw what ParsingProto() catches.
-class Parser {
+class InferProtoParser {
  public:
-  Parser(InferRequest& out, const Slice& message, const SharedRegions& regions,
-         Allocator& allocator)
+  InferProtoParser(InferRequest& out, const Slice& message, const SharedRegions& regions,
+                   Allocator& allocator)
       : out_(out),
         model_(out.request->model->definition()),
         message_(message),
@@ -131,7 +133,7 @@ Status ReadInputTensor(std::string_view message, InputTensor& input) {
   return Ok();
 }
 
-Status Parser::Parse() {
+Status InferProtoParser::Parse() {
   for (ProtoReader reader(TextOf(message_.bytes())); reader.Next();) {
     if (Status status = ParseField(reader); !status.ok()) return status;
   }
@@ -141,22 +143,22 @@ Status Parser::Parse() {
   return FillInputs();
 }
 
-Status Parser::ParseField(ProtoReader& reader) {
+Status InferProtoParser::ParseField(ProtoReader& reader) {
   switch (reader.field()) {
-    case kModelName:
-    case kModelVersion:
+    case InferRequestField::kModelName:
+    case InferRequestField::kModelVersion:
       reader.String();
       return Ok();
-    case kId:
+    case InferRequestField::kId:
       out_.request->id = reader.String();
       return Ok();
-    case kParameters:
+    case InferRequestField::kParameters:
       return AddProtoParameter(ReadProtoParameter(reader.Bytes()), parameters_);
-    case kInputs:
+    case InferRequestField::kInputs:
       return ParseInput(reader.Bytes());
-    case kOutputs:
+    case InferRequestField::kOutputs:
       return ParseOutput(reader.Bytes());
-    case kRawInputContents:
+    case InferRequestField::kRawInputContents:
       KeepRaw(reader.Bytes());
       return Ok();
     default:
@@ -165,7 +167,7 @@ Status Parser::ParseField(ProtoReader& reader) {
   }
 }
 
-Status Parser::ParseInput(std::string_view message) {
+Status InferProtoParser::ParseInput(std::string_view message) {
   InputTensor input;
   if (Status status = ReadInputTensor(message, input); !status.ok()) return status;
   const Result<uint32_t> index = NewInput(*out_.request, input.name);
@@ -189,7 +191,7 @@ Status Parser::ParseInput(std::string_view message) {
   return Ok();
 }
 
-Status Parser::ParseOutput(std::string_view message) {
+Status InferProtoParser::ParseOutput(std::string_view message) {
   enum Field { kName = 1, kTensorParameters };
   std::string_view name;
   ProtoTensorParameters parameters;
@@ -218,12 +220,12 @@ Status Parser::ParseOutput(std::string_view message) {
   return Ok();
 }
 
-void Parser::KeepRaw(std::string_view raw) {
+void InferProtoParser::KeepRaw(std::string_view raw) {
   ++raw_count_;
   if (raw_.size() < model_.inputs.size()) raw_.push_back(raw);
 }
 
-Status Parser::FillInputs() {
+Status InferProtoParser::FillInputs() {
   size_t raw_used = 0;
   for (const Pending& pending : pending_) {
     Result<Slice> data = DataOf(pending, raw_used);
@@ -234,7 +236,7 @@ Status Parser::FillInputs() {
   return InvalidArgument(Concat("unexpected additional input data for model '", model_.name, "'"));
 }
 
-Result<Slice> Parser::DataOf(const Pending& pending, size_t& raw_used) {
+Result<Slice> InferProtoParser::DataOf(const Pending& pending, size_t& raw_used) {
   const TensorDefinition& input = model_.inputs[pending.index];
   const DataType datatype = out_.request->inputs[pending.index]->datatype;
   if (pending.has_contents) {
@@ -261,13 +263,13 @@ Result<InferTarget> PeekInferTarget(std::span<const std::byte> message) {
     InferTarget target;
     for (ProtoReader reader(TextOf(message)); reader.Next();) {
       switch (reader.field()) {
-        case kModelName:
+        case InferRequestField::kModelName:
           target.model = reader.String();
           break;
-        case kModelVersion:
+        case InferRequestField::kModelVersion:
           target.version = reader.String();
           break;
-        case kId:
+        case InferRequestField::kId:
           target.id = reader.String();
           break;
         default:
@@ -283,7 +285,7 @@ Result<InferRequest> ParseInferProto(ModelRef model, const Slice& message,
   return ParsingProto(kMessage, [&]() -> Result<InferRequest> {
     InferRequest out;
     out.request = std::make_unique<Request>(std::move(model));
-    Status status = Parser(out, message, regions, allocator).Parse();
+    Status status = InferProtoParser(out, message, regions, allocator).Parse();
     if (!status.ok()) return status;
     return out;
   });
@@ -293,7 +295,9 @@ std::optional<uint64_t> RawContentsOffset(std::span<const std::byte> beginning) 
   const auto find = [&]() -> Result<uint64_t> {
     const size_t size = beginning.size();
     for (ProtoReader reader(TextOf(beginning)); reader.Next(); reader.Skip()) {
-      if (reader.field() == kRawInputContents) return size - reader.BehindLength();
+      if (reader.field() == InferRequestField::kRawInputContents) {
+        return size - reader.BehindLength();
+      }
     }
     return NotFound("raw_input_contents");
   };

@@ -27,13 +27,15 @@ constexpr std::string_view kFinalResponse = "triton_final_response";
 // Of a message ModelStreamInferResponse.
 enum StreamField { kErrorMessage = 1, kInferResponse };
 // Of a message ModelInferResponse.
-enum ResponseField {
-  kModelName = 1,
-  kModelVersion,
-  kId,
-  kParameters,
-  kOutputs,
-  kRawOutputContents,
+struct InferResponseField {
+  enum Number {
+    kModelName = 1,
+    kModelVersion,
+    kId,
+    kParameters,
+    kOutputs,
+    kRawOutputContents,
+  };
 };
 
 // The sink that makes the pieces.
@@ -93,7 +95,7 @@ template <class Writer>
 void WriteParameter(Writer& writer, const Parameter& parameter) {
   enum Field { kKey = 1, kValue };
   enum Value { kBool = 1, kInt64, kString, kDouble };
-  writer.Message(kParameters, [&](auto& entry) {
+  writer.Message(InferResponseField::kParameters, [&](auto& entry) {
     WriteText(entry, kKey, parameter.name);
     entry.Message(kValue, [&](auto& value) {
       if (const auto* const truth = std::get_if<bool>(&parameter.value)) {
@@ -112,7 +114,7 @@ void WriteParameter(Writer& writer, const Parameter& parameter) {
 template <class Writer>
 void WriteOutput(Writer& writer, const SentOutput& output) {
   enum Field { kName = 1, kDataType, kShape };
-  writer.Message(kOutputs, [&](auto& tensor) {
+  writer.Message(InferResponseField::kOutputs, [&](auto& tensor) {
     tensor.String(kName, output.name);
     tensor.String(kDataType, DataTypeName(output.tensor->datatype));
     if (output.tensor->shape.rank() > 0) tensor.Packed(kShape, output.tensor->shape.dims());
@@ -168,9 +170,9 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
   const std::string version = std::to_string(model.version);
   const Slice nothing;
   const auto write = [&](auto& writer) {
-    writer.String(kModelName, model.name);
-    writer.String(kModelVersion, version);
-    if (!request.id.empty()) writer.String(kId, request.id);
+    writer.String(InferResponseField::kModelName, model.name);
+    writer.String(InferResponseField::kModelVersion, version);
+    if (!request.id.empty()) writer.String(InferResponseField::kId, request.id);
     for (const Parameter& parameter : response.parameters) WriteParameter(writer, parameter);
     if (form == InferForm::kStream) {
       WriteParameter(writer, {.name = std::string(kFinalResponse), .value = final});
@@ -178,7 +180,8 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
     for (const SentOutput& output : outputs) WriteOutput(writer, output);
     // One for each, so that clients find them by their index.
     for (const SentOutput& output : outputs) {
-      writer.Data(kRawOutputContents, output.in_shared_memory ? nothing : output.tensor->data);
+      writer.Data(InferResponseField::kRawOutputContents,
+                  output.in_shared_memory ? nothing : output.tensor->data);
     }
   };
   if (form == InferForm::kUnary) return Encode(write, allocator);
@@ -190,7 +193,7 @@ Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view m
   const auto write = [&](auto& writer) {
     WriteText(writer, kErrorMessage, message);
     writer.Message(kInferResponse, [&](auto& response) {
-      if (!id.empty()) WriteText(response, kId, id);
+      if (!id.empty()) WriteText(response, InferResponseField::kId, id);
     });
   };
   return Encode(write, allocator);

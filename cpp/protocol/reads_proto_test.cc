@@ -79,11 +79,11 @@ TEST(ReadsProtoTest, WhatIsNoMessageIsRefused) {
   };
   for (const std::string_view bytes : broken) {
     const auto query = ParseModelQuery(kQuery, bytes);
-    ASSERT_FALSE(query.ok()) << testing::PrintToString(bytes);
+    ASSERT_FALSE(query.ok()) << ::testing::PrintToString(bytes);
     EXPECT_EQ(query.status().code(), Code::kInvalidArgument);
     EXPECT_EQ(query.status().message().find("failed to parse ModelMetadataRequest: "), 0U)
         << query.status().message();
-    EXPECT_FALSE(ParseIndexQuery(bytes).ok()) << testing::PrintToString(bytes);
+    EXPECT_FALSE(ParseIndexQuery(bytes).ok()) << ::testing::PrintToString(bytes);
   }
   EXPECT_EQ(ParseEmptyProto("ServerLiveRequest", "\x0A\x05m").code(), Code::kInvalidArgument);
 }

@@ -48,7 +48,7 @@ std::string Within(const std::string& scope, std::string_view message) {
   return scope.empty() ? name : Concat(scope, ".", name);
 }
 
-enum RequestField : uint8_t {
+enum ReflectionRequestField : uint8_t {
   kHost = 1,
   kFileByFilename = 3,
   kFileContainingSymbol = 4,
@@ -57,7 +57,7 @@ enum RequestField : uint8_t {
   kListServices = 7,
 };
 
-enum ResponseField : uint8_t {
+enum ReflectionResponseField : uint8_t {
   kValidHost = 1,
   kOriginalRequest = 2,
   kFileDescriptorResponse = 4,
@@ -67,7 +67,7 @@ enum ResponseField : uint8_t {
 
 struct Query {
   std::string_view host;
-  // A RequestField; 0: nothing is asked for.
+  // A ReflectionRequestField; 0: nothing is asked for.
   uint32_t kind = 0;
   std::string_view name;
 };

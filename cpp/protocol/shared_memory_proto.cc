@@ -9,13 +9,13 @@ namespace {
 using protozero::pbf_writer;
 
 // Of RegionStatus and of SystemSharedMemoryRegisterRequest.
-enum Field : uint8_t { kName = 1, kKey = 2, kOffset = 3, kByteSize = 4 };
+enum RegionField : uint8_t { kRegionName = 1, kKey = 2, kOffset = 3, kByteSize = 4 };
 
 SharedRegion::Place ReadPlace(std::string_view message) {
   SharedRegion::Place place;
   for (ProtoReader reader(message); reader.Next();) {
     switch (reader.field()) {
-      case kName:
+      case kRegionName:
         place.name = reader.String();
         break;
       case kKey:
@@ -40,7 +40,7 @@ Result<std::string_view> ParseRegionName(std::string_view message_name, std::str
   return ParsingProto(message_name, [&]() -> Result<std::string_view> {
     std::string_view name;
     for (ProtoReader reader(message); reader.Next();) {
-      if (reader.field() == kName) {
+      if (reader.field() == kRegionName) {
         name = reader.String();
       } else {
         reader.Skip();
@@ -65,7 +65,7 @@ std::string SystemSharedMemoryStatusProto(std::span<const SharedRegion::Place> r
   for (const SharedRegion::Place& region : regions) {
     std::string value;
     pbf_writer status(value);
-    AddText(status, kName, region.name);
+    AddText(status, kRegionName, region.name);
     AddText(status, kKey, region.key);
     AddNumber(status, kOffset, region.offset);
     AddNumber(status, kByteSize, region.size);

@@ -70,7 +70,7 @@ TEST(StatsProtoTest, HasAllCountsOfAModel) {
   EXPECT_EQ(StatisticsProto(models), BytesField(1, expected));
 }
 
-class StatisticsTest : public testing::Test {
+class StatisticsTest : public ::testing::Test {
  protected:
   StatisticsTest() {
     Serve("m", 1);
