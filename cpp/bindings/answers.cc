@@ -91,7 +91,7 @@ std::optional<std::vector<LentArray>> LentBy(const FindAnswered& find,
   return arrays;
 }
 
-bool AddParameters(const FindAnswered& find, PyObject* items, Answer& answer) {
+bool AddAnswerParameters(const FindAnswered& find, PyObject* items, Answer& answer) {
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); ++i) {
     PyObject* pair = PyList_GET_ITEM(items, i);
     Result<Parameter> parameter = ParameterOf(PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
@@ -137,7 +137,7 @@ std::optional<Answer> AnswerOf(const FindAnswered& find, PyObject* const* argume
   auto answer = AnswerOf(find, outputs);
   if (!answer || parameters == nullptr || parameters == Py_None) return answer;
   const Reference items = ItemsOf(parameters);
-  if (!items || !AddParameters(find, items.get(), *answer)) return std::nullopt;
+  if (!items || !AddAnswerParameters(find, items.get(), *answer)) return std::nullopt;
   return answer;
 }
 

@@ -34,16 +34,16 @@ grpc::KeepaliveOptions MakeKeepalive(double time, double timeout, bool permit_wi
           .max_ping_strikes = max_ping_strikes};
 }
 
-grpc::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
-                          std::string server_name, std::string server_version,
-                          std::shared_ptr<TlsContext> tls, std::shared_ptr<AccessRules> access,
-                          std::shared_ptr<HeaderForwarding> forwarding, size_t max_message_bytes,
-                          size_t max_control_bytes, uint64_t max_bytes_in_flight,
-                          size_t max_connections, uint32_t max_concurrent_streams,
-                          double message_timeout, const grpc::KeepaliveOptions& keepalive,
-                          double max_connection_age, double max_connection_age_grace,
-                          std::vector<std::string> descriptors, int compression_level,
-                          bool allow_shared_memory, bool log_access) {
+grpc::Options MakeGrpcOptions(std::string address, uint16_t port, unsigned threads,
+                              std::string server_name, std::string server_version,
+                              std::shared_ptr<TlsContext> tls, std::shared_ptr<AccessRules> access,
+                              std::shared_ptr<HeaderForwarding> forwarding,
+                              size_t max_message_bytes, size_t max_control_bytes,
+                              uint64_t max_bytes_in_flight, size_t max_connections,
+                              uint32_t max_concurrent_streams, double message_timeout,
+                              const grpc::KeepaliveOptions& keepalive, double max_connection_age,
+                              double max_connection_age_grace, std::vector<std::string> descriptors,
+                              int compression_level, bool allow_shared_memory, bool log_access) {
   grpc::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -78,7 +78,7 @@ void BindGrpcOptions(py::module_& module) {
            py::arg("permit_without_calls"), py::arg("max_pings_without_data"),
            py::arg("min_ping_interval"), py::arg("max_ping_strikes"));
   py::class_<grpc::Options>(module, "GrpcOptions", "How gRPC is served; times in seconds.")
-      .def(py::init(&MakeOptions), py::kw_only(), py::arg("address"), py::arg("port"),
+      .def(py::init(&MakeGrpcOptions), py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("threads"), py::arg("server_name"), py::arg("server_version"), py::arg("tls"),
            py::arg("access"), py::arg("forwarding"), py::arg("max_message_bytes"),
            py::arg("max_control_bytes"), py::arg("max_bytes_in_flight"), py::arg("max_connections"),

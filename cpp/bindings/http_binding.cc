@@ -22,14 +22,15 @@ using frontend::HeaderForwarding;
 using http::Cors;
 using net::TlsContext;
 
-http::Options MakeOptions(std::string address, uint16_t port, unsigned threads,
-                          std::string server_name, std::string server_version,
-                          std::shared_ptr<TlsContext> tls, std::shared_ptr<Cors> cors,
-                          std::shared_ptr<AccessRules> access,
-                          std::shared_ptr<HeaderForwarding> forwarding, size_t max_body_bytes,
-                          size_t max_header_bytes, size_t max_connections,
-                          uint64_t max_bytes_in_flight, double header_timeout, double body_timeout,
-                          double idle_timeout, bool allow_shared_memory, bool log_access) {
+http::Options MakeHttpOptions(std::string address, uint16_t port, unsigned threads,
+                              std::string server_name, std::string server_version,
+                              std::shared_ptr<TlsContext> tls, std::shared_ptr<Cors> cors,
+                              std::shared_ptr<AccessRules> access,
+                              std::shared_ptr<HeaderForwarding> forwarding, size_t max_body_bytes,
+                              size_t max_header_bytes, size_t max_connections,
+                              uint64_t max_bytes_in_flight, double header_timeout,
+                              double body_timeout, double idle_timeout, bool allow_shared_memory,
+                              bool log_access) {
   http::Options options;
   options.address = std::move(address);
   options.port = port;
@@ -94,7 +95,7 @@ void BindHttpOptions(py::module_& module) {
       module, "HeaderForwarding", "Fields of requests' heads that are parameters.")
       .def(py::init(&MakeForwarding), py::arg("pattern"));
   py::class_<http::Options>(module, "HttpOptions", "How HTTP is served; times in seconds.")
-      .def(py::init(&MakeOptions), py::kw_only(), py::arg("address"), py::arg("port"),
+      .def(py::init(&MakeHttpOptions), py::kw_only(), py::arg("address"), py::arg("port"),
            py::arg("threads"), py::arg("server_name"), py::arg("server_version"), py::arg("tls"),
            py::arg("cors"), py::arg("access"), py::arg("forwarding"), py::arg("max_body_bytes"),
            py::arg("max_header_bytes"), py::arg("max_connections"), py::arg("max_bytes_in_flight"),

@@ -96,7 +96,7 @@ py::dict DictOf(const load::Histogram& histogram, const std::vector<double>& sha
   return made;
 }
 
-py::dict Finish(LoadRun& run, const std::vector<double>& shares) {
+py::dict FinishLoad(LoadRun& run, const std::vector<double>& shares) {
   load::Figures figures;
   {
     const py::gil_scoped_release release;
@@ -149,7 +149,7 @@ void BindLoad(py::module_& module) {
             return std::pair(progress.ended, progress.failed);
           },
           "Requests that have ended, and of these failed, so far.")
-      .def("finish", &Finish, py::arg("shares"),
+      .def("finish", &FinishLoad, py::arg("shares"),
            "Stops it, if it has not ended. What was counted, with these quantiles.")
       .def(
           "kept", [](const LoadRun& run) { return py::bytes(run.kept()); },
