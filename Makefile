@@ -31,9 +31,9 @@ build: build/$(TREE)/build.ninja  ## compile the engine and its tests (DEBUG=1: 
 	@echo "== Building the engine (build/$(TREE))"
 	$(BIN)/cmake --build --preset $(TREE)
 
-lint: build/$(TREE)/build.ninja build/.packages-lint  ## ruff, mypy, clang-format, clang-tidy on changed files
+lint: build/lint/build.ninja build/.packages-lint  ## ruff, mypy, clang-format, clang-tidy on changed files
 	@echo "== Lint"
-	scripts/lint.sh build/$(TREE)
+	scripts/lint.sh build/lint
 
 stubs: build  ## write core/despina/_engine.pyi again after the bindings changed
 	$(BIN)/python scripts/generate_stubs.py core/despina/_engine.pyi

@@ -13,6 +13,10 @@ set(CMAKE_CXX_FLAGS_DEBUG "-O0 -g")
 set(CMAKE_CXX_FLAGS_SANITIZE "-O1 -g1")
 
 add_compile_options(-Wall -Wextra -Werror -fno-semantic-interposition)
+if(CMAKE_UNITY_BUILD)
+  # GCC takes what a unity file includes for headers.
+  add_compile_options($<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+endif()
 if(DESPINA_SANITIZE)
   add_compile_options(-fsanitize=${DESPINA_SANITIZE} -fno-sanitize-recover=all
                       -fno-omit-frame-pointer)
