@@ -5,9 +5,9 @@
 # DEPENDS are the layers whose headers it may include; LIBRARIES what else its sources and headers
 # need.
 #
-# The sources of a layer are compiled as one unit, its tests as another (CMAKE_UNITY_BUILD), which
-# takes a third of the time: what stands in anonymous namespaces has a name of its own within it.
-# The trees `debug` and `lint` compile each file alone.
+# The sources of a layer are compiled as one unit, its tests as another (CMAKE_UNITY_BUILD): what
+# stands in anonymous namespaces has a name of its own within it. The trees `debug` and `lint`
+# compile each file alone.
 #
 # Headers are included as "NAME/file.h". Each layer is found through an include directory of its
 # own that holds nothing but a link to it, so that including a layer that is not among the
