@@ -7,7 +7,6 @@ import http.server
 import io
 import json
 import re
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -420,9 +419,5 @@ def test_requests_that_fail_are_counted_by_what_the_server_says(failing: str):
     assert "\x1b" not in result.stderr
 
 
-def test_no_engine_is_loaded_for_help():
-    code = "import sys; from despina.cli import main; assert 'despina._engine' not in sys.modules"
-    import subprocess
-
-    subprocess.run([sys.executable, "-c", code], check=True)
+def test_its_help_says_what_it_does():
     assert "Put loads on MODEL" in CliRunner().invoke(main, ["bench", "--help"]).stdout

@@ -2,12 +2,13 @@
 
 import os
 import resource
+import subprocess
 import sys
 
 import pytest
 from click.testing import CliRunner
 
-from despina.cli import main
+from despina.cli import COMMANDS, main
 from despina.cli.process import _finished, raise_file_limit
 from despina.runtime import Runtime
 from despina.settings import Settings
@@ -20,6 +21,26 @@ def invoke(*arguments: str):
 
 def test_the_version_is_printed():
     assert invoke("--version").output.startswith("despina, version ")
+
+
+def modules_behind(*arguments: str) -> set[str]:
+    """Names of the modules that a process has imported once its command has ended."""
+    code = (
+        "import sys; from despina.cli import main; main(sys.argv[1:], standalone_mode=False);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("Usage: ")
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_a_command_loads_no_engine_and_no_other_command(command: str):
+    modules = modules_behind(command, "--help")
+    assert f"despina.cli.{command}" in modules
+    assert "despina._engine" not in modules
+    assert not modules & {f"despina.cli.{other}" for other in COMMANDS if other != command}
 
 
 def test_the_help_of_serve_has_the_groups_of_the_page():
