@@ -202,7 +202,7 @@ Result<Tensor> Batch::Concatenate(uint32_t input) const {
   return ConcatenateRows(parts, allocator_);
 }
 
-Status Batch::Scatter(uint32_t output, const Tensor& tensor) {
+Status Batch::Scatter(uint32_t output, Tensor tensor) {
   Stopwatch watch(clock_, scattering_);
   if (slots_.size() > 1 || tensor.datatype == DataType::kBytes) watch.Start();
   if (output >= definition_.outputs.size()) return UnknownOutput(definition_, output);
@@ -210,7 +210,7 @@ Status Batch::Scatter(uint32_t output, const Tensor& tensor) {
                                definition_.batching_axis() ? std::optional(rows_) : std::nullopt);
   if (!checked.ok()) return checked;
   if (slots_.size() == 1) {
-    Give(slots_[0], output, tensor);
+    Give(slots_[0], output, std::move(tensor));
     return Ok();
   }
   std::vector<uint32_t> rows;
@@ -223,6 +223,11 @@ Status Batch::Scatter(uint32_t output, const Tensor& tensor) {
     Give(slots_[i], output, std::move(part));
   }
   return Ok();
+}
+
+bool Batch::Wants(uint32_t output) const {
+  return std::ranges::any_of(
+      slots_, [output](const Slot& slot) { return !slot.answered && slot.request->Wants(output); });
 }
 
 void Batch::Give(Slot& slot, uint32_t output, Tensor tensor) {

@@ -83,6 +83,8 @@ class Batch {
   // Precondition of all that take `i`: i < size(), and where it is changed: not answered(i).
   const Request& request(size_t i) const { return *slots_[i].request; }
   bool answered(size_t i) const { return slots_[i].answered; }
+  // Whether a request that is not answered wants the output. Precondition: there is such an output.
+  bool Wants(uint32_t output) const;
 
   // One tensor of all requests' rows of an input, aligned; null when they leave it out. One
   // request that is aligned is not copied. Good until the batch ends.
@@ -90,7 +92,7 @@ class Batch {
 
   // Splits a tensor of all rows between the requests that are not answered. INTERNAL when the
   // datatype or the shape is not the model's; then nothing has changed.
-  Status Scatter(uint32_t output, const Tensor& tensor);
+  Status Scatter(uint32_t output, Tensor tensor);
   // Gives one request an output: its own rows.
   Status AddOutput(size_t i, uint32_t output, Tensor tensor);
 

@@ -76,14 +76,16 @@ despina_code BatchAllocate(despina_batch* batch, uint32_t output, despina_dataty
                            despina_error* error) {
   return Guarded(error, [&]() -> Status {
     if (batch->batch == nullptr) return Ended();
-    const Result<Tensor> tensor = AllocateOutput(datatype, shape, ndim, batch->batch->allocator());
+    Result<Tensor> tensor = AllocateOutput(datatype, shape, ndim, batch->batch->allocator());
     if (!tensor.ok()) return tensor.status();
     const auto place = batch->requests->OutputAt(output);
     if (!place) return NoOutput(*batch->requests, output);
-    if (Status status = batch->batch->Scatter(*place, *tensor); !status.ok()) return status;
-    *out = ToAbi(*tensor);
-    out->shape = shape;
-    return Ok();
+    despina_tensor allocated = ToAbi(*tensor);
+    allocated.shape = shape;
+    if (!batch->batch->Wants(*place)) batch->unwanted.push_back(tensor->data);
+    Status status = batch->batch->Scatter(*place, *std::move(tensor));
+    if (status.ok()) *out = allocated;
+    return status;
   });
 }
 
@@ -207,6 +209,7 @@ despina_code RequestAllocate(despina_request* request, uint32_t output, despina_
     if (!tensor.ok()) return tensor.status();
     despina_tensor view = ToAbi(*tensor);
     if (Status status = AddOutput(*request, output, *tensor); !status.ok()) return status;
+    if (RequestWants(request, output) == 0) request->unwanted.push_back(tensor->data);
     view.shape = shape;
     *out = view;
     return Ok();

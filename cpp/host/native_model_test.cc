@@ -174,6 +174,20 @@ TEST_F(NativeModelTest, TakesMemoryOfTheBackendsAndParametersOfTheAnswer) {
   EXPECT_EQ(std::get<int64_t>(answer->response.parameters[0].value), 2);
 }
 
+// It was given back to the pool at once, and written by whoever got it next as well.
+TEST_F(NativeModelTest, MemoryForAnOutputThatNobodyWantsIsTheBackendsUntilTheAnswer) {
+  Serve();
+  auto request = server_.Make("m", Floats({1, 1}, {3}));
+  request->parameters.push_back(Do("write what nobody wants"));
+  request->requested_outputs = {1};
+  server_.Add(std::move(request));
+  server_.submitter.Flush();
+  const auto answer = server_.answers.Next();
+  ASSERT_TRUE(answer->response.status.ok()) << answer->response.status.message();
+  ASSERT_EQ(answer->response.outputs.size(), 1U);
+  EXPECT_EQ(StringsOf(answer->response.outputs[0].tensor), std::vector<std::string>{"text"});
+}
+
 TEST_F(NativeModelTest, LendsTextsAndTakesThem) {
   Serve();
   auto request = server_.Make("m", Floats({1, 1}, {0}));

@@ -74,6 +74,7 @@ void Requests::End() {
   }
   batch_.handles.clear();
   batch_.elements.Clear();
+  batch_.unwanted.clear();
   batch_.batch = nullptr;
 }
 
@@ -92,6 +93,7 @@ despina_request* Requests::Take() {
 void Requests::Forget(despina_request& handle) {
   handle.request.store(nullptr, std::memory_order_release);
   handle.elements.Clear();
+  handle.unwanted.clear();
 }
 
 void Requests::Free(despina_request& handle) {

@@ -57,6 +57,8 @@ struct despina_request {
   std::atomic<const despina::Request*> request{nullptr};
   std::optional<despina::DetachedRequest> detached;
   despina::host::ElementsOfInputs elements;
+  // Memory for outputs that it does not want, which the backend writes all the same.
+  std::vector<despina::Slice> unwanted;
 };
 
 // The requests of one execute().
@@ -66,6 +68,8 @@ struct despina_batch {
   despina::host::Requests* requests = nullptr;
   std::vector<despina_request*> handles;
   despina::host::ElementsOfInputs elements;
+  // Memory for outputs that none of its requests wants.
+  std::vector<despina::Slice> unwanted;
 };
 
 namespace despina::host {

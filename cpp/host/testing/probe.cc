@@ -1,4 +1,5 @@
 // A backend that does what each request asks for in its parameter "do".
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -80,6 +81,7 @@ class Instance {
     if (what == "wrong output") static_cast<void>(batch.allocate<float>(7, {1}));
     if (what == "wrong type") static_cast<void>(batch.allocate<int32_t>(1, {1, 1}));
     if (what == "wrong input") static_cast<void>(batch.gather<int32_t>(1));
+    if (what == "write what nobody wants") return Unwanted(batch);
     if (what == "index") static_cast<void>(batch.gather<float>(1)[1'000'000]);
     Double(batch);
   }
@@ -94,6 +96,19 @@ class Instance {
     const despina::TensorView<const float> in = batch.gather<float>(1);
     const despina::TensorView<float> out = batch.allocate<float>(1, in.shape());
     for (size_t i = 0; i < in.size(); ++i) out[i] = 2 * in[i];
+  }
+
+  // Each is memory of its own, and stays that until the request is answered.
+  static void Unwanted(const despina::Batch& batch) {
+    const std::array memory = {batch.allocate<float>(1, {1, 1}), batch.allocate<float>(1, {1, 1}),
+                               batch[0].allocate<float>(1, {1, 1}),
+                               batch[0].allocate<float>(1, {1, 1})};
+    for (size_t i = 0; i < memory.size(); ++i) memory[i][0] = static_cast<float>(i);
+    for (size_t i = 0; i < memory.size(); ++i) {
+      if (memory[i][0] != static_cast<float>(i))
+        throw Error(DESPINA_INTERNAL, "it was given twice");
+    }
+    batch.give(0, {std::vector<despina::Text>{despina::Text("text")}, despina::Shape{1, 1}});
   }
 
   // Each request by itself, with memory of the backend's own.
