@@ -54,9 +54,7 @@ class BufferPool::PoolBlock final : public Block {
 };
 
 BufferPool::BufferPool(PoolLimits limits, MemorySource& source)
-    : limits_(limits),
-      source_(source),
-      in_use_(limits.max_bytes_in_use == 0 ? UINT64_MAX : limits.max_bytes_in_use) {}
+    : limits_(limits), source_(source), in_use_(limits.max_bytes_in_use) {}
 
 BufferPool::~BufferPool() { Trim(); }
 
@@ -79,23 +77,32 @@ Status BufferPool::Refused(size_t size, const char* why) {
   return {Code::kResourceExhausted, Concat("no memory for a buffer of ", size, " bytes: ", why)};
 }
 
+void BufferPool::CountKept(SizeClass& size_class, int64_t more) {
+  const uint64_t count = size_class.kept_count.load(std::memory_order_relaxed);
+  size_class.kept_count.store(count + static_cast<uint64_t>(more), std::memory_order_relaxed);
+}
+
 BufferPool::PoolBlock* BufferPool::TakeKept(SizeClass& size_class) {
   PoolBlock* block = size_class.kept;
-  if (block != nullptr) size_class.kept = block->next;
+  if (block == nullptr) return nullptr;
+  size_class.kept = block->next;
+  CountKept(size_class, -1);
   return block;
 }
 
 uint64_t BufferPool::Cached() const {
-  const uint64_t obtained = obtained_.load(std::memory_order_relaxed);
-  // What was just taken may not have been obtained yet.
-  return obtained - std::min(obtained, in_use_.used());
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < kClasses; ++i) {
+    bytes += classes_[i].kept_count.load(std::memory_order_relaxed) * ClassSize(i);
+  }
+  return bytes;
 }
 
 Result<Buffer> BufferPool::Allocate(size_t size) {
   if (size > kLargestRequest) return Refused(size, "over the pool's limit");
   const size_t index = ClassOf(size);
   const size_t bytes = ClassSize(index);
-  if (!in_use_.TryTake(bytes)) return Refused(size, "over the pool's limit");
+  if (limited() && !in_use_.TryTake(bytes)) return Refused(size, "over the pool's limit");
   {
     SizeClass& size_class = classes_[index];
     const std::lock_guard lock(size_class.mutex);
@@ -110,7 +117,7 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
   if (memory != nullptr) block.reset(new (std::nothrow) PoolBlock(*this, memory, size, index));
   if (!block) {
     if (memory != nullptr) source_.Return(memory, bytes);
-    in_use_.Give(bytes);
+    if (limited()) in_use_.Give(bytes);
     return Refused(size, "the system has none");
   }
   cache_misses_.fetch_add(1, std::memory_order_relaxed);
@@ -120,15 +127,22 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
 void BufferPool::GiveBack(PoolBlock* block) noexcept {
   std::unique_ptr<PoolBlock> owned(block);
   const size_t bytes = ClassSize(block->index());
-  // First: it would look as if it were kept.
-  if (bytes > limits_.max_cached_buffer) owned.reset();
-  in_use_.Give(bytes);
-  // Whoever gives back last sees what all others have given back.
-  if (!owned || Cached() > limits_.max_cached_bytes) return;
+  if (limited()) in_use_.Give(bytes);
+  if (bytes > limits_.max_cached_buffer) return;
   SizeClass& size_class = classes_[block->index()];
+  {
+    const std::lock_guard lock(size_class.mutex);
+    block->next = size_class.kept;
+    size_class.kept = owned.release();
+    CountKept(size_class, 1);
+  }
+  // Most pools have never obtained as much as they may keep.
+  if (obtained_.load(std::memory_order_relaxed) <= limits_.max_cached_bytes) return;
+  // Whoever gives back last sees what all others have given back.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  if (Cached() <= limits_.max_cached_bytes) return;
   const std::lock_guard lock(size_class.mutex);
-  block->next = size_class.kept;
-  size_class.kept = owned.release();
+  owned.reset(TakeKept(size_class));
 }
 
 void BufferPool::Trim() {
@@ -146,8 +160,11 @@ AllocatorStatistics BufferPool::statistics() const {
     const std::lock_guard lock(size_class.mutex);
     hits += size_class.cache_hits;
   }
-  return {.bytes_in_use = in_use_.used(),
-          .bytes_cached = Cached(),
+  const uint64_t obtained = obtained_.load(std::memory_order_relaxed);
+  const uint64_t cached = Cached();
+  // What was just obtained may be kept already.
+  return {.bytes_in_use = obtained - std::min(obtained, cached),
+          .bytes_cached = cached,
           .bytes_kept = limits_.max_cached_bytes,
           .allocations = hits + cache_misses_.load(std::memory_order_relaxed),
           .cache_hits = hits,

@@ -39,26 +39,32 @@ class BufferPool final : public Allocator {
  private:
   class PoolBlock;
   static constexpr size_t kClasses = 128;
-  struct SizeClass {
+  // On a cache line of its own: what other threads do with other sizes is not in the way.
+  struct alignas(64) SizeClass {
     BriefMutex mutex;
     // Guarded by mutex. The last one given back, linked to the one before.
     PoolBlock* kept = nullptr;
     // Handed out again.
     uint64_t cache_hits = 0;
+    // Changed under mutex: how many are kept.
+    std::atomic<uint64_t> kept_count{0};
   };
 
   static size_t ClassOf(size_t size);
   static size_t ClassSize(size_t index);
 
   Status Refused(size_t size, const char* why);
-  // With the mutex of the class held; null when it keeps none.
+  // With the mutex of the class held, both. Null when it keeps none.
+  static void CountKept(SizeClass& size_class, int64_t more);
   static PoolBlock* TakeKept(SizeClass& size_class);
   void GiveBack(PoolBlock* block) noexcept;
+  bool limited() const { return limits_.max_bytes_in_use > 0; }
   uint64_t Cached() const;
 
   const PoolLimits limits_;
   MemorySource& source_;
   mutable std::array<SizeClass, kClasses> classes_;
+  // Unless they are limited, nobody counts the bytes in use with each buffer.
   Budget in_use_;
   // Obtained from the source and not returned: in use, or kept.
   std::atomic<uint64_t> obtained_{0};
