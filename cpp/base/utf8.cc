@@ -2,9 +2,9 @@
 
 #include <simdjson.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace despina {
 namespace {
@@ -13,8 +13,17 @@ namespace {
 constexpr size_t kShort = 64;
 
 bool IsShortAscii(std::string_view text) {
-  return text.size() <= kShort &&
-         std::ranges::all_of(text, [](char each) { return static_cast<uint8_t>(each) < 0x80; });
+  if (text.size() > kShort) return false;
+  // Eight at a time, and not looked at before the end.
+  uint64_t seen = 0;
+  size_t at = 0;
+  for (; text.size() - at >= sizeof seen; at += sizeof seen) {
+    uint64_t eight = 0;
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    seen |= eight;
+  }
+  for (; at < text.size(); ++at) seen |= static_cast<uint8_t>(text[at]);
+  return (seen & 0x8080808080808080U) == 0;
 }
 
 }  // namespace

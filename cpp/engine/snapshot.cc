@@ -7,14 +7,15 @@
 
 namespace despina {
 
-std::shared_ptr<Model> Snapshot::Find(std::string_view model,
-                                      std::optional<int64_t> version) const {
+const std::shared_ptr<Model>& Snapshot::Find(std::string_view model,
+                                             std::optional<int64_t> version) const {
+  static const std::shared_ptr<Model> none;
   const auto entry = models.find(model);
-  if (entry == models.end() || entry->second.versions.empty()) return nullptr;
+  if (entry == models.end() || entry->second.versions.empty()) return none;
   const auto& versions = entry->second.versions;
   if (!version) return versions.rbegin()->second;
   const auto found = versions.find(*version);
-  return found == versions.end() ? nullptr : found->second;
+  return found == versions.end() ? none : found->second;
 }
 
 Status Snapshot::Missing(std::string_view model, std::optional<int64_t> version) const {
@@ -37,13 +38,16 @@ Status Snapshot::Missing(std::string_view model, std::optional<int64_t> version)
 
 Result<ModelRef> EnterModel(Published<Snapshot>::Reader& snapshot, std::string_view model,
                             std::optional<int64_t> version) {
-  std::shared_ptr<Model> found = snapshot.Get().Find(model, version);
+  const std::shared_ptr<Model>& first = snapshot.Get().Find(model, version);
+  if (ModelRef entered = first ? first->Enter() : ModelRef()) return entered;
+  // It is being unloaded. What takes its place was published before: look once more. It is kept
+  // meanwhile, so that no other can lie where it does.
+  std::shared_ptr<Model> found = first;
   while (found) {
-    if (ModelRef entered = found->Enter()) return entered;
-    // It is being unloaded. What takes its place was published before: look once more.
     std::shared_ptr<Model> next = snapshot.Get().Find(model, version);
     if (next == found) break;
     found = std::move(next);
+    if (ModelRef entered = found ? found->Enter() : ModelRef()) return entered;
   }
   return snapshot.Get().Missing(model, version);
 }

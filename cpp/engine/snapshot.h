@@ -69,8 +69,8 @@ struct Snapshot {
   // Models of several repositories may have one name.
   bool namespaces = false;
 
-  // Nothing for `version`: the highest. Null unless it takes requests.
-  std::shared_ptr<Model> Find(std::string_view model, std::optional<int64_t> version) const;
+  // Nothing for `version`: the highest. Null unless it takes requests. Good as long as this is.
+  const std::shared_ptr<Model>& Find(std::string_view model, std::optional<int64_t> version) const;
   // Why Find() gave nothing, in the protocol's words.
   Status Missing(std::string_view model, std::optional<int64_t> version) const;
 };

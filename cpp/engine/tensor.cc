@@ -30,6 +30,19 @@ constexpr std::array<DataTypeRow, kDataTypes> kRows = {{{"BOOL", 1},
                                                         {"BYTES", 0},
                                                         {"BF16", 2}}};
 
+// All have eight characters at most, and are compared as one number.
+constexpr uint64_t KeyOf(std::string_view name) {
+  uint64_t key = 0;
+  for (const char each : name) key = key << 8U | static_cast<uint8_t>(each);
+  return key;
+}
+
+constexpr std::array<uint64_t, kDataTypes> kKeys = [] {
+  std::array<uint64_t, kDataTypes> keys{};
+  std::ranges::transform(kRows, keys.begin(), KeyOf, &DataTypeRow::name);
+  return keys;
+}();
+
 }  // namespace
 
 std::string_view DataTypeName(DataType datatype) {
@@ -37,8 +50,12 @@ std::string_view DataTypeName(DataType datatype) {
 }
 
 std::optional<DataType> ParseDataType(std::string_view name) {
+  if (name.size() > sizeof(uint64_t)) return std::nullopt;
+  const uint64_t key = KeyOf(name);
   for (size_t i = 0; i < kRows.size(); ++i) {
-    if (kRows[i].name == name) return static_cast<DataType>(i);
+    if (kKeys[i] == key && kRows[i].name.size() == name.size()) {
+      return static_cast<DataType>(i);
+    }
   }
   return std::nullopt;
 }

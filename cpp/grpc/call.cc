@@ -51,23 +51,23 @@ bool Call::AddField(std::string_view name, std::string_view value) {
   constexpr size_t kEach = 32;
   head_.bytes += name.size() + value.size() + kEach;
   if (head_.bytes > environment_->limits.max_header_bytes) return false;
-  if (name == ":method") {
-    head_.is_post = value == "POST";
-  } else if (name == ":path") {
+  if (Is(name, ":method")) {
+    head_.is_post = Is(value, "POST");
+  } else if (Is(name, ":path")) {
     head_.method = FindMethod(value);
     if (head_.method == nullptr) head_.unknown_path = value;
-  } else if (name == "content-type") {
+  } else if (Is(name, "content-type")) {
     head_.is_grpc = IsGrpc(value);
-  } else if (name == "grpc-timeout") {
+  } else if (Is(name, "grpc-timeout")) {
     head_.timeout = ParseTimeout(value);
     head_.malformed_timeout = !head_.timeout;
-  } else if (name == "grpc-encoding") {
+  } else if (Is(name, "grpc-encoding")) {
     head_.encoding = value;
-  } else if (name == "grpc-accept-encoding") {
+  } else if (Is(name, "grpc-accept-encoding")) {
     head_.answers_coding = AnswersCoding(value);
-  } else if (name == "traceparent") {
+  } else if (Is(name, "traceparent")) {
     head_.traceparent = value;
-  } else if (name == "tracestate") {
+  } else if (Is(name, "tracestate")) {
     head_.tracestate = value;
   }
   if (!name.starts_with(':') && environment_->fields.Wants(name)) {
