@@ -90,13 +90,11 @@ def measured(batch: int, seconds: str, summaries: bool) -> Profile:
         return Profile(out.read_text())
 
 
-def table(batch: int, lines: int, summaries: bool) -> str:
+def table(what: str, profile: Profile, requests: int, lines: int) -> str:
     """What the functions cost per request, those with the most instructions first."""
-    profile = measured(batch, LONG, summaries) - measured(batch, SHORT, summaries)
-    requests = profile.calls[REQUEST]
     total = profile.instructions.total()
     rows = [
-        f"{CASES[batch]}: {total / requests:.0f} instructions a request, {requests} requests",
+        f"{what}: {total / requests:.0f} instructions a request, {requests} requests",
         "",
         "instructions  share  calls  of a request, within",
     ]
@@ -106,10 +104,28 @@ def table(batch: int, lines: int, summaries: bool) -> str:
     return "\n".join(rows)
 
 
+def host_table(batch: int, lines: int, summaries: bool) -> str:
+    """That of requests in batches of so many."""
+    profile = measured(batch, LONG, summaries) - measured(batch, SHORT, summaries)
+    return table(CASES[batch], profile, profile.calls[REQUEST], lines)
+
+
 def git(*arguments: str) -> str:
     """What git prints."""
     done = subprocess.run(["git", *arguments], cwd=CHECKOUT, capture_output=True, text=True)
     return done.stdout.strip()
+
+
+def write(tables: list[str], out: Path | None) -> None:
+    """Prints the tables with their commit and command; also into a file, where one is given."""
+    command = " ".join([f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    commit = git("rev-parse", "--short=12", "HEAD")
+    changed = " and changes" if git("status", "--porcelain", "--", "cpp", "sdk") else ""
+    text = "\n\n".join([f"commit {commit}{changed}\ncommand {command}", *tables]) + "\n"
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
+    print(text, end="")
 
 
 def main() -> None:
@@ -121,16 +137,7 @@ def main() -> None:
     options = parser.parse_args()
     if not BENCH.exists() or shutil.which("valgrind") is None:
         sys.exit(f"{Path(__file__).name}: needs valgrind and the target host_bench in the build")
-    command = " ".join(["benchmarks/profile_host.py", *sys.argv[1:]])
-    commit = git("rev-parse", "--short=12", "HEAD")
-    changed = " and changes" if git("status", "--porcelain", "--", "cpp", "sdk") else ""
-    parts = [f"commit {commit}{changed}\ncommand {command}"]
-    parts += [table(batch, options.lines, options.summaries) for batch in CASES]
-    text = "\n\n".join(parts) + "\n"
-    if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(text)
-    print(text, end="")
+    write([host_table(batch, options.lines, options.summaries) for batch in CASES], options.out)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -170,11 +170,20 @@ def run(
 
 
 @contextlib.contextmanager
-def despina(port: int, backend: str = "identity_python", *flags: str) -> Iterator[Running]:
-    """This checkout's server, with its defaults but for the flags; gRPC takes the next port."""
+def despina(
+    port: int, backend: str = "identity_python", *flags: str, within: Sequence[str] = ()
+) -> Iterator[Running]:
+    """This checkout's server, with its defaults but for the flags; gRPC takes the next port.
+
+    Args:
+        port: of HTTP.
+        backend: of the model.
+        flags: besides those of the ports and of the repository.
+        within: the beginning of a command that runs it.
+    """
     with tempfile.TemporaryDirectory() as folder:
         _write_repository(Path(folder), backend, None)
-        command = [sys.executable, "-m", "despina", "serve"]
+        command = [*within, sys.executable, "-m", "despina", "serve"]
         command += ["--model-repository", folder, "--http-port", str(port)]
         command += ["--grpc-port", str(port + 1), "--metrics-port", "0"]
         command += flags

@@ -263,7 +263,7 @@ py::dict Infer(Engine& engine, const InferArguments& arguments) {
   return OutputsOf(arrived.end->response, arrived.end->model->definition());
 }
 
-std::vector<std::optional<Tensor>> InputsOf(Engine& engine, const InferArguments& arguments) {
+InputTensors InputsOf(Engine& engine, const InferArguments& arguments) {
   Submitter submitter(engine.snapshot());
   return MakeRequest(engine, submitter, arguments)->inputs;
 }

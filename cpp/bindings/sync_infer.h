@@ -31,7 +31,7 @@ pybind11::dict Infer(Engine& engine, const InferArguments& arguments);
 
 // The tensors that a request with these arguments would have, by index of the model's inputs.
 // Throws EngineError for what the model does not take.
-std::vector<std::optional<Tensor>> InputsOf(Engine& engine, const InferArguments& arguments);
+InputTensors InputsOf(Engine& engine, const InferArguments& arguments);
 
 // The parts of one request's answer. With the lock.
 class ResponseStream {

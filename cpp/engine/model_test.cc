@@ -30,7 +30,7 @@ class PrepareTest : public ::testing::Test {
   }
 
   // Serves definition_ and makes a request with these inputs, by index.
-  std::unique_ptr<Request> With(std::vector<std::optional<Tensor>> inputs) {
+  std::unique_ptr<Request> With(InputTensors inputs) {
     if (server_.serving.empty()) {
       const Status served = server_.Serve(definition_, testing::Executing(testing::Identity));
       EXPECT_TRUE(served.ok()) << served.message();
@@ -39,7 +39,7 @@ class PrepareTest : public ::testing::Test {
     for (size_t i = 0; i < inputs.size(); ++i) request->inputs[i] = std::move(inputs[i]);
     return request;
   }
-  std::string Refusal(std::vector<std::optional<Tensor>> inputs) {
+  std::string Refusal(InputTensors inputs) {
     auto request = With(std::move(inputs));
     const Status status = request->model->Prepare(*request);
     EXPECT_TRUE(status.ok() || status.code() == Code::kInvalidArgument);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/recycled_memory.h"
 #include "engine/response.h"
 #include "engine/stats.h"
 #include "engine/tensor.h"
@@ -105,10 +106,12 @@ struct RequestState {
   std::atomic<Steps*> steps{nullptr};
 };
 
+using InputTensors = RecycledVector<std::optional<Tensor>>;
+
 // Filled by the one who makes it, then moved into the engine by a submit that succeeds, and given
 // back through `completion`. In between only Cancel() may be called on it, by its maker, on a
 // thread on which it would also learn of the completion.
-class Request {
+class Request : public Recycled {
  public:
   explicit Request(ModelRef to);
   Request(const Request&) = delete;
@@ -118,7 +121,7 @@ class Request {
   ModelRef model;
   std::string id;
   // By index of the model's inputs; nothing where none was sent. Shapes are those of the wire.
-  std::vector<std::optional<Tensor>> inputs;
+  InputTensors inputs;
   // Indices of the outputs wanted; empty: all.
   std::vector<uint32_t> requested_outputs;
   std::vector<Parameter> parameters;

@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/recycled_memory.h"
 #include "base/status.h"
 #include "engine/tensor.h"
 
@@ -25,7 +26,7 @@ struct OutputTensor {
 struct Response {
   Status status;
   // In the order of the definition; empty when the status is not OK.
-  std::vector<OutputTensor> outputs;
+  RecycledVector<OutputTensor> outputs;
   std::vector<Parameter> parameters;
 };
 

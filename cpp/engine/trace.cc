@@ -53,7 +53,7 @@ void Trace::AddTensor(TraceActivity activity, const std::string& name, const Ten
 }
 
 void Trace::Begin(const ModelDefinition& definition, const std::string& request,
-                  const std::vector<std::optional<Tensor>>& inputs, TimePoint now) {
+                  std::span<const std::optional<Tensor>> inputs, TimePoint now) {
   model = definition.name;
   version = definition.version;
   request_id = request;
@@ -66,7 +66,7 @@ void Trace::Begin(const ModelDefinition& definition, const std::string& request,
 }
 
 void Trace::End(const ModelDefinition& definition, const Status& answer,
-                const std::vector<OutputTensor>& outputs, TimePoint arrival,
+                std::span<const OutputTensor> outputs, TimePoint arrival,
                 const std::optional<ExecutionTimes>& times, TimePoint now) {
   if (times) {
     TimePoint at = arrival + times->queue;

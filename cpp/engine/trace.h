@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -80,10 +81,10 @@ class Trace {
   void AddTensor(TraceActivity activity, const std::string& name, const Tensor& tensor);
   // The request has been taken by its model.
   void Begin(const ModelDefinition& model, const std::string& id,
-             const std::vector<std::optional<Tensor>>& inputs, TimePoint now);
+             std::span<const std::optional<Tensor>> inputs, TimePoint now);
   // It is answered. `times` of its execution, if it was one.
   void End(const ModelDefinition& model, const Status& answer,
-           const std::vector<OutputTensor>& outputs, TimePoint arrival,
+           std::span<const OutputTensor> outputs, TimePoint arrival,
            const std::optional<ExecutionTimes>& times, TimePoint now);
   // The batch that it was part of.
   void SetBatch(uint32_t rows, size_t requests);

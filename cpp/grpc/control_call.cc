@@ -13,21 +13,18 @@ namespace {
 // An answer on its way to the loop.
 class Reply final : public net::Mailbox::Item {
  public:
-  Reply(std::shared_ptr<Call> call, Result<std::string> answer, Allocator& allocator)
-      : call_(std::move(call)), answer_(std::move(answer)), allocator_(allocator) {}
+  Reply(std::shared_ptr<Call> call, Result<std::string> answer)
+      : call_(std::move(call)), answer_(std::move(answer)) {}
 
   void OnDelivered() override {
     const std::unique_ptr<Reply> self(this);
     if (!answer_.ok()) return call_->Finish(answer_.status());
-    Result<protocol::EncodedMessage> message = MessageOf(*answer_, allocator_);
-    if (!message.ok()) return call_->Finish(message.status());
-    call_->Respond(*std::move(message));
+    call_->Respond(MessageOf(*answer_));
   }
 
  private:
   const std::shared_ptr<Call> call_;
   const Result<std::string> answer_;
-  Allocator& allocator_;
 };
 
 class ControlHandler final : public CallHandler {
@@ -47,10 +44,10 @@ class ControlHandler final : public CallHandler {
 
   // `kept` is what the answer waits for.
   Answer ReplyTo(Call& call, std::shared_ptr<Message> kept) {
-    return [call = call.shared_from_this(), kept = std::move(kept), mailbox = service_.mailbox,
-            &allocator = service_.allocator](Result<std::string> answer) mutable {
+    return [call = call.shared_from_this(), kept = std::move(kept),
+            mailbox = service_.mailbox](Result<std::string> answer) mutable {
       kept.reset();
-      auto reply = std::make_unique<Reply>(std::move(call), std::move(answer), allocator);
+      auto reply = std::make_unique<Reply>(std::move(call), std::move(answer));
       // Without a loop that takes it there is nobody to answer.
       if (mailbox->Push(*reply)) static_cast<void>(reply.release());
     };

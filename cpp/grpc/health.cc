@@ -27,9 +27,7 @@ void HealthCheck::OnMessage(Call& call, Message message) {
   if (!name.ok()) return call.Finish(name.status());
   const ServingStatus status = HealthOf(*name, service_.submitter.snapshot());
   if (status == ServingStatus::kServiceUnknown) return call.Finish(NotFound("unknown service"));
-  auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
-  if (!answer.ok()) return call.Finish(answer.status());
-  call.Respond(*std::move(answer));
+  call.Respond(MessageOf(protocol::HealthCheckProto(status)));
 }
 
 void LookAll(const Service& service) {
@@ -65,9 +63,7 @@ void HealthWatch::Look() {
   const ServingStatus status = HealthOf(name_, service_.submitter.snapshot());
   if (status == told_) return;
   told_ = status;
-  auto answer = MessageOf(protocol::HealthCheckProto(status), service_.allocator);
-  // Told at the next change, if there is no memory now.
-  if (answer.ok()) call_->Send(*std::move(answer));
+  call_->Send(MessageOf(protocol::HealthCheckProto(status)));
 }
 
 }  // namespace despina::grpc

@@ -96,7 +96,7 @@ void InferCall::OnGone() {
 void InferCall::OnComplete(std::unique_ptr<Request> request, Turn&) noexcept {
   completed_ = std::move(request);
   // Once pushed, the loop may be done with this before Push() returns.
-  const std::shared_ptr<net::Mailbox> mailbox = mailbox_;
+  const std::shared_ptr<net::Mailbox> mailbox = std::move(mailbox_);
   if (mailbox->Push(*this)) return;
   // The loop has ended. What keeps this goes last.
   const std::shared_ptr<Call> call = std::move(call_);

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "base/recycled_memory.h"
 #include "engine/submit.h"
 #include "grpc/call.h"
 #include "grpc/service.h"
@@ -26,7 +27,10 @@ Result<ReceivedInfer> ReadInfer(Service& service, const Head& head, Message mess
 // Where the request is traced.
 void StampSend(const Request& request, TraceActivity activity);
 
-class InferCall final : public CallHandler, private Completion, private net::Mailbox::Item {
+class InferCall final : public CallHandler,
+                        public Recycled,
+                        private Completion,
+                        private net::Mailbox::Item {
  public:
   // The service is used while the loop runs.
   explicit InferCall(Service& service) : service_(service), mailbox_(service.mailbox) {}
@@ -41,7 +45,8 @@ class InferCall final : public CallHandler, private Completion, private net::Mai
   void Answer(Call& call, const Request& request, const protocol::OutputPreferences& preferences);
 
   Service& service_;
-  const std::shared_ptr<net::Mailbox> mailbox_;
+  // Until the request is given back.
+  std::shared_ptr<net::Mailbox> mailbox_;
   protocol::OutputPreferences preferences_;
   Charge charge_;
   // With the engine, between submission and delivery.

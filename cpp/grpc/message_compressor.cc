@@ -12,7 +12,7 @@ std::vector<std::span<const std::byte>> PiecesOf(const protocol::EncodedMessage&
   pieces.reserve(2 * message.pieces.size());
   size_t at = 0;
   for (const protocol::EncodedMessage::Piece& piece : message.pieces) {
-    pieces.push_back(message.text.bytes().subspan(at, piece.text_bytes));
+    pieces.push_back(std::span(message.text).subspan(at, piece.text_bytes));
     pieces.push_back(piece.data.bytes());
     at += piece.text_bytes;
   }

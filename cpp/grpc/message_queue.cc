@@ -7,75 +7,80 @@
 namespace despina::grpc {
 namespace {
 
-// Pieces that were moved before their places are used again, which are half of all at least: what
+// Messages that were moved before their places are used again, which are half of all at least: what
 // is moved up costs no more than what was moved out.
 constexpr size_t kMostMoved = 256;
 
 }  // namespace
 
-void MessageQueue::Append(std::variant<Prefix, Slice> piece, size_t size) {
-  if (size == 0) return;
-  pieces_.push_back(std::move(piece));
-  size_ += size;
-}
-
-void MessageQueue::AppendPrefix(bool compressed, size_t length) {
-  Prefix prefix{std::byte{compressed}};
-  for (size_t i = 1; i < prefix.size(); ++i) {
-    prefix[i] = static_cast<std::byte>(length >> (8 * (prefix.size() - 1 - i)));
+void MessageQueue::Append(bool compressed, size_t length, protocol::EncodedMessage&& message) {
+  Queued& queued = messages_.emplace_back();
+  queued.prefix[0] = std::byte{compressed};
+  for (size_t i = 1; i < queued.prefix.size(); ++i) {
+    queued.prefix[i] = static_cast<std::byte>(length >> (8 * (queued.prefix.size() - 1 - i)));
   }
-  Append(prefix, prefix.size());
+  queued.message = std::move(message);
+  size_ += queued.prefix.size() + length;
 }
 
 void MessageQueue::Push(protocol::EncodedMessage&& message) {
-  // Of most calls all that there will be.
-  if (pieces_.empty()) pieces_.reserve(1 + 2 * message.pieces.size());
-  AppendPrefix(false, message.size());
-  size_t at = 0;
-  for (protocol::EncodedMessage::Piece& piece : message.pieces) {
-    Append(message.text.Part(at, piece.text_bytes), piece.text_bytes);
-    at += piece.text_bytes;
-    const size_t size = piece.data.size();
-    Append(std::move(piece.data), size);
-  }
+  const size_t length = message.size();
+  Append(false, length, std::move(message));
 }
 
 bool MessageQueue::PushCompressed(std::span<const Slice> message, size_t plain) {
-  size_t length = 0;
-  for (const Slice& piece : message) length += piece.size();
+  protocol::EncodedMessage compressed;
+  for (const Slice& piece : message) compressed.pieces.push_back({.data = piece});
+  const size_t length = compressed.size();
   if (length >= plain) return false;
-  AppendPrefix(true, length);
-  for (const Slice& piece : message) Append(piece, piece.size());
+  Append(true, length, std::move(compressed));
   return true;
+}
+
+MessageQueue::Part MessageQueue::CurrentPart() const {
+  const auto& [prefix, message] = messages_[first_];
+  if (part_ == 0) return {prefix};
+  const protocol::EncodedMessage::Piece& piece = message.pieces[(part_ - 1) / 2];
+  if (part_ % 2 == 0) return {piece.data.bytes(), &piece.data};
+  return {std::span(message.text).subspan(text_at_, piece.text_bytes)};
+}
+
+void MessageQueue::EndPart() {
+  moved_ = 0;
+  auto& pieces = messages_[first_].message.pieces;
+  if (part_ % 2 == 1) {
+    text_at_ += pieces[part_ / 2].text_bytes;
+  } else if (part_ > 0) {
+    pieces[part_ / 2 - 1].data = {};
+  }
+  if (part_++ < 2 * pieces.size()) return;
+  messages_[first_++] = {};
+  part_ = text_at_ = 0;
 }
 
 bool MessageQueue::Move(size_t size, Outbox& out) {
   size_ -= size;
   while (size > 0) {
-    const auto& piece = pieces_[first_];
-    const auto* const prefix = std::get_if<Prefix>(&piece);
-    const size_t whole = prefix != nullptr ? prefix->size() : std::get<Slice>(piece).size();
-    const size_t part = std::min(size, whole - moved_);
+    const auto [bytes, data] = CurrentPart();
+    const size_t taken = std::min(size, bytes.size() - moved_);
     bool added = false;
-    if (prefix != nullptr) {
-      added = out.Copy(std::span(*prefix).subspan(moved_, part));
-    } else if (const Slice& bytes = std::get<Slice>(piece); part == whole) {
-      added = out.Add(bytes);
+    if (data == nullptr) {
+      added = out.Copy(bytes.subspan(moved_, taken));
+    } else if (taken == bytes.size()) {
+      added = out.Add(*data);
     } else {
-      added = out.Add(bytes.Part(moved_, part));
+      added = out.Add(data->Part(moved_, taken));
     }
     if (!added) return false;
-    size -= part;
-    moved_ += part;
-    if (moved_ < whole) break;
-    moved_ = 0;
-    pieces_[first_++] = Slice();
+    size -= taken;
+    moved_ += taken;
+    if (moved_ == bytes.size()) EndPart();
   }
   if (size_ == 0) {
-    pieces_.clear();
-    first_ = 0;
-  } else if (first_ >= kMostMoved && first_ >= pieces_.size() / 2) {
-    pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(first_));
+    messages_.clear();
+    first_ = part_ = moved_ = text_at_ = 0;
+  } else if (first_ >= kMostMoved && first_ >= messages_.size() / 2) {
+    messages_.erase(messages_.begin(), messages_.begin() + static_cast<std::ptrdiff_t>(first_));
     first_ = 0;
   }
   return true;

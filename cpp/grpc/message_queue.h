@@ -4,9 +4,8 @@
 #include <array>
 #include <cstddef>
 #include <span>
-#include <variant>
-#include <vector>
 
+#include "base/recycled_memory.h"
 #include "grpc/outbox.h"
 #include "memory/buffer.h"
 #include "protocol/infer_proto_response.h"
@@ -29,14 +28,29 @@ class MessageQueue {
  private:
   // Whether the message is compressed, and its length.
   using Prefix = std::array<std::byte, 5>;
+  struct Queued {
+    Prefix prefix{};
+    protocol::EncodedMessage message{};
+  };
+  // Bytes that are sent one behind the other; of data, also what keeps them.
+  struct Part {
+    std::span<const std::byte> bytes;
+    const Slice* data = nullptr;
+  };
 
-  void AppendPrefix(bool compressed, size_t length);
-  void Append(std::variant<Prefix, Slice> piece, size_t size);
+  void Append(bool compressed, size_t length, protocol::EncodedMessage&& message);
+  // Precondition: there is a message.
+  Part CurrentPart() const;
+  void EndPart();
 
-  std::vector<std::variant<Prefix, Slice>> pieces_;
-  // The first that was not moved whole, and how much of it was.
+  RecycledVector<Queued> messages_;
+  // The first that was not moved whole.
   size_t first_ = 0;
+  // Its parts are its prefix, and then text and data of each of its pieces. The one that is moved
+  // now, how much of it has been, and where the next text begins.
+  size_t part_ = 0;
   size_t moved_ = 0;
+  size_t text_at_ = 0;
   size_t size_ = 0;
 };
 

@@ -22,10 +22,18 @@ bool Outbox::Copy(std::span<const std::byte> bytes) {
       writable_ = made->writable().data();
       buffer_ = Slice(*std::move(made));
       used_ = 0;
+      growing_ = false;
     }
     const size_t part = std::min(bytes.size(), buffer_.size() - used_);
     std::memcpy(writable_ + used_, bytes.data(), part);
-    if (!Extend({writable_ + used_, part}, buffer_.buffer())) Append(buffer_.Part(used_, part));
+    if (growing_) {
+      std::span<const std::byte>& last = pieces_.back();
+      last = {last.data(), last.size() + part};
+      size_ += part;
+    } else {
+      Append(buffer_.Part(used_, part));
+      growing_ = true;
+    }
     used_ += part;
     bytes = bytes.subspan(part);
   }
@@ -34,19 +42,8 @@ bool Outbox::Copy(std::span<const std::byte> bytes) {
 
 bool Outbox::Add(const Slice& bytes) {
   if (bytes.size() < kFew) return Copy(bytes.bytes());
-  if (!Extend(bytes.bytes(), bytes.buffer())) Append(bytes);
-  return true;
-}
-
-bool Outbox::Extend(std::span<const std::byte> bytes, const Buffer& buffer) {
-  if (first_ == pieces_.size()) return false;
-  std::span<const std::byte>& last = pieces_.back();
-  if (last.data() + last.size() != bytes.data() ||
-      slices_.back().buffer().data() != buffer.data()) {
-    return false;
-  }
-  last = {last.data(), last.size() + bytes.size()};
-  size_ += bytes.size();
+  Append(bytes);
+  growing_ = false;
   return true;
 }
 
@@ -74,6 +71,7 @@ void Outbox::Drop(size_t size) {
     // An idle connection holds no buffer.
     buffer_ = {};
     used_ = 0;
+    growing_ = false;
   } else if (first_ >= kMostSent) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + static_cast<std::ptrdiff_t>(first_));
     slices_.erase(slices_.begin(), slices_.begin() + static_cast<std::ptrdiff_t>(first_));

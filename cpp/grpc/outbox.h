@@ -31,8 +31,6 @@ class Outbox {
   void Drop(size_t size);
 
  private:
-  // False unless the bytes lie behind the last piece and within its buffer.
-  bool Extend(std::span<const std::byte> bytes, const Buffer& buffer);
   void Append(Slice bytes);
 
   Allocator& allocator_;
@@ -40,6 +38,8 @@ class Outbox {
   Slice buffer_;
   std::byte* writable_ = nullptr;
   size_t used_ = 0;
+  // The last piece is of that buffer, and grows with what is copied.
+  bool growing_ = false;
   // In step; those before `first_` have been sent.
   std::vector<Slice> slices_;
   std::vector<std::span<const std::byte>> pieces_;

@@ -114,9 +114,7 @@ class ReadHandler final : public CallHandler {
   void OnMessage(Call& call, Message message) override {
     const Answer answer = AnswerRead(method_, TextOf(message.bytes), service_);
     if (!answer.ok()) return call.Finish(answer.status());
-    Result<protocol::EncodedMessage> encoded = MessageOf(*answer, service_.allocator);
-    if (!encoded.ok()) return call.Finish(encoded.status());
-    call.Respond(*std::move(encoded));
+    call.Respond(MessageOf(*answer));
   }
   void OnGone() override {}
 

@@ -22,9 +22,7 @@ void ReflectionCall::OnMessage(Call& call, Message message) {
   }
   const Result<std::string> answer = descriptors_.Answer(TextOf(message.bytes));
   if (!answer.ok()) return call.Finish(answer.status());
-  Result<protocol::EncodedMessage> encoded = MessageOf(*answer, allocator_);
-  if (!encoded.ok()) return call.Finish(encoded.status());
-  call.Send(*std::move(encoded));
+  call.Send(MessageOf(*answer));
 }
 
 void ReflectionCall::OnStopping(Call& call) { call.Finish(Unavailable(std::string(kStopped))); }

@@ -2,16 +2,14 @@
 #pragma once
 
 #include "grpc/call.h"
-#include "memory/allocator.h"
 #include "protocol/reflection_proto.h"
 
 namespace despina::grpc {
 
 class ReflectionCall final : public CallHandler {
  public:
-  // Both outlive the call.
-  ReflectionCall(const protocol::Descriptors& descriptors, Allocator& allocator)
-      : descriptors_(descriptors), allocator_(allocator) {}
+  // They outlive the call.
+  explicit ReflectionCall(const protocol::Descriptors& descriptors) : descriptors_(descriptors) {}
 
   void OnMessage(Call& call, Message message) override;
   void OnEnd(Call& call) override { call.Finish(Ok()); }
@@ -20,7 +18,6 @@ class ReflectionCall final : public CallHandler {
 
  private:
   const protocol::Descriptors& descriptors_;
-  Allocator& allocator_;
 };
 
 }  // namespace despina::grpc

@@ -15,9 +15,7 @@ constexpr const char* kPaths[] = {"/grpc.reflection.v1.ServerReflection/ServerRe
 
 class ReflectionTest : public testing::SessionTest {
  protected:
-  void OnCall(Call& call) override {
-    call.Accept(std::make_unique<ReflectionCall>(descriptors_, pool_));
-  }
+  void OnCall(Call& call) override { call.Accept(std::make_unique<ReflectionCall>(descriptors_)); }
   std::string Answer(std::string_view request) const {
     return testing::Framed(*descriptors_.Answer(request));
   }

@@ -36,7 +36,7 @@ std::unique_ptr<CallHandler> MakeHandler(Service& service, const Head& head) {
     case Rpc::kHealthWatch:
       return std::make_unique<HealthWatch>(service);
     case Rpc::kReflection:
-      return std::make_unique<ReflectionCall>(service.descriptors, service.allocator);
+      return std::make_unique<ReflectionCall>(service.descriptors);
     default:
       return MakeReadHandler(service, method);
   }

@@ -1,17 +1,14 @@
 #include "grpc/service.h"
 
-#include <cstring>
-#include <utility>
+#include <span>
 
 namespace despina::grpc {
 
-Result<protocol::EncodedMessage> MessageOf(std::string_view bytes, Allocator& allocator) {
+protocol::EncodedMessage MessageOf(std::string_view bytes) {
   protocol::EncodedMessage message;
   if (bytes.empty()) return message;
-  Result<Buffer> buffer = allocator.Allocate(bytes.size());
-  if (!buffer.ok()) return buffer.status();
-  std::memcpy(buffer->writable().data(), bytes.data(), bytes.size());
-  message.text = Slice(*std::move(buffer));
+  const std::span<const std::byte> text = std::as_bytes(std::span(bytes.data(), bytes.size()));
+  message.text.assign(text.begin(), text.end());
   message.pieces.push_back({.text_bytes = bytes.size()});
   return message;
 }

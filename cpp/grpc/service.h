@@ -56,7 +56,7 @@ inline std::string_view TextOf(const Slice& message) {
 }
 
 // A message that is one text.
-Result<protocol::EncodedMessage> MessageOf(std::string_view bytes, Allocator& allocator);
+protocol::EncodedMessage MessageOf(std::string_view bytes);
 
 // Fields of a call's head that backends see are added to a request's parameters.
 inline Status Forward(const Service& service, std::span<const frontend::Field> fields,

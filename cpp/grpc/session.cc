@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/recycled_memory.h"
 #include "base/text.h"
 
 namespace despina::grpc {
@@ -98,7 +99,8 @@ void Session::OnClosed() {
 }
 
 Call& Session::AddCall(int32_t stream) {
-  calls_.push_back(std::make_shared<Call>(*this, environment_, stream, calls_.size(), last_read_));
+  calls_.push_back(std::allocate_shared<Call>(RecyclingAllocator<Call>(), *this, environment_,
+                                              stream, calls_.size(), last_read_));
   return *calls_.back();
 }
 

@@ -10,10 +10,10 @@
 
 #include "base/clock.h"
 #include "frontend/compression_queue.h"
-#include "grpc/block_cache.h"
 #include "grpc/call.h"
 #include "grpc/environment.h"
 #include "grpc/outbox.h"
+#include "grpc/session_memory.h"
 #include "grpc/stall.h"
 #include "net/loop.h"
 #include "net/protocol.h"
@@ -123,7 +123,7 @@ class Session final : public net::Protocol,
   SessionLoop& loop_;
   net::EndOfTurn& end_of_turn_;
   // Outlives what it is used by.
-  BlockCache memory_;
+  SessionMemory memory_;
   nghttp2_session* session_ = nullptr;
   net::Transport* transport_ = nullptr;
   // Each knows its place.

@@ -28,9 +28,8 @@ constexpr size_t kFarTooLarge = 16;
 
 Session& SessionOf(void* user) { return *static_cast<Session*>(user); }
 
-std::string_view TextOf(nghttp2_rcbuf* buffer) {
-  const nghttp2_vec bytes = nghttp2_rcbuf_get_buf(buffer);
-  return {reinterpret_cast<const char*>(bytes.base), bytes.len};
+std::string_view TextOf(const uint8_t* bytes, size_t size) {
+  return {reinterpret_cast<const char*>(bytes), size};
 }
 
 // A field whose texts outlive the call.
@@ -71,16 +70,16 @@ OptionPointer MakeOptions() {
   return {option, nghttp2_option_del};
 }
 
-BlockCache& CacheOf(void* user) { return *static_cast<BlockCache*>(user); }
+SessionMemory& MemoryOf(void* user) { return *static_cast<SessionMemory*>(user); }
 
-nghttp2_mem MemoryOf(BlockCache& cache) {
-  return {.mem_user_data = &cache,
-          .malloc = [](size_t size, void* user) { return CacheOf(user).Allocate(size); },
-          .free = [](void* block, void* user) { CacheOf(user).Free(block); },
+nghttp2_mem FunctionsOf(SessionMemory& memory) {
+  return {.mem_user_data = &memory,
+          .malloc = [](size_t size, void* user) { return MemoryOf(user).Allocate(size); },
+          .free = [](void* block, void* user) { MemoryOf(user).Free(block); },
           .calloc = [](size_t count, size_t size,
-                       void* user) { return CacheOf(user).AllocateZeroed(count, size); },
+                       void* user) { return MemoryOf(user).AllocateZeroed(count, size); },
           .realloc = [](void* block, size_t size,
-                        void* user) { return CacheOf(user).Reallocate(block, size); }};
+                        void* user) { return MemoryOf(user).Reallocate(block, size); }};
 }
 
 }  // namespace
@@ -104,8 +103,9 @@ struct Guarded<kCallback> {
 // None throws anything else: that would end the process.
 struct Session::Callbacks {
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* user);
-  static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
-                      nghttp2_rcbuf* value, uint8_t flags, void* user);
+  static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                      size_t name_size, const uint8_t* value, size_t value_size, uint8_t flags,
+                      void* user);
   static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* user);
   static int OnInvalidFrame(nghttp2_session*, const nghttp2_frame* frame, int error, void* user);
   static int OnData(nghttp2_session*, uint8_t flags, int32_t stream, const uint8_t* data,
@@ -133,7 +133,7 @@ nghttp2_session* Session::NewSession() {
     nghttp2_session_callbacks_new(&made);
     nghttp2_session_callbacks_set_on_begin_headers_callback(
         made, Guarded<Callbacks::OnBeginHeaders>::Call);
-    nghttp2_session_callbacks_set_on_header_callback2(made, Guarded<Callbacks::OnHeader>::Call);
+    nghttp2_session_callbacks_set_on_header_callback(made, Guarded<Callbacks::OnHeader>::Call);
     nghttp2_session_callbacks_set_on_frame_recv_callback(made, Guarded<Callbacks::OnFrame>::Call);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(
         made, Guarded<Callbacks::OnInvalidFrame>::Call);
@@ -149,7 +149,7 @@ nghttp2_session* Session::NewSession() {
     return CallbacksPointer(made, nghttp2_session_callbacks_del);
   }();
   static const OptionPointer options = MakeOptions();
-  nghttp2_mem memory = MemoryOf(memory_);
+  nghttp2_mem memory = FunctionsOf(memory_);
   nghttp2_session* made = nullptr;
   nghttp2_session_server_new3(&made, callbacks.get(), this, options.get(), &memory);
   return made;
@@ -175,13 +175,16 @@ int Session::Callbacks::OnBeginHeaders(nghttp2_session* nghttp2, const nghttp2_f
   return 0;
 }
 
-int Session::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame* frame, nghttp2_rcbuf* name,
-                                 nghttp2_rcbuf* value, uint8_t /*flags*/, void* user) {
+int Session::Callbacks::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                                 size_t name_size, const uint8_t* value, size_t value_size,
+                                 uint8_t /*flags*/, void* user) {
   // Trailers say nothing that is looked at.
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   Session& session = SessionOf(user);
   Call* const call = CallOf(session, frame->hd.stream_id);
-  if (call == nullptr || call->AddField(TextOf(name), TextOf(value))) return 0;
+  if (call == nullptr || call->AddField(TextOf(name, name_size), TextOf(value, value_size))) {
+    return 0;
+  }
   if (call->head().bytes <= kFarTooLarge * session.environment_->limits.max_header_bytes) return 0;
   if (!session.deaf_) session.Terminate(NGHTTP2_ENHANCE_YOUR_CALM, "the head is far too large");
   return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;

@@ -52,8 +52,7 @@ using Work = std::vector<std::shared_ptr<Call>>;
 
 class FuzzHandler final : public CallHandler {
  public:
-  FuzzHandler(Work& work, Chance& chance, Allocator& allocator)
-      : work_(work), chance_(chance), allocator_(allocator) {}
+  FuzzHandler(Work& work, Chance& chance) : work_(work), chance_(chance) {}
 
   void OnMessage(Call& call, Message message) override {
     Require(!call.over(), "a call that is over gets no message");
@@ -80,9 +79,7 @@ class FuzzHandler final : public CallHandler {
   void Answer(Call& call) {
     if (chance_.Below(8) == 0) return call.Finish(Internal(std::string(chance_.Below(9000), '%')));
     const size_t size = chance_.Below(chance_.Below(4) == 0 ? 70'000 : 300);
-    const auto text = MessageOf(std::string(size, 'x'), allocator_);
-    if (!text.ok()) return call.Finish(text.status());
-    call.Send(*text);
+    call.Send(MessageOf(std::string(size, 'x')));
     if (chance_.Below(3) != 0) call.Finish(Ok());
     call.SetReceiving(true);
   }
@@ -90,7 +87,6 @@ class FuzzHandler final : public CallHandler {
  private:
   Work& work_;
   Chance& chance_;
-  Allocator& allocator_;
   std::vector<Message> kept_;
   bool gone_ = false;
 };
@@ -130,7 +126,7 @@ class Connection final : private net::Transport, private Router {
   void Resume() override {}
   void OnCall(Call& call) override {
     if (call.head().method == nullptr) return call.Finish(NotFound("no such method"));
-    call.Accept(std::make_unique<FuzzHandler>(work_, chance_, environment_->allocator));
+    call.Accept(std::make_unique<FuzzHandler>(work_, chance_));
   }
 
   void Happen(ManualClock& clock) {
@@ -152,9 +148,7 @@ class Connection final : private net::Transport, private Router {
     const std::shared_ptr<Call> call = std::move(work_.back());
     work_.pop_back();
     if (chance_.Below(8) == 0) return true;
-    const auto text = MessageOf(std::string(chance_.Below(5000), 'y'), environment_->allocator);
-    Require(text.ok(), "there is memory");
-    call->Send(*text);
+    call->Send(MessageOf(std::string(chance_.Below(5000), 'y')));
     call->SetReceiving(true);
     if (chance_.Below(4) != 0) call->Finish(Ok());
     Require(call->over() || call->unsent() > 0, "what a call is told is sent, or it is over");

@@ -108,11 +108,10 @@ Status StreamInferCall::Begin(Call& call, Message message, std::string& id) {
 }
 
 void StreamInferCall::Refuse(Call& call, std::string_view id, const Status& status) {
-  const Result<EncodedMessage> message =
-      protocol::EncodeStreamError(id, status.message(), service_.allocator);
+  Result<EncodedMessage> message = protocol::EncodeStreamError(id, status.message());
   if (!message.ok()) return Fail(call, message.status());
   places_.push_back({.charge = Charge(call.budget())});
-  SendInPlace(call, places_.back(), *message);
+  SendInPlace(call, places_.back(), *std::move(message));
 }
 
 void StreamInferCall::Take(Call& call, const Streamed& of, const Response& response, bool final) {
@@ -127,7 +126,7 @@ void StreamInferCall::Take(Call& call, const Streamed& of, const Response& respo
     status = message.status();
   }
   if (status_of_grpc_) return Fail(call, status);
-  Send(call, placed, protocol::EncodeStreamError(of.id, status.message(), service_.allocator));
+  Send(call, placed, protocol::EncodeStreamError(of.id, status.message()));
 }
 
 void StreamInferCall::Send(Call& call, const Streamed* of, Result<EncodedMessage> message) {

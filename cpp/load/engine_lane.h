@@ -18,7 +18,7 @@ struct EngineTarget {
   std::string model;
   std::optional<int64_t> version;
   // By index of the model's inputs. Each request shares their memory.
-  std::vector<std::optional<Tensor>> inputs;
+  InputTensors inputs;
 };
 
 // What the lanes of one loop share. The loop's thread, unless said otherwise.

@@ -145,10 +145,6 @@ Status InferProtoParser::Parse() {
 
 Status InferProtoParser::ParseField(ProtoReader& reader) {
   switch (reader.field()) {
-    case InferRequestField::kModelName:
-    case InferRequestField::kModelVersion:
-      reader.String();
-      return Ok();
     case InferRequestField::kId:
       out_.request->id = reader.String();
       return Ok();

@@ -44,7 +44,7 @@ std::string Joined(const EncodedMessage& message) {
   size_t place = 0;
   for (const auto& [text_bytes, data] : message.pieces) {
     Require(text_bytes <= message.text.size() - place, "pieces lie in the text");
-    out += TextOf(message.text.Part(place, text_bytes)) + TextOf(data);
+    out += TextOf(std::span(message.text).subspan(place, text_bytes)) + TextOf(data);
     place += text_bytes;
   }
   Require(place == message.text.size(), "all of the text is sent");

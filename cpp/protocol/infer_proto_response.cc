@@ -41,9 +41,8 @@ struct InferResponseField {
 // The sink that makes the pieces.
 class MessageBytes {
  public:
-  // Precondition: `text` has room for what a ProtoCounter counted.
-  explicit MessageBytes(Buffer text)
-      : text_(std::move(text)), rest_(reinterpret_cast<char*>(text_.writable().data())) {}
+  // `size`: as a ProtoCounter counted the text.
+  explicit MessageBytes(size_t size) : text_(size), rest_(reinterpret_cast<char*>(text_.data())) {}
 
   void Varint(uint64_t value) {
     Wrote(static_cast<size_t>(protozero::add_varint_to_buffer(rest_, value)));
@@ -57,21 +56,19 @@ class MessageBytes {
   }
   EncodedMessage Take() {
     if (piece_bytes_ > 0) pieces_.push_back({piece_bytes_});
-    return {Slice(std::move(text_)).Part(0, size_), std::move(pieces_)};
+    return {std::move(text_), std::move(pieces_)};
   }
 
  private:
   void Wrote(size_t bytes) {
     rest_ += bytes;
-    size_ += bytes;
     piece_bytes_ += bytes;
   }
 
-  Buffer text_;
+  RecycledVector<std::byte> text_;
   char* rest_;
-  size_t size_ = 0;
   size_t piece_bytes_ = 0;
-  std::vector<EncodedMessage::Piece> pieces_;
+  RecycledVector<EncodedMessage::Piece> pieces_;
 };
 
 // An output as it is sent.
@@ -124,7 +121,7 @@ void WriteOutput(Writer& writer, const SentOutput& output) {
 // Makes the message that `write` writes; it is called with a writer that counts, and then with one
 // that writes the same.
 template <class Write>
-Result<EncodedMessage> Encode(const Write& write, Allocator& allocator) {
+Result<EncodedMessage> Encode(const Write& write) {
   ProtoCounter counter;
   ProtoWriter<ProtoCounter> counting(counter);
   write(counting);
@@ -132,9 +129,7 @@ Result<EncodedMessage> Encode(const Write& write, Allocator& allocator) {
     return Status(Code::kResourceExhausted,
                   Concat("a response of ", counter.total(), " bytes is too large for a message"));
   }
-  Result<Buffer> text = allocator.Allocate(counter.text());
-  if (!text.ok()) return text.status();
-  MessageBytes bytes(*std::move(text));
+  MessageBytes bytes(counter.text());
   ProtoWriter<MessageBytes> writing(bytes);
   write(writing);
   return bytes.Take();
@@ -184,19 +179,18 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
                   output.in_shared_memory ? nothing : output.tensor->data);
     }
   };
-  if (form == InferForm::kUnary) return Encode(write, allocator);
-  return Encode([&](auto& writer) { writer.Message(kInferResponse, write); }, allocator);
+  if (form == InferForm::kUnary) return Encode(write);
+  return Encode([&](auto& writer) { writer.Message(kInferResponse, write); });
 }
 
-Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view message,
-                                         Allocator& allocator) {
+Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view message) {
   const auto write = [&](auto& writer) {
     WriteText(writer, kErrorMessage, message);
     writer.Message(kInferResponse, [&](auto& response) {
       if (!id.empty()) WriteText(response, InferResponseField::kId, id);
     });
   };
-  return Encode(write, allocator);
+  return Encode(write);
 }
 
 }  // namespace despina::protocol

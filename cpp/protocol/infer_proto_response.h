@@ -4,8 +4,8 @@
 
 #include <cstddef>
 #include <string_view>
-#include <vector>
 
+#include "base/recycled_memory.h"
 #include "base/status.h"
 #include "engine/request.h"
 #include "memory/allocator.h"
@@ -14,7 +14,7 @@
 
 namespace despina::protocol {
 
-// A message in pieces, to be sent one after the other. They keep the buffers that they lie in.
+// A message in pieces, to be sent one after the other. They keep the buffers that tensors lie in.
 struct EncodedMessage {
   // So many of the next bytes of `text`, and then `data`, which may be empty in the last piece.
   struct Piece {
@@ -22,8 +22,8 @@ struct EncodedMessage {
     Slice data{};
   };
 
-  Slice text;
-  std::vector<Piece> pieces;
+  RecycledVector<std::byte> text;
+  RecycledVector<Piece> pieces;
 
   size_t size() const;
 };
@@ -36,13 +36,14 @@ enum class InferForm { kUnary, kStream };
 // never copied. Precondition: the response's status is OK.
 //
 // INVALID_ARGUMENT where an output cannot have the form asked for (classes, shared memory),
-// RESOURCE_EXHAUSTED when `allocator` has no memory or the message is larger than one can be.
+// RESOURCE_EXHAUSTED when `allocator` has no memory for classes, or the message is larger than one
+// can be.
 Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& response,
                                         const OutputPreferences& preferences, InferForm form,
                                         bool final, Allocator& allocator);
 
-// What a stream says of a request that failed. RESOURCE_EXHAUSTED when `allocator` has no memory.
-Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view message,
-                                         Allocator& allocator);
+// What a stream says of a request that failed. RESOURCE_EXHAUSTED when that is larger than a
+// message can be.
+Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view message);
 
 }  // namespace despina::protocol

@@ -110,9 +110,10 @@ inline Slice SliceOf(std::string_view bytes) {
   return Slice(std::move(buffer));
 }
 
-inline std::string TextOf(const Slice& slice) {
-  return {reinterpret_cast<const char*>(slice.data()), slice.size()};
+inline std::string TextOf(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
+inline std::string TextOf(const Slice& slice) { return TextOf(slice.bytes()); }
 
 template <class Element>
 std::string BytesOf(std::initializer_list<Element> elements) {

@@ -107,7 +107,7 @@ class SessionTest : public ::testing::Test, public net::Transport, public Router
   }
   RecordingHandler::Record& unary() { return records_[kUnary]; }
   RecordingHandler::Record& stream() { return records_[kStream]; }
-  protocol::EncodedMessage Text(std::string_view text) { return *MessageOf(text, pool_); }
+  protocol::EncodedMessage Text(std::string_view text) { return MessageOf(text); }
 
   BufferPool pool_;
   ManualClock clock_;

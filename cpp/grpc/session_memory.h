@@ -1,0 +1,32 @@
+// Memory for nghttp2, which asks for a few small sizes again and again.
+#pragma once
+
+#include <cstddef>
+
+#include "base/block_cache.h"
+
+namespace despina::grpc {
+
+// Of one session, on its thread. As malloc, calloc, free and realloc: null where there is no
+// memory.
+class SessionMemory {
+ public:
+  SessionMemory() { cache_.SetMost(kMostKept); }
+  SessionMemory(const SessionMemory&) = delete;
+  SessionMemory& operator=(const SessionMemory&) = delete;
+  // All blocks have been given back.
+  ~SessionMemory() { cache_.Close(); }
+
+  void* Allocate(size_t size) noexcept;
+  void* AllocateZeroed(size_t count, size_t size) noexcept;
+  void Free(void* block) noexcept;
+  void* Reallocate(void* block, size_t size) noexcept;
+
+ private:
+  // For a connection that had many streams and has few.
+  static constexpr size_t kMostKept = kKeepsBlocks ? size_t{64} << 10 : 0;
+
+  BlockCache cache_;
+};
+
+}  // namespace despina::grpc

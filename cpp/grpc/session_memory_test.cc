@@ -1,0 +1,61 @@
+#include "grpc/session_memory.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace despina::grpc {
+namespace {
+
+TEST(SessionMemoryTest, BlocksAreAlignedAndTheirBytesAreTheirOwn) {
+  SessionMemory memory;
+  std::vector<std::pair<unsigned char*, size_t>> blocks;
+  for (size_t size = 0; size < 1200; ++size) {
+    auto* const block = static_cast<unsigned char*>(memory.Allocate(size));
+    ASSERT_NE(block, nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(block) % alignof(std::max_align_t), 0U);
+    std::memset(block, static_cast<int>(size % 251), size);
+    blocks.emplace_back(block, size);
+  }
+  for (const auto& [block, size] : blocks) {
+    for (size_t i = 0; i < size; ++i) ASSERT_EQ(block[i], size % 251);
+    memory.Free(block);
+  }
+}
+
+TEST(SessionMemoryTest, ABlockThatGrowsKeepsItsBytes) {
+  SessionMemory memory;
+  auto* block = static_cast<char*>(memory.Reallocate(nullptr, 3));
+  std::memcpy(block, "ab", 3);
+  EXPECT_EQ(memory.Reallocate(block, 2), block);
+  block = static_cast<char*>(memory.Reallocate(block, 4000));
+  EXPECT_STREQ(block, "ab");
+  memory.Free(block);
+  memory.Free(nullptr);
+}
+
+TEST(SessionMemoryTest, ABlockOfZerosIsOneAlsoTheSecondTime) {
+  SessionMemory memory;
+  for (int i = 0; i < 2; ++i) {
+    auto* const block = static_cast<char*>(memory.AllocateZeroed(10, 10));
+    for (int at = 0; at < 100; ++at) ASSERT_EQ(block[at], 0);
+    std::memset(block, 1, 100);
+    memory.Free(block);
+  }
+}
+
+TEST(SessionMemoryTest, SizesThatThereCannotBeGetNull) {
+  SessionMemory memory;
+  EXPECT_EQ(memory.Allocate(std::numeric_limits<size_t>::max()), nullptr);
+  EXPECT_EQ(memory.AllocateZeroed(size_t{1} << 40, size_t{1} << 40), nullptr);
+  void* const block = memory.Allocate(10);
+  EXPECT_EQ(memory.Reallocate(block, std::numeric_limits<size_t>::max() - 20), nullptr);
+  memory.Free(block);
+}
+
+}  // namespace
+}  // namespace despina::grpc
