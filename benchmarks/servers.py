@@ -20,6 +20,7 @@ from pathlib import Path
 from payloads import INFER, MODEL
 
 STARTUP_SECONDS = 60
+STOP_SECONDS = 60
 
 CONFIG = """backend: "{backend}"
 max_batch_size: 0
@@ -166,7 +167,12 @@ def run(
             yield Running(name, process.pid, port, port + 1)
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(60)
+            try:
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                # Triton, now and then. It would be waited for without an end.
+                print(f"{name} does not end, and is killed", file=sys.stderr)
+                process.kill()
 
 
 @contextlib.contextmanager
