@@ -225,11 +225,6 @@ Status Batch::Scatter(uint32_t output, Tensor tensor) {
   return Ok();
 }
 
-bool Batch::Wants(uint32_t output) const {
-  return std::ranges::any_of(
-      slots_, [output](const Slot& slot) { return !slot.answered && slot.request->Wants(output); });
-}
-
 void Batch::Give(Slot& slot, uint32_t output, Tensor tensor) {
   if (slot.answered || !slot.request->Wants(output)) return;
   NoteOutput(*slot.request, definition_, clock_);

@@ -83,8 +83,6 @@ class Batch {
   // Precondition of all that take `i`: i < size(), and where it is changed: not answered(i).
   const Request& request(size_t i) const { return *slots_[i].request; }
   bool answered(size_t i) const { return slots_[i].answered; }
-  // Whether a request that is not answered wants the output. Precondition: there is such an output.
-  bool Wants(uint32_t output) const;
 
   // One tensor of all requests' rows of an input, aligned; null when they leave it out. One
   // request that is aligned is not copied. Good until the batch ends.

@@ -82,10 +82,11 @@ despina_code BatchAllocate(despina_batch* batch, uint32_t output, despina_dataty
     if (!place) return NoOutput(*batch->requests, output);
     despina_tensor allocated = ToAbi(*tensor);
     allocated.shape = shape;
-    if (!batch->batch->Wants(*place)) batch->unwanted.push_back(tensor->data);
+    batch->requests->KeepUnwanted(*place, tensor->data);
     Status status = batch->batch->Scatter(*place, *std::move(tensor));
-    if (status.ok()) *out = allocated;
-    return status;
+    if (!status.ok()) return status;
+    *out = allocated;
+    return Ok();
   });
 }
 
@@ -113,8 +114,14 @@ Status SendTo(despina_request& request) {
                    ": its backend does not declare DESPINA_STREAMING, and may not "
                    "send parts")};
   }
-  if (Batch* batch = owner.BatchOf(request)) return batch->Send(request.index);
-  return request.detached ? request.detached->Send() : Answered();
+  Status status = Answered();
+  if (Batch* batch = owner.BatchOf(request)) {
+    status = batch->Send(request.index);
+  } else if (request.detached) {
+    status = request.detached->Send();
+  }
+  if (status.ok()) request.unwanted.clear();
+  return status;
 }
 
 despina_code BatchSend(despina_batch* batch, despina_error* error) {

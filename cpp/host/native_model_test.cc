@@ -174,7 +174,7 @@ TEST_F(NativeModelTest, TakesMemoryOfTheBackendsAndParametersOfTheAnswer) {
   EXPECT_EQ(std::get<int64_t>(answer->response.parameters[0].value), 2);
 }
 
-// It was given back to the pool at once, and written by whoever got it next as well.
+// The memory went back to the pool at once, and was written by whoever got it next as well.
 TEST_F(NativeModelTest, MemoryForAnOutputThatNobodyWantsIsTheBackendsUntilTheAnswer) {
   Serve();
   auto request = server_.Make("m", Floats({1, 1}, {3}));

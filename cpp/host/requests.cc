@@ -69,6 +69,7 @@ void Requests::End() {
     const State state = handle->state.load(std::memory_order_acquire);
     if (state != State::kAttached && state != State::kAnswered) continue;
     Forget(*handle);
+    handle->unwanted.clear();
     handle->state.store(State::kAnswered, std::memory_order_release);
     ended_.push_back(handle);
   }
@@ -93,7 +94,6 @@ despina_request* Requests::Take() {
 void Requests::Forget(despina_request& handle) {
   handle.request.store(nullptr, std::memory_order_release);
   handle.elements.Clear();
-  handle.unwanted.clear();
 }
 
 void Requests::Free(despina_request& handle) {
@@ -117,6 +117,17 @@ void Requests::Unpin(despina_request& handle) {
   if (handle.state.load(std::memory_order_acquire) == State::kFree) free_.push_back(&handle);
 }
 
+void Requests::KeepUnwanted(uint32_t output, const Slice& memory) {
+  bool any_unanswered = false;
+  for (despina_request* handle : batch_.handles) {
+    if (BatchOf(*handle) == nullptr) continue;
+    any_unanswered = true;
+    const Request& request = batch_.batch->request(handle->index);
+    if (!request.Wants(output)) handle->unwanted.push_back(memory);
+  }
+  if (!any_unanswered) batch_.unwanted.push_back(memory);
+}
+
 Status Requests::Detach(despina_request& handle) {
   if (!declares(DESPINA_ASYNC)) {
     return {Code::kUnimplemented,
@@ -136,6 +147,7 @@ Status Requests::Detach(despina_request& handle) {
 void Requests::Answer(despina_request& handle, const Status& status) {
   Batch* batch = BatchOf(handle);
   if (batch == nullptr) return;
+  handle.unwanted.clear();
   // Before it is given back: then its maker may destroy it.
   handle.request.store(nullptr, std::memory_order_release);
   handle.state.store(State::kAnswered, std::memory_order_release);
@@ -149,11 +161,14 @@ bool Requests::Complete(despina_request& handle, Status status) {
     return true;
   }
   std::optional<DetachedRequest> detached;
+  // Given back without the lock.
+  std::vector<Slice> unwanted;
   {
     const std::lock_guard lock(mutex_);
     if (handle.state.load(std::memory_order_acquire) != State::kDetached) return false;
     detached.emplace(*std::move(handle.detached));
     handle.detached.reset();
+    unwanted.swap(handle.unwanted);
     Forget(handle);
     Free(handle);
   }

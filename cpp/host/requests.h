@@ -57,7 +57,8 @@ struct despina_request {
   std::atomic<const despina::Request*> request{nullptr};
   std::optional<despina::DetachedRequest> detached;
   despina::host::ElementsOfInputs elements;
-  // Memory for outputs that it does not want, which the backend writes all the same.
+  // Memory for outputs that it does not want, which the backend writes all the same: until it is
+  // answered, or the part is sent.
   std::vector<despina::Slice> unwanted;
 };
 
@@ -68,7 +69,7 @@ struct despina_batch {
   despina::host::Requests* requests = nullptr;
   std::vector<despina_request*> handles;
   despina::host::ElementsOfInputs elements;
-  // Memory for outputs that none of its requests wants.
+  // Memory for outputs of a batch whose requests have all been answered.
   std::vector<despina::Slice> unwanted;
 };
 
@@ -109,6 +110,9 @@ class Requests {
     Unpin(*handle);
   }
 
+  // Keeps memory for an output of the batch, as long as the backend may write it, for the requests
+  // that do not want it: nobody else does.
+  void KeepUnwanted(uint32_t output, const Slice& memory);
   Status Detach(despina_request& handle);
   // Answers it, and gives it back at once. False when that has happened before.
   bool Complete(despina_request& handle, Status status);
