@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from payloads import INFER, PAYLOADS
+from payloads import PAYLOADS
 from profile_host import Profile, table, write
-from servers import despina
+from servers import Running, despina
 
 PORT = 18900
 STREAMS = 64
@@ -24,14 +24,16 @@ WARM_UP = 2000
 ROW = "grpc/16"
 
 
-def send(port: int, body: Path, requests: int) -> None:
-    """So many requests; none may fail."""
+def send(server: Running, body: Path, requests: int) -> None:
+    """So many requests; none may fail. h2load does not see a failure, which is in the trailers."""
+    before, _ = server.counted()
     command = ["h2load", "-t1", "-c1", f"-m{STREAMS}", f"-n{requests}", f"--data={body}"]
     command += ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-    command += [f"http://127.0.0.1:{port}{INFER}"]
+    command += [server.grpc_url]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    if f"{requests} succeeded" not in done.stdout:
-        sys.exit(done.stdout + done.stderr)
+    succeeded = server.counted()[0] - before
+    if succeeded != requests:
+        sys.exit(f"{succeeded} of {requests} requests succeeded\n{done.stdout}{done.stderr}")
 
 
 def count(pid: int, on: bool) -> None:
@@ -48,10 +50,10 @@ def measured(requests: int) -> Profile:
         callgrind = ["valgrind", "--tool=callgrind", "--instr-atstart=no"]
         callgrind += [f"--callgrind-out-file={out}"]
         with despina(PORT, "identity", within=callgrind) as server:
-            send(server.grpc_port, body, WARM_UP)
-            count(server.pid, True)
-            send(server.grpc_port, body, requests)
-            count(server.pid, False)
+            send(server, body, WARM_UP)
+            count(server.pid, on=True)
+            send(server, body, requests)
+            count(server.pid, on=False)
         return Profile(out.read_text())
 
 

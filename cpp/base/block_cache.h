@@ -5,13 +5,14 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <numeric>
 
 namespace despina {
 
-// Small blocks, up to a number of bytes in all. malloc keeps seven of a size for a thread; beyond
-// that it takes several times as long, and a server has more requests under way. One thread at a
-// time. Zeroed memory is a cache that keeps nothing, and it has no destructor: its owner empties
-// it.
+// Small blocks, up to a number of bytes of each size, so that those that nobody asks for here are
+// not in the way of others. malloc keeps seven of a size for a thread; beyond that it takes several
+// times as long, and a server has more requests under way. One thread at a time. Zeroed memory is a
+// cache that keeps nothing, and it has no destructor: its owner closes it.
 class BlockCache {
  public:
   static constexpr size_t kStep = 64;
@@ -21,35 +22,40 @@ class BlockCache {
   // Aligned for any standard type; null where there is no memory.
   void* Allocate(size_t size) noexcept {
     if (size > kLargest) return std::malloc(size);
-    Kept*& first = first_[size / kStep];
-    if (first == nullptr) return std::malloc(BlockSize(size));
-    Kept* const block = first;
-    first = block->next;
-    bytes_ -= BlockSize(size);
+    Size& kept = sizes_[size / kStep];
+    if (kept.first == nullptr) return std::malloc(BlockSize(size));
+    Kept* const block = kept.first;
+    kept.first = block->next;
+    kept.bytes -= BlockSize(size);
     return block;
   }
 
   // False when it does not keep the block. `size`: as it was asked for.
   bool Keep(void* block, size_t size) noexcept {
-    if (size > kLargest || bytes_ + BlockSize(size) > most_) return false;
-    Kept*& first = first_[size / kStep];
-    first = new (block) Kept{first};
-    bytes_ += BlockSize(size);
+    if (size > kLargest) return false;
+    Size& kept = sizes_[size / kStep];
+    if (kept.bytes + BlockSize(size) > most_) return false;
+    kept.first = new (block) Kept{kept.first};
+    kept.bytes += BlockSize(size);
     return true;
   }
 
-  // How many bytes it may keep.
+  // How many bytes it may keep of each size.
   void SetMost(size_t most) { most_ = most; }
-  size_t bytes() const { return bytes_; }
+  size_t bytes() const {
+    return std::accumulate(sizes_.begin(), sizes_.end(), size_t{0},
+                           [](size_t sum, const Size& size) { return sum + size.bytes; });
+  }
   // Frees what is kept, and keeps nothing from now on.
   void Close() noexcept {
-    most_ = bytes_ = 0;
-    for (Kept*& first : first_) {
-      while (first != nullptr) {
-        Kept* const block = first;
-        first = block->next;
+    most_ = 0;
+    for (Size& size : sizes_) {
+      while (size.first != nullptr) {
+        Kept* const block = size.first;
+        size.first = block->next;
         std::free(block);
       }
+      size.bytes = 0;
     }
   }
 
@@ -58,12 +64,15 @@ class BlockCache {
   struct Kept {
     Kept* next;
   };
+  struct Size {
+    Kept* first;
+    size_t bytes;
+  };
 
-  // Blocks of one class are as long as its longest.
+  // Blocks of one size are as long as the longest that is asked for.
   static size_t BlockSize(size_t size) { return (size / kStep + 1) * kStep; }
 
-  std::array<Kept*, kLargest / kStep + 1> first_{};
-  size_t bytes_ = 0;
+  std::array<Size, kLargest / kStep + 1> sizes_{};
   size_t most_ = 0;
 };
 

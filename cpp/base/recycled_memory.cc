@@ -5,16 +5,16 @@
 namespace despina {
 namespace {
 
-// For a thread that had much to do and has little.
-constexpr size_t kMostKept = kKeepsBlocks ? size_t{256} << 10 : 0;
+// Of each size: 64 of the largest.
+constexpr size_t kMostKept = kKeepsBlocks ? size_t{64} << 10 : 0;
 
 // Without a destructor: what runs at the thread's end may still give blocks back.
-constinit thread_local BlockCache cache{};
+constinit thread_local BlockCache thread_blocks{};
 
 // For as long as a function needs it: it is a call to find out where it is, and compilers would
 // rather make it twice than remember.
 BlockCache& OfThisThread() {
-  BlockCache* here = &cache;
+  BlockCache* here = &thread_blocks;
   asm("" : "+r"(here));
   return *here;
 }
@@ -22,10 +22,10 @@ BlockCache& OfThisThread() {
 // Opens the cache of its thread, and closes it at the thread's end.
 class Opened {
  public:
-  Opened() { cache.SetMost(kMostKept); }
+  Opened() { thread_blocks.SetMost(kMostKept); }
   Opened(const Opened&) = delete;
   Opened& operator=(const Opened&) = delete;
-  ~Opened() { cache.Close(); }
+  ~Opened() { thread_blocks.Close(); }
 };
 
 // Where a block was not kept: there are enough, it is too large, or the thread's first.
@@ -48,6 +48,6 @@ void RecycledMemory::Free(void* block, size_t size) noexcept {
   if (!blocks.Keep(block, size)) KeepOrFree(blocks, block, size);
 }
 
-size_t RecycledMemory::kept_bytes() { return cache.bytes(); }
+size_t RecycledMemory::kept_bytes() { return thread_blocks.bytes(); }
 
 }  // namespace despina

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <limits>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace despina {
@@ -26,6 +27,8 @@ class Recycled {
   static void operator delete(void* block, size_t size) noexcept {
     RecycledMemory::Free(block, size);
   }
+  // Nothing is aligned for more than standard types.
+  static void* operator new(size_t size, std::align_val_t) = delete;
 
  protected:
   Recycled() = default;
@@ -49,6 +52,15 @@ struct RecyclingAllocator {
   }
   void deallocate(T* block, size_t count) noexcept {
     RecycledMemory::Free(block, count * sizeof(T));
+  }
+  // What is added without a value is not cleared.
+  template <class Made>
+  void construct(Made* place) {
+    ::new (static_cast<void*>(place)) Made;
+  }
+  template <class Made, class... Values>
+  void construct(Made* place, Values&&... values) {
+    ::new (static_cast<void*>(place)) Made(std::forward<Values>(values)...);
   }
   bool operator==(const RecyclingAllocator&) const = default;
 };

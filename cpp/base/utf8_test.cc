@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace despina {
 namespace {
 
@@ -14,6 +16,17 @@ TEST(Utf8Test, OfOtherTextWhatIsBeyondAsciiIsReplaced) {
   EXPECT_FALSE(IsUtf8("\xC3 \xC3\xA9"));
   EXPECT_EQ(ToUtf8("a\xFF"), "a\xEF\xBF\xBD");
   EXPECT_TRUE(IsUtf8(ToUtf8("\xC3 \xC3\xA9")));
+}
+
+TEST(Utf8Test, AByteThatIsNoneIsFoundAtEachPlace) {
+  for (size_t size = 1; size < 70; ++size) {
+    EXPECT_TRUE(IsUtf8(std::string(size, 'a')));
+    for (size_t place = 0; place < size; ++place) {
+      std::string text(size, 'a');
+      text[place] = '\xFF';
+      EXPECT_FALSE(IsUtf8(text)) << size << ' ' << place;
+    }
+  }
 }
 
 }  // namespace

@@ -111,7 +111,7 @@ using InputTensors = RecycledVector<std::optional<Tensor>>;
 // Filled by the one who makes it, then moved into the engine by a submit that succeeds, and given
 // back through `completion`. In between only Cancel() may be called on it, by its maker, on a
 // thread on which it would also learn of the completion.
-class Request : public Recycled {
+class Request final : public Recycled {
  public:
   explicit Request(ModelRef to);
   Request(const Request&) = delete;

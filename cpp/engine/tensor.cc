@@ -37,6 +37,10 @@ constexpr uint64_t KeyOf(std::string_view name) {
   return key;
 }
 
+static_assert(std::ranges::all_of(
+    kRows, [](std::string_view name) { return name.size() <= sizeof(uint64_t); },
+    &DataTypeRow::name));
+
 constexpr std::array<uint64_t, kDataTypes> kKeys = [] {
   std::array<uint64_t, kDataTypes> keys{};
   std::ranges::transform(kRows, keys.begin(), KeyOf, &DataTypeRow::name);

@@ -29,7 +29,9 @@ TEST(DataType, NamesAndSizesAreThoseOfTheProtocol) {
     EXPECT_EQ(ElementSize(datatype), expected[i].second);
     EXPECT_EQ(ParseDataType(expected[i].first), datatype);
   }
-  for (const char* name : {"", "fp32", "FP32 ", "STRING", "TYPE_FP32"}) {
+  using std::string_view_literals::operator""sv;
+  for (const auto name : {""sv, "fp32"sv, "FP32 "sv, "STRING"sv, "FP32FP32"sv, "TYPE_FP32"sv,
+                          "\0FP32"sv, "FP32\0"sv}) {
     EXPECT_EQ(ParseDataType(name), std::nullopt) << name;
   }
 }

@@ -16,7 +16,7 @@ class Outbox {
  public:
   explicit Outbox(Allocator& allocator) : allocator_(allocator) {}
 
-  // Copies the bytes. False, and nothing added, when there is no memory.
+  // Copies the bytes. False when there is no memory; then some of them may have been added.
   bool Copy(std::span<const std::byte> bytes);
   // Adds them as they are, unless they are few: those are copied.
   bool Add(const Slice& bytes);

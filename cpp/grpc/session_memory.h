@@ -21,10 +21,12 @@ class SessionMemory {
   void* AllocateZeroed(size_t count, size_t size) noexcept;
   void Free(void* block) noexcept;
   void* Reallocate(void* block, size_t size) noexcept;
+  // Of blocks that wait to be used again.
+  size_t kept_bytes() const { return cache_.bytes(); }
 
  private:
-  // For a connection that had many streams and has few.
-  static constexpr size_t kMostKept = kKeepsBlocks ? size_t{64} << 10 : 0;
+  // Of each size, for a connection that had many streams and has few.
+  static constexpr size_t kMostKept = kKeepsBlocks ? size_t{16} << 10 : 0;
 
   BlockCache cache_;
 };

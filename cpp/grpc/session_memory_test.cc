@@ -27,6 +27,20 @@ TEST(SessionMemoryTest, BlocksAreAlignedAndTheirBytesAreTheirOwn) {
   }
 }
 
+TEST(SessionMemoryTest, SmallBlocksAreUsedAgainAndSomeAreKept) {
+  if (!kKeepsBlocks) GTEST_SKIP() << "nothing is kept from the sanitizer";
+  SessionMemory memory;
+  void* const first = memory.Allocate(100);
+  memory.Free(first);
+  EXPECT_EQ(memory.kept_bytes(), 128U);
+  EXPECT_EQ(memory.Allocate(90), first);
+  memory.Free(first);
+  std::vector<void*> blocks;
+  for (int i = 0; i < 1000; ++i) blocks.push_back(memory.Allocate(400));
+  for (void* const block : blocks) memory.Free(block);
+  EXPECT_LE(memory.kept_bytes(), (size_t{16} << 10) + 128);
+}
+
 TEST(SessionMemoryTest, ABlockThatGrowsKeepsItsBytes) {
   SessionMemory memory;
   auto* block = static_cast<char*>(memory.Reallocate(nullptr, 3));

@@ -77,23 +77,32 @@ Status BufferPool::Refused(size_t size, const char* why) {
   return {Code::kResourceExhausted, Concat("no memory for a buffer of ", size, " bytes: ", why)};
 }
 
-void BufferPool::CountKept(SizeClass& size_class, int64_t more) {
-  const uint64_t count = size_class.kept_count.load(std::memory_order_relaxed);
-  size_class.kept_count.store(count + static_cast<uint64_t>(more), std::memory_order_relaxed);
+void BufferPool::CountKept(size_t index, uint32_t more) {
+  std::atomic<uint32_t>& count = kept_counts_[index];
+  count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
 }
 
-BufferPool::PoolBlock* BufferPool::TakeKept(SizeClass& size_class) {
-  PoolBlock* block = size_class.kept;
+void BufferPool::Keep(PoolBlock* block) {
+  SizeClass& size_class = classes_[block->index()];
+  block->next = size_class.kept;
+  size_class.kept = block;
+  CountKept(block->index(), 1);
+}
+
+BufferPool::PoolBlock* BufferPool::TakeKept(size_t index) {
+  PoolBlock* const block = classes_[index].kept;
   if (block == nullptr) return nullptr;
-  size_class.kept = block->next;
-  CountKept(size_class, -1);
+  classes_[index].kept = block->next;
+  CountKept(index, UINT32_MAX);
   return block;
 }
 
 uint64_t BufferPool::Cached() const {
   uint64_t bytes = 0;
   for (size_t i = 0; i < kClasses; ++i) {
-    bytes += classes_[i].kept_count.load(std::memory_order_relaxed) * ClassSize(i);
+    if (const uint32_t count = kept_counts_[i].load(std::memory_order_relaxed); count > 0) {
+      bytes += count * ClassSize(i);
+    }
   }
   return bytes;
 }
@@ -106,7 +115,7 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
   {
     SizeClass& size_class = classes_[index];
     const std::lock_guard lock(size_class.mutex);
-    if (PoolBlock* block = TakeKept(size_class)) {
+    if (PoolBlock* block = TakeKept(index)) {
       ++size_class.cache_hits;
       block->HandOut(size);
       return Buffer(block);
@@ -126,29 +135,27 @@ Result<Buffer> BufferPool::Allocate(size_t size) {
 
 void BufferPool::GiveBack(PoolBlock* block) noexcept {
   std::unique_ptr<PoolBlock> owned(block);
-  const size_t bytes = ClassSize(block->index());
+  const size_t index = block->index();
+  const size_t bytes = ClassSize(index);
   if (limited()) in_use_.Give(bytes);
   if (bytes > limits_.max_cached_buffer) return;
-  SizeClass& size_class = classes_[block->index()];
   {
-    const std::lock_guard lock(size_class.mutex);
-    block->next = size_class.kept;
-    size_class.kept = owned.release();
-    CountKept(size_class, 1);
+    const std::lock_guard lock(classes_[index].mutex);
+    Keep(owned.release());
   }
-  // Most pools have never obtained as much as they may keep.
+  // Most pools do not hold as much as they may keep.
   if (obtained_.load(std::memory_order_relaxed) <= limits_.max_cached_bytes) return;
   // Whoever gives back last sees what all others have given back.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   if (Cached() <= limits_.max_cached_bytes) return;
-  const std::lock_guard lock(size_class.mutex);
-  owned.reset(TakeKept(size_class));
+  const std::lock_guard lock(classes_[index].mutex);
+  owned.reset(TakeKept(index));
 }
 
 void BufferPool::Trim() {
-  for (SizeClass& size_class : classes_) {
-    const std::lock_guard lock(size_class.mutex);
-    while (PoolBlock* block = TakeKept(size_class)) {
+  for (size_t index = 0; index < kClasses; ++index) {
+    const std::lock_guard lock(classes_[index].mutex);
+    while (PoolBlock* block = TakeKept(index)) {
       const std::unique_ptr<PoolBlock> owned(block);
     }
   }
@@ -160,9 +167,9 @@ AllocatorStatistics BufferPool::statistics() const {
     const std::lock_guard lock(size_class.mutex);
     hits += size_class.cache_hits;
   }
-  const uint64_t obtained = obtained_.load(std::memory_order_relaxed);
+  // First: what is obtained and kept meanwhile looks as if it were in use, not the other way round.
   const uint64_t cached = Cached();
-  // What was just obtained may be kept already.
+  const uint64_t obtained = obtained_.load(std::memory_order_relaxed);
   return {.bytes_in_use = obtained - std::min(obtained, cached),
           .bytes_cached = cached,
           .bytes_kept = limits_.max_cached_bytes,

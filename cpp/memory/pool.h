@@ -12,8 +12,7 @@
 namespace despina {
 
 struct PoolLimits {
-  // Kept for reuse in all; beyond it memory goes back to its source. More is kept only while others
-  // are just asking the source for as much.
+  // Kept for reuse in all; beyond it memory goes back to its source.
   size_t max_cached_bytes = size_t{256} << 20;
   // Larger buffers are never kept.
   size_t max_cached_buffer = size_t{64} << 20;
@@ -46,17 +45,16 @@ class BufferPool final : public Allocator {
     PoolBlock* kept = nullptr;
     // Handed out again.
     uint64_t cache_hits = 0;
-    // Changed under mutex: how many are kept.
-    std::atomic<uint64_t> kept_count{0};
   };
 
   static size_t ClassOf(size_t size);
   static size_t ClassSize(size_t index);
 
   Status Refused(size_t size, const char* why);
-  // With the mutex of the class held, both. Null when it keeps none.
-  static void CountKept(SizeClass& size_class, int64_t more);
-  static PoolBlock* TakeKept(SizeClass& size_class);
+  // With the mutex of the class held, all three. Null when it keeps none.
+  PoolBlock* TakeKept(size_t index);
+  void Keep(PoolBlock* block);
+  void CountKept(size_t index, uint32_t more);
   void GiveBack(PoolBlock* block) noexcept;
   bool limited() const { return limits_.max_bytes_in_use > 0; }
   uint64_t Cached() const;
@@ -64,6 +62,8 @@ class BufferPool final : public Allocator {
   const PoolLimits limits_;
   MemorySource& source_;
   mutable std::array<SizeClass, kClasses> classes_;
+  // How many buffers a class keeps; changed under its mutex. Side by side, since they are added up.
+  std::array<std::atomic<uint32_t>, kClasses> kept_counts_{};
   // Unless they are limited, nobody counts the bytes in use with each buffer.
   Budget in_use_;
   // Obtained from the source and not returned: in use, or kept.

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <memory_resource>
+#include <new>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -129,10 +130,15 @@ Result<EncodedMessage> Encode(const Write& write) {
     return Status(Code::kResourceExhausted,
                   Concat("a response of ", counter.total(), " bytes is too large for a message"));
   }
-  MessageBytes bytes(counter.text());
-  ProtoWriter<MessageBytes> writing(bytes);
-  write(writing);
-  return bytes.Take();
+  try {
+    MessageBytes bytes(counter.text());
+    ProtoWriter<MessageBytes> writing(bytes);
+    write(writing);
+    return bytes.Take();
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kResourceExhausted,
+                  Concat("no memory for a response of ", counter.total(), " bytes"));
+  }
 }
 
 }  // namespace
