@@ -35,11 +35,13 @@ TEST(BlockCacheTest, GivesTheLastBlockOfThatSizeFirst) {
   EXPECT_TRUE(cache.Keep(first, 100));
   EXPECT_TRUE(cache.Keep(second, 127));
   EXPECT_EQ(cache.bytes(), 256U);
-  EXPECT_EQ(cache.Allocate(64), second);
-  EXPECT_EQ(cache.Allocate(110), first);
+  void* const third = cache.Allocate(64);
+  void* const fourth = cache.Allocate(110);
+  EXPECT_EQ(third, second);
+  EXPECT_EQ(fourth, first);
   EXPECT_EQ(cache.bytes(), 0U);
-  std::free(first);
-  std::free(second);
+  std::free(third);
+  std::free(fourth);
 }
 
 // Blocks that a thread gives back and never asks for left no room for those that it does.

@@ -34,12 +34,12 @@ inline Slice Bytes(std::string_view text) {
   return Slice(std::move(buffer));
 }
 
-inline Tensor Floats(Shape shape, const std::vector<float>& values) {
+inline Tensor Floats(const Shape& shape, const std::vector<float>& values) {
   const auto* bytes = reinterpret_cast<const char*>(values.data());
   return {DataType::kFp32, shape, Bytes({bytes, values.size() * sizeof(float)})};
 }
 
-inline Tensor Strings(Shape shape, const std::vector<std::string>& values) {
+inline Tensor Strings(const Shape& shape, const std::vector<std::string>& values) {
   std::string data;
   for (const std::string& value : values) {
     const auto size = static_cast<uint32_t>(value.size());
@@ -64,7 +64,7 @@ inline std::vector<std::string> StringsOf(const Tensor& tensor) {
   return values;
 }
 
-inline TensorDefinition Fp32(std::string name, Shape dims = {-1}) {
+inline TensorDefinition Fp32(std::string name, const Shape& dims = {-1}) {
   TensorDefinition tensor;
   tensor.name = std::move(name);
   tensor.dims = dims;
