@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <numeric>
@@ -21,7 +22,7 @@ class BlockCache {
 
   // Aligned for any standard type; null where there is no memory.
   void* Allocate(size_t size) noexcept {
-    if (size > kLargest) return std::malloc(size);
+    if (size > kLargest) return size <= SIZE_MAX / 2 ? std::malloc(size) : nullptr;
     Size& kept = sizes_[size / kStep];
     if (kept.first == nullptr) return std::malloc(BlockSize(size));
     Kept* const block = kept.first;

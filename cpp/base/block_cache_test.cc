@@ -44,6 +44,10 @@ TEST(BlockCacheTest, GivesTheLastBlockOfThatSizeFirst) {
   std::free(fourth);
 }
 
+TEST(BlockCacheTest, ASizeThatThereCannotBeGetsNull) {
+  EXPECT_EQ(BlockCache().Allocate(SIZE_MAX), nullptr);
+}
+
 // Blocks that a thread gives back and never asks for left no room for those that it does.
 TEST(BlockCacheTest, BlocksOfOneSizeTakeNoRoomFromAnother) {
   BlockCache cache;

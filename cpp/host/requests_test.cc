@@ -18,10 +18,9 @@ constexpr uint32_t kOut = 0;
 constexpr uint32_t kOther = 1;
 constexpr despina_datatype kFloat = {DESPINA_TYPE_FLOAT, 32, 1};
 
-ModelDefinition TwoOutputs(bool decoupled = false) {
+ModelDefinition TwoOutputs() {
   ModelDefinition definition = despina::testing::Definition("m", 8);
   definition.outputs.push_back(despina::testing::Fp32("OTHER"));
-  definition.decoupled = decoupled;
   return definition;
 }
 
@@ -122,7 +121,7 @@ TEST_F(UnwantedOutputTest, OfABatchThatIsAnsweredIsHeldUntilItsEnd) {
 }
 
 TEST_F(UnwantedOutputTest, GoesWithEachPartOfAStream) {
-  definition_ = TwoOutputs(true);
+  definition_.decoupled = true;
   despina_batch* const batch = Begin({kOut});
   despina_error error{};
   for (int part = 0; part < 3; ++part) {
