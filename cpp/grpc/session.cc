@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/block_cache.h"
 #include "base/recycled_memory.h"
 #include "base/text.h"
 
@@ -99,6 +100,8 @@ void Session::OnClosed() {
 }
 
 Call& Session::AddCall(int32_t stream) {
+  // One that is larger, with its counts of references, would not be recycled.
+  static_assert(sizeof(Call) + 4 * sizeof(void*) <= BlockCache::kLargest);
   calls_.push_back(std::allocate_shared<Call>(RecyclingAllocator<Call>(), *this, environment_,
                                               stream, calls_.size(), last_read_));
   return *calls_.back();

@@ -51,7 +51,7 @@ class BufferPool final : public Allocator {
   static size_t ClassSize(size_t index);
 
   Status Refused(size_t size, const char* why);
-  // With the mutex of the class held, all three. Null when it keeps none.
+  // With the mutex of the class held, these three. Null when it keeps none:
   PoolBlock* TakeKept(size_t index);
   void Keep(PoolBlock* block);
   void CountKept(size_t index, uint32_t more);
