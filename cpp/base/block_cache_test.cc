@@ -51,11 +51,15 @@ TEST(BlockCacheTest, ASizeThatThereCannotBeGetsNull) {
 // Blocks that a thread gives back and never asks for left no room for those that it does.
 TEST(BlockCacheTest, BlocksOfOneSizeTakeNoRoomFromAnother) {
   BlockCache cache;
-  cache.SetMost(640);
+  cache.SetMost(2560);
   EXPECT_EQ(Kept(cache, 100, 50), 5U);
   EXPECT_EQ(Kept(cache, 500, 50), 1U);
   EXPECT_EQ(Kept(cache, 0, 50), 10U);
   EXPECT_EQ(Kept(cache, 1024, 2), 0U);
+  // Nor do all of them together take more than there is.
+  EXPECT_EQ(Kept(cache, 200, 50), 2U);
+  EXPECT_EQ(Kept(cache, 300, 50), 0U);
+  EXPECT_EQ(cache.bytes(), 2304U);
   cache.Close();
   EXPECT_EQ(cache.bytes(), 0U);
   EXPECT_EQ(Kept(cache, 100, 3), 0U);

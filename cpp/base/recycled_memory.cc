@@ -5,8 +5,8 @@
 namespace despina {
 namespace {
 
-// Of each size: 64 of the largest.
-constexpr size_t kMostKept = kKeepsBlocks ? size_t{64} << 10 : 0;
+// 64 of the largest, and as much of three other sizes.
+constexpr size_t kMostKept = kKeepsBlocks ? size_t{256} << 10 : 0;
 
 // Without a destructor: what runs at the thread's end may still give blocks back.
 constinit thread_local BlockCache thread_blocks{};

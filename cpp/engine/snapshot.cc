@@ -38,8 +38,11 @@ Status Snapshot::Missing(std::string_view model, std::optional<int64_t> version)
 
 Result<ModelRef> EnterModel(Published<Snapshot>::Reader& snapshot, std::string_view model,
                             std::optional<int64_t> version) {
+  const auto enter = [](const std::shared_ptr<Model>& found) {
+    return found ? found->Enter() : ModelRef();
+  };
   const std::shared_ptr<Model>& first = snapshot.Get().Find(model, version);
-  if (ModelRef entered = first ? first->Enter() : ModelRef()) return entered;
+  if (ModelRef entered = enter(first)) return entered;
   // It is being unloaded. What takes its place was published before: look once more. It is kept
   // meanwhile, so that no other can lie where it does.
   std::shared_ptr<Model> found = first;
@@ -47,7 +50,7 @@ Result<ModelRef> EnterModel(Published<Snapshot>::Reader& snapshot, std::string_v
     std::shared_ptr<Model> next = snapshot.Get().Find(model, version);
     if (next == found) break;
     found = std::move(next);
-    if (ModelRef entered = found ? found->Enter() : ModelRef()) return entered;
+    if (ModelRef entered = enter(found)) return entered;
   }
   return snapshot.Get().Missing(model, version);
 }

@@ -25,8 +25,8 @@ class SessionMemory {
   size_t kept_bytes() const { return cache_.bytes(); }
 
  private:
-  // Of each size, for a connection that had many streams and has few.
-  static constexpr size_t kMostKept = kKeepsBlocks ? size_t{16} << 10 : 0;
+  // For a connection that had many streams and has few.
+  static constexpr size_t kMostKept = kKeepsBlocks ? size_t{64} << 10 : 0;
 
   BlockCache cache_;
 };

@@ -77,9 +77,10 @@ Status BufferPool::Refused(size_t size, const char* why) {
   return {Code::kResourceExhausted, Concat("no memory for a buffer of ", size, " bytes: ", why)};
 }
 
-void BufferPool::CountKept(size_t index, uint32_t more) {
+void BufferPool::CountKept(size_t index, int32_t more) {
   std::atomic<uint32_t>& count = kept_counts_[index];
-  count.store(count.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  count.store(count.load(std::memory_order_relaxed) + static_cast<uint32_t>(more),
+              std::memory_order_relaxed);
 }
 
 void BufferPool::Keep(PoolBlock* block) {
@@ -93,7 +94,7 @@ BufferPool::PoolBlock* BufferPool::TakeKept(size_t index) {
   PoolBlock* const block = classes_[index].kept;
   if (block == nullptr) return nullptr;
   classes_[index].kept = block->next;
-  CountKept(index, UINT32_MAX);
+  CountKept(index, -1);
   return block;
 }
 

@@ -51,10 +51,10 @@ class BufferPool final : public Allocator {
   static size_t ClassSize(size_t index);
 
   Status Refused(size_t size, const char* why);
-  // With the mutex of the class held, these three. Null when it keeps none:
+  // With the mutex of the class held, these three. TakeKept() gives null when it keeps none.
   PoolBlock* TakeKept(size_t index);
   void Keep(PoolBlock* block);
-  void CountKept(size_t index, uint32_t more);
+  void CountKept(size_t index, int32_t more);
   void GiveBack(PoolBlock* block) noexcept;
   bool limited() const { return limits_.max_bytes_in_use > 0; }
   uint64_t Cached() const;

@@ -36,14 +36,13 @@ enum class InferForm { kUnary, kStream };
 // never copied. Precondition: the response's status is OK.
 //
 // INVALID_ARGUMENT where an output cannot have the form asked for (classes, shared memory),
-// RESOURCE_EXHAUSTED when `allocator` has no memory for classes, or the message is larger than one
-// can be.
+// RESOURCE_EXHAUSTED when there is no memory, or the message is larger than one can be.
 Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& response,
                                         const OutputPreferences& preferences, InferForm form,
                                         bool final, Allocator& allocator);
 
-// What a stream says of a request that failed. RESOURCE_EXHAUSTED when that is larger than a
-// message can be.
+// What a stream says of a request that failed. RESOURCE_EXHAUSTED when there is no
+// memory, or that is larger than a message can be.
 Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view message);
 
 }  // namespace despina::protocol

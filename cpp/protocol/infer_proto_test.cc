@@ -181,13 +181,19 @@ TEST(PeekInferTargetTest, SaysWhomARequestIsFor) {
 }
 
 TEST(PeekInferTargetTest, RefusesMessagesThatAreNone) {
-  for (const std::string& message :
-       {std::string("\x0A\x05m"), Varint(1, 1), Field(1, "\xFF"), Varint(2, 1), Field(2, "\xFF"),
-        Field(3, "\xFF"), Field(1, "m") + "\x3A\x05"}) {
-    EXPECT_EQ(PeekInferTarget(AsBytes(message)).status().code(), Code::kInvalidArgument);
+  const std::pair<std::string, std::string_view> refusals[] = {
+      {"\x0A\x05m", "end of buffer exception"},
+      {Varint(1, 1), "field 1 has wire type 0, not 2"},
+      {Field(1, "\xFF"), "field 1 is not UTF-8"},
+      {Varint(2, 1), "field 2 has wire type 0, not 2"},
+      {Field(2, "\xFF"), "field 2 is not UTF-8"},
+      {Field(3, "\xFF"), "field 3 is not UTF-8"},
+      {Field(1, "m") + "\x3A\x05", "end of buffer exception"}};
+  for (const auto& [message, why] : refusals) {
+    const Status status = PeekInferTarget(AsBytes(message)).status();
+    EXPECT_EQ(status.code(), Code::kInvalidArgument);
+    EXPECT_EQ(status.message(), Concat("failed to parse ModelInferRequest: ", why));
   }
-  EXPECT_EQ(PeekInferTarget(AsBytes(Field(2, "\xFF"))).status().message(),
-            "failed to parse ModelInferRequest: field 2 is not UTF-8");
 }
 
 TEST(RawContentsOffsetTest, SaysWhereTheFirstRawInputBegins) {
