@@ -29,7 +29,7 @@ TEST(BlockCacheTest, KeepsNothingBeforeItIsToldHowMuch) {
 
 TEST(BlockCacheTest, GivesTheLastBlockOfThatSizeFirst) {
   BlockCache cache;
-  cache.SetMost(1000);
+  cache.SetMost(1024);
   void* const first = cache.Allocate(100);
   void* const second = cache.Allocate(127);
   EXPECT_TRUE(cache.Keep(first, 100));
