@@ -1,8 +1,11 @@
 #include "protocol/infer_proto_response.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cstdint>
+#include <fstream>
 #include <limits>
 #include <string>
 
@@ -151,6 +154,26 @@ TEST_F(InferProtoResponseTest, NoMemoryIsResourceExhausted) {
                 .status()
                 .code(),
             Code::kResourceExhausted);
+}
+
+TEST_F(InferProtoResponseTest, NoMemoryForItsTextIsResourceExhausted) {
+#ifdef DESPINA_SANITIZED
+  GTEST_SKIP() << "sanitizers need more address space than this test leaves";
+#endif
+  const std::string why(size_t{64} << 20, 'x');
+  size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
+  rlimit little = before;
+  little.rlim_cur = pages * static_cast<size_t>(::sysconf(_SC_PAGESIZE)) + why.size() / 2;
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &little), 0);
+  const Result<EncodedMessage> encoded = EncodeStreamError("7", why);
+  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  ASSERT_FALSE(encoded.ok());
+  EXPECT_EQ(encoded.status().code(), Code::kResourceExhausted);
+  EXPECT_EQ(encoded.status().message(),
+            Concat("no memory for a response of ", why.size() + 10, " bytes"));
 }
 
 }  // namespace

@@ -226,7 +226,8 @@ class Request {
   TensorView<const T> input(uint32_t index) const {
     return TensorView<const T>(input(index));
   }
-  // Memory that the answer is sent from: to be written before the request is completed.
+  // Memory that the answer is sent from: to be written before the request is completed, and not
+  // any more once something else is allocated or given for the same output.
   template <class T>
   TensorView<T> allocate(uint32_t output, const Shape& shape) const {
     despina_tensor tensor;
@@ -292,7 +293,8 @@ class Batch {
     if (!tensor) throw Error(DESPINA_NOT_FOUND, "input " + std::to_string(input) + " was left out");
     return TensorView<const T>(*tensor);
   }
-  // Memory for an output of all requests that are not answered, which the answers are sent from.
+  // Memory for an output of all requests that are not answered, which the answers are sent from; as
+  // of a request.
   template <class T>
   TensorView<T> allocate(uint32_t output, const Shape& shape) const {
     return TensorView<T>(allocate(output, DatatypeOf<T>(), shape));
