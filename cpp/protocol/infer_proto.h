@@ -26,10 +26,11 @@ struct InferTarget {
 // INVALID_ARGUMENT for a message that is malformed at its top level.
 Result<InferTarget> PeekInferTarget(std::span<const std::byte> message);
 
-// Reads an inference request, but for what PeekInferTarget() has read. Raw inputs that are aligned,
-// and all raw BYTES inputs, are views on `message`; other data is put into buffers of `allocator`.
-// Names are resolved against the model; what Model::Prepare checks (datatypes, shapes, sizes,
-// missing inputs) is left to it. Precondition: `model` is one.
+// Reads an inference request. Raw inputs that are aligned, and all raw BYTES inputs, are views on
+// `message`; other data is put into buffers of `allocator`. Names are resolved against the model;
+// what Model::Prepare checks (datatypes, shapes, sizes, missing inputs) is left to it.
+// Preconditions: `model` is one, and PeekInferTarget() took the message: the model's name and
+// version are not looked at again.
 //
 // INVALID_ARGUMENT for anything wrong in the request, NOT_FOUND for an unknown region of shared
 // memory, RESOURCE_EXHAUSTED when `allocator` has no memory.
