@@ -27,7 +27,7 @@ class TestModel final : public Model {
   void Stop() override {}
 };
 
-inline TensorDefinition TensorOf(std::string name, DataType datatype, Shape dims) {
+inline TensorDefinition TensorOf(std::string name, DataType datatype, const Shape& dims) {
   return {.name = std::move(name),
           .datatype = datatype,
           .dims = dims,
