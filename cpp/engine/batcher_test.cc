@@ -18,7 +18,7 @@ using testing::Memory;
 using testing::Strings;
 using testing::StringsOf;
 
-Tensor With(const Tensor& whole, Shape shape, const Slice& data) {
+Tensor With(const Tensor& whole, const Shape& shape, const Slice& data) {
   return {whole.datatype, shape, data};
 }
 

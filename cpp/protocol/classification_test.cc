@@ -24,7 +24,7 @@ std::vector<std::string> ElementsOf(const Tensor& tensor) {
   return out;
 }
 
-Tensor TensorWith(DataType datatype, Shape shape, std::string_view data) {
+Tensor TensorWith(DataType datatype, const Shape& shape, std::string_view data) {
   return {.datatype = datatype, .shape = shape, .data = SliceOf(data)};
 }
 

@@ -23,7 +23,7 @@ struct Case {
 
 class GenerateTest : public ::testing::Test {
  protected:
-  static ModelDefinition One(DataType datatype, Shape dims, int64_t max_batch_size = 0) {
+  static ModelDefinition One(DataType datatype, const Shape& dims, int64_t max_batch_size = 0) {
     return DefinitionOf({TensorOf("A", datatype, dims)}, {TensorOf("OUT", datatype, {-1})},
                         max_batch_size);
   }

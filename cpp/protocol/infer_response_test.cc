@@ -22,7 +22,8 @@ class InferResponseTest : public ::testing::Test {
   // The request that the response belongs to, with its outputs still to be set.
   std::unique_ptr<Request> NewRequest() { return std::make_unique<Request>(model_.Enter()); }
 
-  std::unique_ptr<Request> RequestWith(DataType datatype, Shape shape, std::string_view data) {
+  std::unique_ptr<Request> RequestWith(DataType datatype, const Shape& shape,
+                                       std::string_view data) {
     auto request = NewRequest();
     request->response.outputs.push_back(
         {.index = 0, .tensor = {.datatype = datatype, .shape = shape, .data = SliceOf(data)}});
@@ -30,7 +31,7 @@ class InferResponseTest : public ::testing::Test {
   }
 
   // The JSON data of one output.
-  Result<std::string> Data(DataType datatype, Shape shape, std::string_view data) {
+  Result<std::string> Data(DataType datatype, const Shape& shape, std::string_view data) {
     const auto request = RequestWith(datatype, shape, data);
     const Result<EncodedResponse> encoded =
         EncodeInfer(*request, request->response, {}, TestPool());

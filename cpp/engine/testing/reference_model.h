@@ -58,7 +58,7 @@ class Random {
 inline constexpr uint32_t kOut = 0;
 inline constexpr uint32_t kEcho = 1;
 
-inline Tensor Numbers(Shape shape, const std::vector<int64_t>& values) {
+inline Tensor Numbers(const Shape& shape, const std::vector<int64_t>& values) {
   const auto* bytes = reinterpret_cast<const char*>(values.data());
   return {DataType::kInt64, shape, Bytes({bytes, values.size() * sizeof(int64_t)})};
 }
