@@ -22,6 +22,7 @@ class BlockCache {
 
   // Aligned for any standard type; null where there is no memory.
   void* Allocate(size_t size) noexcept {
+    // A sanitizer's malloc ends the process when it is asked for more than there can be.
     if (size > kLargest) return size <= SIZE_MAX / 2 ? std::malloc(size) : nullptr;
     Size& kept = sizes_[size / kStep];
     if (kept.first == nullptr) return std::malloc(BlockSize(size));

@@ -50,12 +50,14 @@ class UnwantedOutputTest : public ::testing::Test, public ExecutionSink {
     requests_.End();
     batch_.reset();
   }
-  void Allocate(despina_batch* batch, uint32_t output) {
+  // What the backend may write.
+  const void* Allocate(despina_batch* batch, uint32_t output) {
     const std::array<int64_t, 2> shape = {static_cast<int64_t>(batch->batch->rows()), 1};
     despina_tensor memory{};
     despina_error error{};
-    ASSERT_EQ(HostApi().batch_allocate(batch, output, kFloat, shape.data(), 2, &memory, &error),
+    EXPECT_EQ(HostApi().batch_allocate(batch, output, kFloat, shape.data(), 2, &memory, &error),
               DESPINA_OK);
+    return memory.data;
   }
   bool holds_memory() const { return pool_.statistics().bytes_in_use > 0; }
 
@@ -107,6 +109,20 @@ TEST_F(UnwantedOutputTest, OutlivesTheAnswerToTheOneWhoWantsIt) {
   finished_.clear();
   EXPECT_TRUE(holds_memory());
   requests_.Answer(*batch->handles[1], Ok());
+  EXPECT_FALSE(holds_memory());
+  End();
+}
+
+TEST_F(UnwantedOutputTest, OfAWantedOneTheAnswerHasTheMemoryThatWasAllocatedLast) {
+  despina_batch* const batch = Begin({kOut});
+  const void* const first = Allocate(batch, kOut);
+  const void* const second = Allocate(batch, kOut);
+  EXPECT_NE(first, second);
+  EXPECT_TRUE(requests_.Complete(*batch->handles[0], Ok()));
+  ASSERT_EQ(finished_.size(), 1U);
+  ASSERT_EQ(finished_[0]->response.outputs.size(), 1U);
+  EXPECT_EQ(finished_[0]->response.outputs[0].tensor.data.data(), second);
+  finished_.clear();
   EXPECT_FALSE(holds_memory());
   End();
 }

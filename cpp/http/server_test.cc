@@ -7,11 +7,12 @@
 
 #include <atomic>
 #include <cstring>
-#include <fstream>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "base/testing/address_space.h"
 #include "base/text.h"
 #include "frontend/testing/fake_model.h"
 #include "http/testing/client.h"
@@ -213,18 +214,13 @@ TEST_F(ServerTest, SaysThatThereAreNoThreadsForIt) {
   ASSERT_EQ(::pthread_getattr_default_np(&attributes), 0);
   size_t usual_stack = 0;
   ASSERT_EQ(::pthread_attr_getstacksize(&attributes, &usual_stack), 0);
-  size_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
-  rlimit little = before;
-  little.rlim_cur = pages * static_cast<size_t>(::sysconf(_SC_PAGESIZE)) + kStack * 3 / 2;
   ASSERT_EQ(::pthread_attr_setstacksize(&attributes, kStack), 0);
   ASSERT_EQ(::pthread_setattr_default_np(&attributes), 0);
-  ASSERT_EQ(::setrlimit(RLIMIT_AS, &little), 0);
+  std::optional<despina::testing::LittleAddressSpace> little(kStack * 3 / 2);
+  ASSERT_TRUE(little->limited());
   const auto server =
       Serve({.port = 0, .threads = 3}, snapshot_, control_, regions_, pool_, Clock::System());
-  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  little.reset();
   ASSERT_EQ(::pthread_attr_setstacksize(&attributes, usual_stack), 0);
   ASSERT_EQ(::pthread_setattr_default_np(&attributes), 0);
   ::pthread_attr_destroy(&attributes);

@@ -41,8 +41,8 @@ Result<EncodedMessage> EncodeInferProto(const Request& request, const Response& 
                                         const OutputPreferences& preferences, InferForm form,
                                         bool final, Allocator& allocator);
 
-// What a stream says of a request that failed. RESOURCE_EXHAUSTED when there is no
-// memory, or that is larger than a message can be.
+// What a stream says of a request that failed. RESOURCE_EXHAUSTED when there is no memory, or that
+// is larger than a message can be.
 Result<EncodedMessage> EncodeStreamError(std::string_view id, std::string_view message);
 
 }  // namespace despina::protocol

@@ -1,14 +1,13 @@
 #include "protocol/infer_proto_response.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <cstdint>
-#include <fstream>
 #include <limits>
+#include <optional>
 #include <string>
 
+#include "base/testing/address_space.h"
 #include "protocol/infer_proto_test_support.h"
 
 namespace despina::protocol {
@@ -161,15 +160,10 @@ TEST_F(InferProtoResponseTest, NoMemoryForItsTextIsResourceExhausted) {
   GTEST_SKIP() << "sanitizers need more address space than this test leaves";
 #endif
   const std::string why(size_t{64} << 20, 'x');
-  size_t pages = 0;
-  std::ifstream("/proc/self/statm") >> pages;
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_AS, &before), 0);
-  rlimit little = before;
-  little.rlim_cur = pages * static_cast<size_t>(::sysconf(_SC_PAGESIZE)) + why.size() / 2;
-  ASSERT_EQ(::setrlimit(RLIMIT_AS, &little), 0);
+  std::optional<despina::testing::LittleAddressSpace> little(why.size() / 2);
+  ASSERT_TRUE(little->limited());
   const Result<EncodedMessage> encoded = EncodeStreamError("7", why);
-  ASSERT_EQ(::setrlimit(RLIMIT_AS, &before), 0);
+  little.reset();
   ASSERT_FALSE(encoded.ok());
   EXPECT_EQ(encoded.status().code(), Code::kResourceExhausted);
   EXPECT_EQ(encoded.status().message(),
