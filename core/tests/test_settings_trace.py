@@ -1,15 +1,12 @@
-"""What ``--trace-config`` takes, and what tensors look like in a file."""
+"""What ``--trace-config`` takes."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
 import pytest
 
 from despina import Code, DespinaError
-from despina.observe.trace_file import elements
 from despina.settings import Settings
 from despina.settings.trace import TraceConfig, trace_config
 
@@ -83,25 +80,3 @@ def test_what_cannot_be_is_refused(flags: dict[str, Any], text: str):
         trace_config(Settings(**flags))
     assert raised.value.code is Code.INVALID_ARGUMENT
     assert raised.value.message.startswith(f"--trace-config: {text}")
-
-
-@pytest.mark.parametrize(
-    ("datatype", "data", "texts"),
-    [
-        ("BOOL", bytes([0, 1]), ["0", "1"]),
-        ("UINT64", np.array([2**64 - 1], np.uint64).tobytes(), ["18446744073709551615"]),
-        ("INT8", np.array([-1], np.int8).tobytes(), ["-1"]),
-        ("FP16", np.array([0.5, 2], np.float16).tobytes(), ["0.5", "2"]),
-        (
-            "FP32",
-            np.array([1, 2.5, math.nan, math.inf], "f4").tobytes(),
-            ["1", "2.5", "nan", "inf"],
-        ),
-        ("FP64", np.array([0.1]).tobytes(), ["0.10000000000000001"]),
-        ("BF16", bytes([0x80, 0x3F]), ["1"]),
-        ("BYTES", b"\x02\0\0\0ab\0\0\0\0\x01\0\0\0\xff", ["ab", "", "\ufffd"]),
-        ("FP32", b"", []),
-    ],
-)
-def test_elements_are_written_as_text(datatype: str, data: bytes, texts: list[str]):
-    assert list(elements(datatype, data)) == texts

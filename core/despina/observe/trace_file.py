@@ -6,7 +6,7 @@ import json
 import os
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from io import BufferedRandom
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,11 @@ _DIGITS = {"FP16": 5, "BF16": 4, "FP32": 9, "FP64": 17}
 
 
 class TraceFile:
-    """A writer. The file is a whole array after each write; one that is there is written over."""
+    """A writer. The file is a whole array after each trace; one that is there is written over.
+
+    Each trace is one write, behind all that takes time: who reads the file meanwhile hardly ever
+    meets a part of one. A trace that finds no room on the disk is taken back.
+    """
 
     def __init__(self, path: str, log_frequency: Callable[[], int]) -> None:
         """Opens nothing yet.
@@ -58,39 +62,46 @@ class TraceFile:
             text = f"the trace file '{path}': the folder '{folder}' cannot be written to"
             raise DespinaError(Code.INVALID_ARGUMENT, text)
         self._path, self._log_frequency = path, log_frequency
-        self._file: BufferedRandom | None = None
-        self._empty = True
-        self._in_file = self._index = 0
+        self._file: FileIO | None = None
+        self._size = self._in_file = self._index = 0
 
     def write(self, traces: Sequence[Trace]) -> None:
-        """Appends traces, those of steps before their request's."""
+        """Appends traces, those of steps before their request's.
+
+        Raises:
+            OSError: the file could not be opened, or a trace not be written. What was written
+                before is whole; that trace and those after it are lost.
+        """
         for trace in traces:
+            text = ",".join(json.dumps(each, separators=(",", ":")) for each in entries(trace))
             frequency = self._log_frequency()
             if self._file is None:
                 name = f"{self._path}.{self._index}" if frequency else self._path
-                self._file = Path(name).open("w+b")  # noqa: SIM115 - over several calls
-                self._empty, self._in_file = True, 0
-            self._append(json.dumps(entry, separators=(",", ":")) for entry in entries(trace))
+                self._file = Path(name).open("wb", buffering=0)  # noqa: SIM115 - over several calls
+                self._size = self._in_file = 0
+            self._append(self._file.fileno(), text)
             self._in_file += 1
             if frequency and self._in_file >= frequency:
                 self._next()
-        if self._file:
-            self._file.flush()
 
     def close(self) -> None:
         """Closes the file that is open, if one is."""
         self._next()
 
-    def _append(self, texts: Iterator[str]) -> None:
+    def _append(self, file: int, text: str) -> None:
         """Writes over the closing bracket, and puts it behind what is added."""
-        assert self._file
-        text = ",".join(texts)
-        if self._empty:
-            self._file.write(f"[{text}]".encode())
-            self._empty = not text
-        elif text:
-            self._file.seek(-1, 2)
-            self._file.write(f",{text}]".encode())
+        data = f"{',' if self._size else '['}{text}]".encode()
+        start = max(self._size - 1, 0)
+        written = 0
+        try:
+            while written < len(data):
+                written += os.pwrite(file, data[written:], start + written)
+        except OSError:
+            os.ftruncate(file, self._size)
+            if self._size:
+                os.pwrite(file, b"]", start)
+            raise
+        self._size = start + written
 
     def _next(self) -> None:
         if self._file:
