@@ -18,9 +18,10 @@ BlockHead* HeadOf(void* block) { return static_cast<BlockHead*>(block) - 1; }
 }  // namespace
 
 void* SessionMemory::Allocate(size_t size) noexcept {
-  if (size > SIZE_MAX - sizeof(BlockHead)) return nullptr;
+  if (size > most_ - in_use_ || size > SIZE_MAX - sizeof(BlockHead)) return nullptr;
   void* const bytes = cache_.Allocate(sizeof(BlockHead) + size);
   if (bytes == nullptr) return nullptr;
+  in_use_ += size;
   return new (bytes) BlockHead{size} + 1;
 }
 
@@ -34,6 +35,7 @@ void* SessionMemory::AllocateZeroed(size_t count, size_t size) noexcept {
 void SessionMemory::Free(void* block) noexcept {
   if (block == nullptr) return;
   BlockHead* const head = HeadOf(block);
+  in_use_ -= head->size;
   if (!cache_.Keep(head, sizeof(BlockHead) + head->size)) std::free(head);
 }
 

@@ -11,8 +11,10 @@
 namespace despina::grpc {
 namespace {
 
+constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
+
 TEST(SessionMemoryTest, BlocksAreAlignedAndTheirBytesAreTheirOwn) {
-  SessionMemory memory;
+  SessionMemory memory(kUnlimited);
   std::vector<std::pair<unsigned char*, size_t>> blocks;
   for (size_t size = 0; size < 1200; ++size) {
     auto* const block = static_cast<unsigned char*>(memory.Allocate(size));
@@ -29,7 +31,7 @@ TEST(SessionMemoryTest, BlocksAreAlignedAndTheirBytesAreTheirOwn) {
 
 TEST(SessionMemoryTest, SmallBlocksAreUsedAgainAndSomeAreKept) {
   if (!kKeepsBlocks) GTEST_SKIP() << "nothing is kept from the sanitizer";
-  SessionMemory memory;
+  SessionMemory memory(kUnlimited);
   void* const first = memory.Allocate(100);
   memory.Free(first);
   EXPECT_EQ(memory.kept_bytes(), 128U);
@@ -43,7 +45,7 @@ TEST(SessionMemoryTest, SmallBlocksAreUsedAgainAndSomeAreKept) {
 }
 
 TEST(SessionMemoryTest, ABlockThatGrowsKeepsItsBytes) {
-  SessionMemory memory;
+  SessionMemory memory(kUnlimited);
   auto* block = static_cast<char*>(memory.Reallocate(nullptr, 3));
   std::memcpy(block, "ab", 3);
   EXPECT_EQ(memory.Reallocate(block, 2), block);
@@ -54,7 +56,7 @@ TEST(SessionMemoryTest, ABlockThatGrowsKeepsItsBytes) {
 }
 
 TEST(SessionMemoryTest, ABlockOfZerosIsOneAlsoTheSecondTime) {
-  SessionMemory memory;
+  SessionMemory memory(kUnlimited);
   for (int i = 0; i < 2; ++i) {
     auto* const block = static_cast<char*>(memory.AllocateZeroed(10, 10));
     for (int at = 0; at < 100; ++at) ASSERT_EQ(block[at], 0);
@@ -64,12 +66,29 @@ TEST(SessionMemoryTest, ABlockOfZerosIsOneAlsoTheSecondTime) {
 }
 
 TEST(SessionMemoryTest, SizesThatThereCannotBeGetNull) {
-  SessionMemory memory;
+  SessionMemory memory(kUnlimited);
   EXPECT_EQ(memory.Allocate(std::numeric_limits<size_t>::max()), nullptr);
   EXPECT_EQ(memory.AllocateZeroed(size_t{1} << 40, size_t{1} << 40), nullptr);
   void* const block = memory.Allocate(10);
   EXPECT_EQ(memory.Reallocate(block, std::numeric_limits<size_t>::max() - 20), nullptr);
   memory.Free(block);
+}
+
+TEST(SessionMemoryTest, WhatIsInUseIsBounded) {
+  SessionMemory memory(100);
+  void* const first = memory.Allocate(60);
+  EXPECT_EQ(memory.bytes_in_use(), 60U);
+  EXPECT_EQ(memory.Allocate(41), nullptr);
+  EXPECT_EQ(memory.AllocateZeroed(2, 21), nullptr);
+  EXPECT_EQ(memory.Reallocate(first, 101), nullptr);
+  void* const second = memory.Allocate(40);
+  ASSERT_NE(second, nullptr);
+  memory.Free(first);
+  memory.Free(second);
+  EXPECT_EQ(memory.bytes_in_use(), 0U);
+  void* const grown = memory.Reallocate(memory.Allocate(10), 80);
+  EXPECT_EQ(memory.bytes_in_use(), 80U);
+  memory.Free(grown);
 }
 
 }  // namespace
