@@ -95,13 +95,17 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def reload_failures(server: Server) -> dict[str, float]:
-    """As the metrics page counts them, by model."""
+    return metric(server, "despina_model_reload_failures_total")
+
+
+def metric(server: Server, name: str) -> dict[str, float]:
+    """What the metrics page says, by model."""
     settings = replace(server._runtime.settings, grpc_port=0, metrics_port=0)
     metrics = server._runtime.engine.serve_metrics(metrics_options(settings))
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics.port}/metrics") as answer:
         page = answer.read().decode()
     metrics.close()
-    found = re.findall(r'^despina_model_reload_failures_total{model="(.*)"} (.*)$', page, re.M)
+    found = re.findall(rf'^{name}{{.*?model="(.*?)".*}} (.*)$', page, re.M)
     return {model: float(count) for model, count in found}
 
 
@@ -156,6 +160,7 @@ def test_requests_in_flight_finish_on_the_old_one(gated: Server, write_model, po
     Gated.answer_gate.clear()
     asked = [pool.submit(times, gated, "m"), pool.submit(times, gated, "e", "IN")]
     assert Gated.answering.acquire(timeout=10)
+    wait_for(lambda: metric(gated, "nv_inference_pending_request_count")["m"] == 1)
     write_model("m", GATED.format(2))
     Gated.load_gate.set()
     gated.load("m")  # does not wait for them

@@ -216,7 +216,7 @@ def test_a_second_signal_ends_it_at_once(serve: Serve, sleeper: Path, number: in
 
 def test_a_signal_is_heard_while_models_load(serve: Serve, write_model):
     folder = write_model(
-        "slow", 'backend: "sleep" parameters { key: "load_seconds" value { string_value: "1" } }'
+        "slow", 'backend: "sleep" parameters { key: "load_seconds" value { string_value: "4" } }'
     )
     process = serve()
     address = process.wait_for(r"Started HTTPService at (\S+)")[1]

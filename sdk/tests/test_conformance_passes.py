@@ -82,8 +82,8 @@ class Counts(Backend):
 
 class TestStreaming(BackendConformance):
     backend_class = Counts
-    slow: ClassVar[Any] = {"X": np.array([100], np.float32)}
-    cancel_seconds = 0.2
+    slow: ClassVar[Any] = {"X": np.array([120], np.float32)}
+    cancel_seconds = 2
     expected_parts: ClassVar[Sequence[Any]] = (
         *({"Y": np.array([number], np.float32)} for number in range(3)),
         {},

@@ -6,6 +6,7 @@ import gzip
 import json
 import zlib
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 import pytest
 from harness.raw_http import Connection, good, is_good, request
@@ -48,14 +49,16 @@ def test_chunks_without_end(server: Serve, what: str) -> None:
         assert server.resident_bytes() - before < 4 * LIMIT
 
 
-def test_three_million_chunks_of_a_byte(connection: Connection) -> None:
+def test_three_million_chunks_of_a_byte(models: Path, tmp_path: Path) -> None:
     """Each is looked at once, however they are split."""
     chunk = b"1\r\n \r\n"
-    connection.send(CHUNKED)
-    for _ in range(300):
-        connection.send(chunk * 10_000)
-    connection.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY))
-    assert is_good(connection.read())
+    with Serve(models, tmp_path) as server, Connection(server.port, timeout=60) as connection:
+        connection.send(CHUNKED)
+        for _ in range(300):
+            connection.send(chunk * 10_000)
+        connection.send(b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY))
+        assert is_good(connection.read())
+        assert server.stop() == 0
 
 
 SMUGGLED = good("nobody")

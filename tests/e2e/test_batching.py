@@ -6,20 +6,23 @@ import json
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from despina_fixtures.behaviour import BehaviourBackend
 from despina_fixtures.tensors import DescribeBackend
+from harness.waiting import wait_pending, wait_until
 
 import despina
 
 DYNAMIC: dict[str, Any] = {"max_batch_size": 8, "dynamic_batching": {}}
 
 
-def at_once(calls: Sequence[Callable[[], object]], pause: float = 0.0) -> list[Any]:
-    """What each call returned or raised; they begin ``pause`` seconds apart."""
+def at_once(calls: Sequence[Callable[[], object]]) -> list[Any]:
+    """What each call returned or raised."""
     outcomes: list[Any] = [None] * len(calls)
 
     def run(index: int) -> None:
@@ -31,7 +34,6 @@ def at_once(calls: Sequence[Callable[[], object]], pause: float = 0.0) -> list[A
     threads = [threading.Thread(target=run, args=(index,)) for index in range(len(calls))]
     for thread in threads:
         thread.start()
-        time.sleep(pause)
     for thread in threads:
         thread.join()
     return outcomes
@@ -48,21 +50,23 @@ def describe(server: despina.Server, *shape: int) -> dict[str, Any]:
     return about
 
 
-def sleep(server: despina.Server, seconds: float) -> float:
-    """Takes the time that a request takes."""
-    begun = time.monotonic()
+def behave(server: despina.Server, behaviour: str, **options: Any) -> None:
     one = {"X": np.zeros((1, 1), np.float32)}
-    server.infer("m", one, parameters={"behaviour": f"sleep:{seconds}"})
-    return time.monotonic() - begun
+    server.infer("m", one, parameters={"behaviour": behaviour}, **options)
 
 
 def test_requests_that_come_within_the_delay_are_one_batch() -> None:
-    batching = {"max_queue_delay_microseconds": 500_000, "preferred_batch_size": [4]}
+    batching = {"max_queue_delay_microseconds": 20_000_000, "preferred_batch_size": [4]}
     with serve(DescribeBackend, dynamic_batching=batching) as server:
         begun = time.monotonic()
         abouts = at_once([lambda: describe(server, 1, 3)] * 4)
-        assert time.monotonic() - begun < 0.5, "a preferred size does not wait"
+        assert time.monotonic() - begun < 10, "a preferred size does not wait"
         assert [about["batch_rows"] for about in abouts] == [4] * 4
+
+
+def test_a_request_that_stays_alone_runs_after_the_delay() -> None:
+    batching = {"max_queue_delay_microseconds": 500_000}
+    with serve(DescribeBackend, dynamic_batching=batching) as server:
         begun = time.monotonic()
         assert describe(server, 1, 3)["batch_rows"] == 1
         assert time.monotonic() - begun >= 0.5
@@ -85,36 +89,52 @@ def test_without_dynamic_batching_each_request_runs_alone() -> None:
         assert {about["batch_rows"] for about in abouts} == {2}
 
 
-def test_instances_run_side_by_side() -> None:
-    with serve(BehaviourBackend, instance_group=[{"count": 4}], dynamic_batching={}) as server:
-        begun = time.monotonic()
-        at_once([lambda: sleep(server, 0.5)] * 4, pause=0.05)
-        assert time.monotonic() - begun < 1.5
+def test_instances_run_side_by_side(tmp_path: Path) -> None:
+    with (
+        ThreadPoolExecutor() as pool,
+        serve(BehaviourBackend, instance_group=[{"count": 4}], max_batch_size=1) as server,
+    ):
+        held = [tmp_path / str(number) for number in range(4)]
+        asked = [pool.submit(behave, server, f"hold:{file}") for file in held]
+        for file in held:
+            wait_until(file.exists)
+        for file in held:
+            file.unlink()
+        for each in asked:
+            each.result(20)
 
 
-def test_a_full_queue_refuses_and_serves_what_it_has() -> None:
+def test_a_full_queue_refuses_and_serves_what_it_has(tmp_path: Path) -> None:
     policy = {"default_queue_policy": {"max_queue_size": 2}}
-    with serve(BehaviourBackend, dynamic_batching=policy, max_batch_size=1) as server:
-        outcomes = at_once([lambda: sleep(server, 0.3)] * 6, pause=0.02)
-        refused = [each for each in outcomes if isinstance(each, despina.DespinaError)]
-        assert len(refused) == 3
-        for error in refused:
-            assert error.code is despina.Code.UNAVAILABLE
-            assert "Exceeds maximum queue size" in error.message
-        assert all(isinstance(each, float) for each in outcomes[:3])
+    with (
+        ThreadPoolExecutor() as pool,
+        serve(BehaviourBackend, dynamic_batching=policy, max_batch_size=1) as server,
+    ):
+        held = tmp_path / "held"
+        asked = [pool.submit(behave, server, f"hold:{held}")]
+        wait_until(held.exists)
+        asked += [pool.submit(behave, server, "double") for _ in range(2)]
+        wait_pending(server, "m", 2)
+        for _ in range(3):
+            with pytest.raises(despina.DespinaError, match="Exceeds maximum queue size") as caught:
+                behave(server, "double")
+            assert caught.value.code is despina.Code.UNAVAILABLE
+        held.unlink()
+        for each in asked:
+            each.result(20)
         (row,) = server.statistics("m")["model_stats"]
         assert row["inference_stats"]["success"]["count"] == 3
         assert row["inference_stats"]["fail"]["count"] == 3
 
 
-def test_a_request_that_is_not_answered_in_time_is_given_up() -> None:
+def test_a_request_that_is_not_answered_in_time_is_given_up(tmp_path: Path) -> None:
     with serve(BehaviourBackend) as server:
-        one = {"X": np.zeros((1, 1), np.float32)}
-        begun = time.monotonic()
+        held = tmp_path / "held"
         with pytest.raises(despina.DespinaError) as caught:
-            server.infer("m", one, parameters={"behaviour": "sleep:1"}, timeout=0.1)
+            behave(server, f"hold:{held}", timeout=0.1)
         assert caught.value.code is despina.Code.DEADLINE_EXCEEDED
-        assert time.monotonic() - begun < 0.9
+        wait_until(held.exists)  # what runs already is not interrupted
+        held.unlink()
 
 
 def test_models_come_and_go_under_traffic() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from harness.raw_http import Connection, json_infer
 from harness.repository import add_model, ensemble, fixture, step, tensor
 from harness.serve import Serve
+from harness.waiting import wait_until
 
 from despina_sdk.cmake import include_folder
 
@@ -63,13 +63,6 @@ def executions(server: Serve, model: str) -> float:
     return metric(server, "nv_inference_exec_count", model=model)
 
 
-def wait_until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"after {SECONDS:g} s: not {what}"
-        time.sleep(0.01)
-
-
 def ask(server: Serve, model: str, behaviour: str = "double") -> Connection:
     connection = Connection(server.port)
     x = {"name": "X", "datatype": "FP32", "shape": [1, 1], "data": [1]}
@@ -117,11 +110,12 @@ def test_a_request_that_waits_leaves_the_queue(server: Serve, tmp_path: Path):
     running = ask(server, "polling", f"until_cancelled:{tmp_path}/begun")
     wait_until((tmp_path / "begun").exists, "begun")
     waiting = ask(server, "polling")
-    wait_until(lambda: server.gauge("nv_inference_pending_request_count", "polling") == 1, "queued")
+    server.wait_pending("polling", 1)
     close(waiting)
     wait_until(lambda: cancelled(server, "polling") == failed + 1, "left the queue")
     close(running)
     wait_until(lambda: cancelled(server, "polling") == failed + 2, "ended")
+    wait_until(lambda: executions(server, "polling") >= executed + 1, "counted")
     assert executions(server, "polling") == executed + 1
 
 

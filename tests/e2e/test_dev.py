@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 from harness.authoring import CMAKE, Plugin
-from harness.hammer import ONE, Hammer, wait_for
+from harness.hammer import ONE, Hammer
 from harness.raw_http import Connection
 from harness.serve import Serve
 from harness.tensors import infer
+from harness.waiting import wait_until
 
 EDITS = 50
 NATIVE_EDITS = 5
@@ -68,7 +69,7 @@ def test_fifty_edits_are_served_and_no_request_fails(server: Serve, plugin: Plug
         saved[model].append(factor)
         save(factor)
         # A client that has ended is told of below.
-        wait_for(lambda: all(each.seen[-1] == factor or each.error for each in clients[model]))
+        wait_until(lambda: all(each.seen[-1] == factor or each.error for each in clients[model]))
 
     try:
         for number in range(1, EDITS + 1):
@@ -107,7 +108,7 @@ def answer(server: Serve, model: str) -> float:
 def wait_for_endless_build(plugin: Plugin) -> int:
     """The process that it is."""
     file = plugin.folder / "pid"
-    wait_for(lambda: file.exists() and file.read_text() != "")
+    wait_until(lambda: file.exists() and file.read_text() != "")
     return int(file.read_text())
 
 
@@ -125,7 +126,7 @@ def test_a_build_is_given_up_when_its_sources_change_again(server: Serve, plugin
     assert answer(server, "native") == 1
     plugin.save("CMakeLists.txt", CMAKE)
     plugin.save_native(3)
-    wait_for(lambda: answer(server, "native") == 3)
+    wait_until(lambda: answer(server, "native") == 3)
     assert has_ended(process)
     assert "the build was stopped: its sources have changed again" in server.stdout
 
@@ -147,7 +148,7 @@ def test_a_server_begins_with_a_plugin_that_cannot_be_built_yet(
         assert answer(server, "python") == 1
         assert not server.ready()
         plugin.save_native(2)
-        wait_for(server.ready)
+        wait_until(server.ready)
         assert answer(server, "native") == 2
         assert server.stop() == 0, server.stderr
 

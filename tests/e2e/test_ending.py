@@ -83,7 +83,7 @@ def test_a_program_whose_model_hangs_ends_with_status_1_after_the_exit_timeout()
         @batch_function(inputs=[x], outputs=[y])
         def hang(x):
             begun.set()
-            time.sleep(4)
+            time.sleep(60)
             return {"y": x}
 
         server = despina.Server(models={"hang": hang}, exit_timeout_secs=0.5)

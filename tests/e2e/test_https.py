@@ -187,7 +187,7 @@ def test_tritonclient_shows_its_certificate(mutual: Serve, files: Certificates) 
 def test_it_answers_what_it_has_accepted_before_it_ends(
     files: Certificates, tmp_path: Path
 ) -> None:
-    add_model(tmp_path / "models", "slow", identity(max_batch_size=1, execute_delay_ms=300))
+    add_model(tmp_path / "models", "slow", identity(max_batch_size=1, execute_delay_ms=3000))
     context = trusting(files)
     with Serve(tmp_path / "models", tmp_path, *flags(files)) as server, ExitStack() as stack:
         clients = []
@@ -198,8 +198,7 @@ def test_it_answers_what_it_has_accepted_before_it_ends(
             clients.append(stack.enter_context(client))
             client.sendall(good("slow"))
         # Then the first one runs.
-        while server.gauge("nv_inference_pending_request_count", "slow") != 1:
-            time.sleep(0.01)
+        server.wait_pending("slow", 1)
         assert server.stop() == 0, server.stderr
         for client in clients:
             assert client.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n")

@@ -14,6 +14,7 @@ import pytest
 import tritonclient.http as triton
 from harness.repository import add_model, ensemble, fixture, step, tensor
 from harness.serve import Serve
+from harness.waiting import wait_until
 from tritonclient.utils import InferenceServerException
 
 import despina
@@ -71,13 +72,6 @@ def index(client: triton.InferenceServerClient) -> dict[str, str]:
     return {row["name"]: row.get("state", "") for row in rows}
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_model_comes_and_goes(client: triton.InferenceServerClient) -> None:
     assert index(client) == {"double": "", "six": "", "triple": ""}
     assert client.is_server_ready()
@@ -89,7 +83,7 @@ def test_a_model_comes_and_goes(client: triton.InferenceServerClient) -> None:
     client.unload_model("double")
     assert not client.is_model_ready("double")
     assert "has no available versions" in refused(lambda: times(client, "double"))
-    wait_for(lambda: index(client)["double"] == "UNAVAILABLE")
+    wait_until(lambda: index(client)["double"] == "UNAVAILABLE")
     (row,) = (row for row in client.get_model_repository_index() if row["name"] == "double")
     assert row["reason"] == "unloaded"
     assert client.is_server_ready()
@@ -214,13 +208,13 @@ def test_a_polled_repository_is_followed(repository: Path, tmp_path: Path) -> No
     ):
         assert times(client, "six") == 6
         (repository / "double" / "1" / "factor").write_text("20.0")
-        wait_for(lambda: times(client, "six") == 60)
+        wait_until(lambda: times(client, "six") == 60)
         add_scale(repository, "new", 7)
-        wait_for(lambda: client.is_model_ready("new"))
+        wait_until(lambda: client.is_model_ready("new"))
         (repository / "new").rename(tmp_path / "gone")
-        wait_for(lambda: "new" not in index(client))
+        wait_until(lambda: "new" not in index(client))
         (repository / "double" / "config.pbtxt").write_text("nonsense")
-        wait_for(lambda: "nonsense" in str(client.get_model_repository_index()))
+        wait_until(lambda: "nonsense" in str(client.get_model_repository_index()))
         assert times(client, "six") == 60
         assert client.is_server_ready()
         assert server.stop() == 0
@@ -229,7 +223,7 @@ def test_a_polled_repository_is_followed(repository: Path, tmp_path: Path) -> No
 def test_a_folder_that_is_copied_slowly_is_loaded_once_and_whole(
     repository: Path, tmp_path: Path
 ) -> None:
-    flags = [*POLL[:2], "--repository-settle-secs=1"]
+    flags = [*POLL[:2], "--repository-settle-secs=4"]
     with Serve(repository, tmp_path / "out", *flags) as server:
         folder = repository / "slow" / "1"
         folder.mkdir(parents=True)
@@ -239,7 +233,7 @@ def test_a_folder_that_is_copied_slowly_is_loaded_once_and_whole(
                 file.write(part)
                 file.flush()
                 time.sleep(0.05)
-        wait_for(lambda: server.get("/v2/models/slow/ready")[0] == 200)
+        wait_until(lambda: server.get("/v2/models/slow/ready")[0] == 200)
         assert server.stderr.count("the model repository has changed: slow") == 1
         assert "is not served" not in server.stderr
         assert server.stop() == 0

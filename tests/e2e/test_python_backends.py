@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from despina_fixtures.behaviour import BehaviourBackend, BehaviourInstance
+from harness.waiting import wait_pending
 
 import despina
 from despina_sdk import Backend, Batch, Code, Instance, Model, ModelSpec, Placement
@@ -64,7 +65,9 @@ def test_a_mistake_fails_its_request_with_a_reason_and_no_other(
     assert np.array_equal(ask(server, "double"), X * 2)
 
 
-def test_an_exception_fails_only_what_is_unanswered_of_its_batch(server: despina.Server) -> None:
+def test_an_exception_fails_only_what_is_unanswered_of_its_batch(
+    server: despina.Server, tmp_path: Path
+) -> None:
     """While one request runs, the others queue, and run as one batch."""
     outcomes: dict[str, object] = {}
 
@@ -74,12 +77,17 @@ def test_an_exception_fails_only_what_is_unanswered_of_its_batch(server: despina
         except despina.DespinaError as error:
             outcomes[name] = error.message
 
-    threads = [threading.Thread(target=send, args=("runs", "sleep:0.5"))]
+    held = tmp_path / "held"
+    threads = [threading.Thread(target=send, args=("runs", f"hold:{held}"))]
     threads[0].start()
-    for name, behaviour in (("before", "double"), ("raises", "raise"), ("after", "double")):
-        threading.Event().wait(0.1)
+    while not held.exists():
+        assert threads[0].is_alive()
+    queued = (("before", "double"), ("raises", "raise"), ("after", "double"))
+    for count, (name, behaviour) in enumerate(queued, 1):
         threads.append(threading.Thread(target=send, args=(name, behaviour)))
         threads[-1].start()
+        wait_pending(server, "behaviour", count)
+    held.unlink()
     for thread in threads:
         thread.join()
     for name in ("runs", "before"):

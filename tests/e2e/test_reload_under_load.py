@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.hammer import ONE, Hammer, wait_for
+from harness.hammer import ONE, Hammer
 from harness.raw_http import Connection
 from harness.repository import add_model, ensemble, fixture, step, tensor
 from harness.serve import Serve
 from harness.tensors import infer
+from harness.waiting import wait_until
 
 RELOADS = 50
 CLIENTS = 3
@@ -76,7 +77,7 @@ def test_fifty_reloads_are_not_seen_by_those_who_ask(server: Serve, repository: 
                 assert infer(connection, "twice", X=ONE)["Y"][0, 0] == reload**2
             if reload == RELOADS // 2:
                 files, memory = server.open_files(), server.resident_bytes()
-        wait_for(lambda: server.open_files() <= files, seconds=30)
+        wait_until(lambda: server.open_files() <= files, "let go of")
         assert server.resident_bytes() - memory < FLAT_BYTES
     finally:
         for client in clients:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from harness.repository import add_model, ensemble, fixture, identity, step, tensor
 from harness.serve import HTTP_PORT, Serve
+from harness.waiting import wait_until
 
 import despina
 
@@ -378,13 +379,16 @@ def test_a_port_that_is_used_is_a_clear_error(repository: Path, tmp_path: Path, 
 def test_the_server_is_live_and_not_ready_while_models_load(
     repository: Path, tmp_path: Path
 ) -> None:
-    add_model(repository, "late", fixture("load", behaviour="sleep:2"))
+    held = tmp_path / "held"
+    add_model(repository, "late", fixture("load", behaviour=f"hold:{held}"))
     add_model(repository, "both", chain("good", "good"))
     with Serve(repository, tmp_path / "out", wait=False) as server:
         server.wait_for(HTTP_PORT)
         assert server.get("/v2/health/live")[0] == 200
         assert not server.ready()
         assert server.get("/v2/models/late/ready")[0] == 400
+        wait_until(held.exists)
+        held.unlink()
         server.wait_for(re.compile("Server is ready"))
         assert server.ready()
         assert server.get("/v2/models/late/ready")[0] == 200

@@ -13,6 +13,7 @@ import pytest
 from harness.repository import add_model, ensemble, identity, step, tensor
 from harness.serve import Serve
 from harness.tensors import infer_request
+from harness.waiting import wait_until
 
 REQUESTS, CONNECTIONS, DISCONNECTS = 10_000, 64, 1_000
 VANISHING = 16
@@ -161,7 +162,7 @@ def test_requests_between_vanishing_clients_lose_nothing_and_leave_nothing(
 
         for model in ("steady", "left", "member"):
             assert server.gauge("nv_inference_pending_request_count", model) == 0
-        assert server.open_files() <= files
+        wait_until(lambda: server.open_files() <= files, "let go of")
         assert server.resident_bytes() - warm < FLAT_BYTES
         assert server.ready()
 

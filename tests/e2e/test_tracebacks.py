@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness.answering import backend
+from harness.waiting import wait_pending
 
 from despina import DespinaError, Server, TensorSpec, batch_function
 from despina_sdk import Array, BackendError, Batch, Code, DetachedRequest
@@ -181,9 +182,7 @@ def test_all_requests_that_fail_with_a_batch_are_named(capfd: pytest.CaptureFixt
         assert begun.wait(20)
         for thread in threads[1:]:
             thread.start()
-        while server._runtime.engine.inflight() < 4:
-            threading.Event().wait(0.01)
-        threading.Event().wait(0.3)  # they are counted before they queue
+        wait_pending(server, "m", 3)
         capfd.readouterr()
         go_on.set()
         for thread in threads:

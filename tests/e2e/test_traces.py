@@ -16,6 +16,7 @@ import pytest
 from harness.raw_http import Connection, json_infer, request
 from harness.repository import add_model, ensemble, fixture, step, tensor
 from harness.serve import Serve
+from harness.waiting import wait_until
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -180,7 +181,7 @@ def test_the_file_is_whole_while_the_server_runs(repository: Path, tmp_path: Pat
     with Serve(repository, tmp_path, *flags(file)) as server:
         for number in range(3):
             send(server, "one", str(number))
-            wait_for(lambda name=str(number): name in written(file))
+            wait_until(lambda name=str(number): name in written(file))
     assert list(by_request(read(file))) == ["0", "1", "2"]
 
 
@@ -190,13 +191,6 @@ def written(file: Path) -> dict[str, Traced]:
         return by_request(read(file))
     except (FileNotFoundError, json.JSONDecodeError):
         return {}
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_file_has_as_many_traces_as_it_may(repository: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,16 +70,19 @@ def test_many_requests_at_once_get_their_own_answers(with_client: Callable[[Use]
 
 
 def test_a_request_that_the_client_gives_up_harms_no_other(
-    with_client: Callable[[Use], None],
+    with_client: Callable[[Use], None], tmp_path: Path
 ) -> None:
     async def use(client: triton.InferenceServerClient) -> None:
-        one = np.ones((1, 1), np.float32)
-        given_up = asyncio.create_task(client.infer("slow", [tensor(one)]))
-        await asyncio.sleep(0.1)
+        x, held = [tensor(np.ones((1, 1), np.float32), name="X")], tmp_path / "held"
+        parameters = {"behaviour": f"hold:{held}"}
+        given_up = asyncio.create_task(client.infer("behaviour", x, parameters=parameters))
+        while not held.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.005)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up
-        answer = await client.infer("slow", [tensor(one)])
-        assert np.array_equal(answer.as_numpy("OUTPUT0"), one)
+        held.unlink()
+        answer = await client.infer("behaviour", x)
+        assert answer.as_numpy("Y") == 2
 
     with_client(use)

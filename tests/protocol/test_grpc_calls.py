@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import re
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +26,7 @@ from harness.grpc_calls import (
 )
 from harness.http2 import Connection, data, message
 from harness.serve import Serve
+from harness.waiting import wait_until
 
 Code = grpc.StatusCode
 INFER = SERVICE + "ModelInfer"
@@ -57,13 +57,6 @@ def refused(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.RpcError) as caught:
         call()
     return caught.value.code(), caught.value.details()
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def cancelled(server: Serve, model: str = "behaviour") -> float:
@@ -117,7 +110,7 @@ def test_the_backend_sees_that_a_deadline_has_passed(
     server: Serve, service: Any, tmp_path: Path
 ) -> None:
     before, begun = cancelled(server), tmp_path / "begun"
-    call = refused(lambda: service.ModelInfer(behave(f"until_cancelled:{begun}"), timeout=2))
+    call = refused(lambda: service.ModelInfer(behave(f"until_cancelled:{begun}"), timeout=5))
     assert call[0] == Code.DEADLINE_EXCEEDED
     wait_until(lambda: cancelled(server) == before + 1)
     assert begun.exists()
@@ -141,7 +134,7 @@ def test_a_call_that_waits_leaves_the_queue(server: Serve, service: Any, tmp_pat
     running = service.ModelInfer.future(behave(f"until_cancelled:{begun}"))
     wait_until(begun.exists)
     waiting = service.ModelInfer.future(behave("double"))
-    wait_until(lambda: server.gauge("nv_inference_pending_request_count", "behaviour") == 1)
+    server.wait_pending("behaviour", 1)
     waiting.cancel()
     wait_until(lambda: cancelled(server) == before + 1)
     assert not running.done()

@@ -85,7 +85,7 @@ def test_what_is_not_named_is_free(service: Any) -> None:
 def test_a_client_that_sleeps_is_asked_whether_it_is_there(zoo: Path, tmp_path: Path) -> None:
     flags = (
         "--grpc-keepalive-time=300",
-        "--grpc-keepalive-timeout=300",
+        "--grpc-keepalive-timeout=3000",
         "--grpc-keepalive-permit-without-calls=true",
         "--grpc-http2-max-pings-without-data=0",
     )
@@ -100,8 +100,7 @@ def test_a_client_that_sleeps_is_asked_whether_it_is_there(zoo: Path, tmp_path: 
         assert connection.serves(1)
         with Connection(server.grpc_port) as deaf:
             assert deaf.serves(1)
-            time.sleep(1.5)
-            # What had come meanwhile, and its end: an answer to the ping comes too late.
+            deaf.acknowledges = False
             assert deaf.until_closed()
         assert server.stop() == 0, server.stderr
 

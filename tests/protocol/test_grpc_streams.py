@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from harness.http2 import LARGEST, SERVICE, Connection, Setting, data, message, 
 from harness.http2 import Code as Http2Code
 from harness.repository import REPEAT, add_model
 from harness.serve import Serve
+from harness.waiting import wait_until
 
 Code = grpc.StatusCode
 MIB = 1 << 20
@@ -58,13 +58,6 @@ def number(answer: Any) -> int:
 def final(answer: Any) -> bool:
     """Whether a response says that it is the last of its request."""
     return bool(answer.infer_response.parameters["triton_final_response"].bool_param)
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_stream_without_requests(service: Any) -> None:
@@ -207,18 +200,19 @@ def test_a_stream_that_is_cancelled_cancels_all_its_requests(
     wait_until(begun.exists)
     # Not before: they would be of one batch.
     feed.send(sent, sent)
-    wait_until(lambda: streaming.gauge("nv_inference_pending_request_count", "behaviour") == 2)
+    streaming.wait_pending("behaviour", 2)
     answers.cancel()
     feed.end()
     # More, where a call of another test had not ended yet.
     wait_until(lambda: cancelled(streaming) >= before + 3)
-    wait_until(lambda: streaming.gauge("nv_inference_pending_request_count", "behaviour") == 0)
+    streaming.wait_pending("behaviour", 0)
 
 
 def test_a_stream_whose_time_is_over(streaming: Serve, service: Any, tmp_path: Path) -> None:
     before, begun = cancelled(streaming), tmp_path / "begun"
     feed = Feed(behave(f"until_cancelled:{begun}"))
-    answers = service.ModelStreamInfer(iter(feed), timeout=0.5)
+    answers = service.ModelStreamInfer(iter(feed), timeout=5)
+    wait_until(begun.exists)
     with pytest.raises(grpc.RpcError) as caught:
         next(answers)
     feed.end()
@@ -255,11 +249,14 @@ def test_a_reader_that_waits_between_messages_misses_none(service: Any) -> None:
 def test_a_client_that_does_not_read_may_not_send_for_ever(streaming: Serve) -> None:
     """The server takes so much, and no more, until its answers are taken; more is an error."""
     body = message(request("plain_uint8", np.zeros(MIB, np.uint8)).SerializeToString())
-    with Connection(streaming.grpc_port, {Setting.INITIAL_WINDOW_SIZE: 0}, timeout=1) as connection:
+    with Connection(streaming.grpc_port, {Setting.INITIAL_WINDOW_SIZE: 0}) as connection:
         before = streaming.resident_bytes()
         connection.send(connection.opening(1, SERVICE + "ModelStreamInfer"))
+        patience = connection.socket.gettimeout()
+        connection.socket.settimeout(3)
         with pytest.raises(TimeoutError):
             connection.upload(1, body * 64, end=False)
+        connection.socket.settimeout(patience)
         assert streaming.resident_bytes() - before < 64 * MIB
         connection.send(data(1, bytes(LARGEST)))
         assert connection.answer(1).reset == Http2Code.FLOW_CONTROL_ERROR

@@ -8,6 +8,8 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from harness.raw_http import (
     request,
 )
 from harness.serve import Serve
+from harness.waiting import wait_until
 from PIL import Image
 
 PATH = "/v2/models/identity_fp32/infer"
@@ -402,20 +405,29 @@ def test_a_client_that_vanishes_takes_nothing_with_it(
         time.sleep(0.02)
 
 
-def test_queued_requests_of_a_client_that_vanished_are_not_run(server: Serve) -> None:
+def test_queued_requests_of_a_client_that_vanished_are_not_run(
+    server: Serve, tmp_path: Path
+) -> None:
     """They are counted as failed; the one that runs already is finished."""
-    before = server.statistics("queue")
-    one = {"name": "INPUT0", "datatype": "FP32", "shape": [8, 1], "data": [0] * 8}
+
+    def failed() -> int:
+        return int(server.statistics("behaviour")["inference_stats"]["fail"]["count"])
+
+    def ask(behaviour: str) -> bytes:
+        one = {"name": "X", "datatype": "FP32", "shape": [1, 1], "data": [0]}
+        document = {"inputs": [one], "parameters": {"behaviour": behaviour}}
+        return json_infer("behaviour", document)
+
+    before, held, run = failed(), tmp_path / "held", tmp_path / "run"
     with Connection(server.port) as stays:
-        stays.send(json_infer("queue", {"inputs": [one]}))
-        time.sleep(0.1)
-        for _ in range(5):
-            with Connection(server.port) as vanishing:
-                vanishing.send(json_infer("queue", {"inputs": [one]}))
-                time.sleep(0.02)
+        stays.send(ask(f"hold:{held}"))
+        wait_until(held.exists)
+        with ExitStack() as stack:
+            for _ in range(5):
+                stack.enter_context(Connection(server.port)).send(ask(f"hold:{run}"))
+            server.wait_pending("behaviour", 5)
+        server.wait_idle("behaviour")
+        wait_until(lambda: failed() == before + 5)
+        held.unlink()
         assert stays.read().status == 200
-    server.wait_idle("queue")
-    after = server.statistics("queue")
-    assert after["execution_count"] - before["execution_count"] == 1
-    failed = after["inference_stats"]["fail"]["count"] - before["inference_stats"]["fail"]["count"]
-    assert failed == 5
+    assert not run.exists()

@@ -43,8 +43,8 @@ def elements(values: Sequence[int], delay: int = 0) -> dict[str, Array]:
 class Repeated:
     """A model of the decoupled ones."""
 
-    slow: ClassVar[dict[str, Array]] = elements([7] * 200, delay=5)
-    cancel_seconds = 0.3
+    slow: ClassVar[dict[str, Array]] = elements([7] * 1200, delay=5)
+    cancel_seconds = 2
     fails_on: ClassVar[dict[str, Array]] = {**elements([1, 2]), "DELAY": np.array([], np.uint32)}
     expected_parts: ClassVar[Sequence[dict[str, Array]]] = (
         {"OUT": np.array([4], np.int32), "IDX": np.array([0], np.uint32)},
