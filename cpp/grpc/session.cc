@@ -67,8 +67,8 @@ Session::Session(std::shared_ptr<SessionEnvironment> environment, SessionLoop& l
     : environment_(std::move(environment)),
       loop_(loop),
       end_of_turn_(end_of_turn),
-      memory_(environment_->limits.session_bytes + environment_->limits.stream_bytes *
-                                                       environment_->limits.max_concurrent_streams),
+      memory_(environment_->limits.session_bytes +
+              environment_->limits.stream_bytes * environment_->limits.max_concurrent_streams),
       outbox_(environment_->allocator) {}
 
 Session::~Session() { nghttp2_session_del(session_); }
