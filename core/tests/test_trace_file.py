@@ -18,10 +18,10 @@ from despina.engine import Trace
 from despina.observe.trace_file import TraceFile, elements
 
 
-def trace(number: int, request: str = "") -> Trace:
+def trace(number: int, request: str = "", model: str = "one") -> Trace:
     """As the engine makes one, of which nothing is known but its model."""
     nothing = {"parent_id": 0, "timestamps": [], "tensors": [], "steps": []}
-    of = {"id": number, "model": "one", "version": 1, "request_id": request}
+    of = {"id": number, "model": model, "version": 1, "request_id": request}
     return cast("Trace", SimpleNamespace(**of, **nothing))
 
 
@@ -49,6 +49,17 @@ def test_the_file_is_whole_after_each_trace(tmp_path: Path):
         assert numbers(path) == list(range(number + 1))
     file.close()
     assert numbers(path) == [0, 1, 2]
+
+
+def test_a_trace_of_which_nothing_is_known_is_left_out(tmp_path: Path):
+    """Of a request that was refused before it was looked at."""
+    path = tmp_path / "traces.json"
+    file = TraceFile(str(path), lambda: 2)
+    file.write([trace(0, model="")])
+    assert not path.with_suffix(".json.0").exists()
+    file.write([trace(1), trace(2, model=""), trace(3)])
+    file.close()
+    assert numbers(path.with_suffix(".json.0")) == [1, 3]
 
 
 def test_a_trace_that_finds_no_room_is_taken_back(tmp_path: Path):

@@ -34,8 +34,8 @@ struct SessionLimits {
   size_t max_control_bytes = size_t{64} << 20;
   size_t max_header_bytes = size_t{64} << 10;
   uint32_t max_concurrent_streams = 1024;
-  // What nghttp2 may hold of a connection, and for each of these streams besides: frames that wait,
-  // fields of answers, tables. One that would need more is ended.
+  // What nghttp2 may hold of a connection, and this much more for each of these streams: frames
+  // that wait, fields of answers, tables. A connection that would need more is ended.
   size_t session_bytes = size_t{4} << 20;
   size_t stream_bytes = size_t{16} << 10;
   // Until the client has said that it speaks HTTP/2.

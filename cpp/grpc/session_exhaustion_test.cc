@@ -12,7 +12,7 @@ using testing::Framed;
 class SessionExhaustionTest : public testing::SessionTest {
  protected:
   // A session of which nghttp2 may hold so much is asked several things, and answers them at once:
-  // it holds more with each step. Whether it came to its end.
+  // it holds more with each step. True when all was answered.
   bool ServesWith(size_t session_bytes) {
     answered_.clear();
     calls_.clear();

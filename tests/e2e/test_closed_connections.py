@@ -15,7 +15,6 @@ from harness.waiting import wait_until
 
 from despina_sdk.cmake import include_folder
 
-SECONDS = 10.0
 X, Y = tensor("X", "FP32", [-1]), tensor("Y", "FP32", [-1])
 
 

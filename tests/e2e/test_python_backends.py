@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from despina_fixtures.behaviour import BehaviourBackend, BehaviourInstance
-from harness.waiting import wait_pending
+from harness.pending import wait_pending
+from harness.waiting import wait_until
 
 import despina
 from despina_sdk import Backend, Batch, Code, Instance, Model, ModelSpec, Placement
@@ -80,8 +81,7 @@ def test_an_exception_fails_only_what_is_unanswered_of_its_batch(
     held = tmp_path / "held"
     threads = [threading.Thread(target=send, args=("runs", f"hold:{held}"))]
     threads[0].start()
-    while not held.exists():
-        assert threads[0].is_alive()
+    wait_until(held.exists)
     queued = (("before", "double"), ("raises", "raise"), ("after", "double"))
     for count, (name, behaviour) in enumerate(queued, 1):
         threads.append(threading.Thread(target=send, args=(name, behaviour)))

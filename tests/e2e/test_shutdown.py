@@ -198,7 +198,7 @@ def test_a_signal_while_models_load_ends_the_server(
     with start(wait=False) as server:
         wait_until(held.exists)
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.2)
+        server.wait_for(ENDING)
         held.unlink()
         assert server.wait() == 0, server.stderr
         assert "Server is ready" not in server.stdout

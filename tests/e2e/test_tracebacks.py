@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from harness.answering import backend
-from harness.waiting import wait_pending
+from harness.pending import wait_pending
 
 from despina import DespinaError, Server, TensorSpec, batch_function
 from despina_sdk import Array, BackendError, Batch, Code, DetachedRequest

@@ -76,8 +76,10 @@ def test_a_request_that_the_client_gives_up_harms_no_other(
         x, held = [tensor(np.ones((1, 1), np.float32), name="X")], tmp_path / "held"
         parameters = {"behaviour": f"hold:{held}"}
         given_up = asyncio.create_task(client.infer("behaviour", x, parameters=parameters))
-        while not held.exists():  # noqa: ASYNC110 - another process makes it
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(60):
+            while not held.exists():
+                assert not given_up.done()
+                await asyncio.sleep(0.005)
         given_up.cancel()
         with pytest.raises(asyncio.CancelledError):
             await given_up

@@ -19,7 +19,6 @@ from harness.waiting import wait_until
 
 Code = grpc.StatusCode
 MIB = 1 << 20
-SECONDS = 20.0
 
 
 @pytest.fixture(scope="module")

@@ -42,8 +42,8 @@ _DIGITS = {"FP16": 5, "BF16": 4, "FP32": 9, "FP64": 17}
 class TraceFile:
     """A writer. The file is a whole array after each trace; one that is there is written over.
 
-    Each trace is one write, behind all that takes time: who reads the file meanwhile hardly ever
-    meets a part of one. A trace that finds no room on the disk is taken back.
+    Each trace is formatted first and then written at once, so that a reader rarely sees a part of
+    one. A trace that finds no room on the disk is taken back.
     """
 
     def __init__(self, path: str, log_frequency: Callable[[], int]) -> None:
@@ -74,6 +74,8 @@ class TraceFile:
         """
         for trace in traces:
             text = ",".join(json.dumps(each, separators=(",", ":")) for each in entries(trace))
+            if not text:
+                continue
             frequency = self._log_frequency()
             if self._file is None:
                 name = f"{self._path}.{self._index}" if frequency else self._path

@@ -62,4 +62,4 @@ class TraceThread:
         try:
             self._writer.write(traces)
         except Exception as error:
-            logger.exception("%d traces could not be written: %s", len(traces), error)
+            logger.exception("of %d traces, some could not be written: %s", len(traces), error)
