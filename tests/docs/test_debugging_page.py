@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 from harness.debug_adapter import DebugClient
-from harness.desk import PORTS
+from harness.desk import DEBUGGER
 from harness.pages import Listing, listings, section
 from harness.walk import Walk
-
-DEBUGGER = PORTS[2]
 
 
 @pytest.fixture
