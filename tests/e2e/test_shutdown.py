@@ -142,8 +142,10 @@ def test_a_second_signal_ends_at_once(
         wait_until((tmp_path / "held").exists)
         server.process.send_signal(number)
         server.wait_for(ENDING)
+        begun = time.monotonic()
         server.process.send_signal(number)
-        assert server.wait(10) == 128 + number
+        assert server.wait(5) == 128 + number
+        assert time.monotonic() - begun < 2
         assert connection.closed()
 
 
@@ -155,7 +157,7 @@ def test_what_takes_longer_than_the_exit_timeout_is_cut_off(
         wait_until((tmp_path / "held").exists)
         begun = time.monotonic()
         assert server.stop(timeout=10) == 1
-        assert time.monotonic() - begun > 0.4
+        assert 0.4 < time.monotonic() - begun < 4
         assert "--exit-timeout-secs=0.5" in server.stderr
         assert connection.closed()
 
@@ -166,10 +168,12 @@ def test_an_idle_server_ends_at_once_though_clients_stay_connected(
     with start() as server, Connection(server.port) as idle, Connection(server.port) as used:
         assert is_good(used.exchange(good()))
         used.send(b"POST /v2/models/iden")  # and says no more
+        begun = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert idle.closed()
         assert used.closed()
-        assert server.wait(10) == 0
+        assert server.wait() == 0
+        assert time.monotonic() - begun < 3
 
 
 def test_a_body_that_is_on_its_way_is_refused_and_not_waited_for(
