@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 JOBS ?= 2
 
 TREE := $(if $(filter 1,$(DEBUG)),debug,release)
+PROFILE := $(if $(filter release,$(TREE)),build/profile/trained)
 BIN := .venv/bin
 DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
 # Installed here like the others, but no wheels are made of them.
@@ -10,13 +11,13 @@ EXAMPLES := $(patsubst %/pyproject.toml,./%,$(wildcard examples/*/pyproject.toml
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help demo test build lint stubs differential asan tsan fuzz docs wheel first-backend bench clean
+.PHONY: help demo test build profile lint stubs differential asan tsan fuzz docs wheel first-backend bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@sed -nE 's/^([a-z -]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: build/$(TREE)/build.ninja  ## serve examples/pose and send it pictures (KEEP=1, MODEL=file.onnx, IMAGE=file)
+demo: build/$(TREE)/build.ninja $(PROFILE)  ## serve examples/pose and send it pictures (KEEP=1, MODEL=file.onnx, IMAGE=file)
 	@echo "== Building the engine (build/$(TREE))"
 	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place image_preprocess pose_postprocess
 	$(BIN)/python examples/pose/demo.py $(if $(KEEP),--keep) $(if $(MODEL),--model "$(MODEL)") $(if $(IMAGE),--image "$(IMAGE)")
@@ -27,9 +28,13 @@ test: build build/.packages-test  ## unit tests of the engine, then all of the P
 	@echo "== Python tests"
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-build: build/$(TREE)/build.ninja  ## compile the engine and its tests (DEBUG=1: without optimisation)
+build: build/$(TREE)/build.ninja $(PROFILE)  ## compile the engine and its tests (DEBUG=1: without optimisation)
 	@echo "== Building the engine (build/$(TREE))"
 	$(BIN)/cmake --build --preset $(TREE)
+
+profile:  ## count (again) what the engine does under load; what is built after it is laid out by that
+	rm -f build/profile/trained
+	$(MAKE) build/profile/trained
 
 lint: build/lint/build.ninja build/.packages-lint  ## ruff, mypy, clang-format, clang-tidy on changed files
 	@echo "== Lint"
@@ -38,7 +43,7 @@ lint: build/lint/build.ninja build/.packages-lint  ## ruff, mypy, clang-format, 
 stubs: build  ## write core/despina/_engine.pyi again after the bindings changed
 	$(BIN)/python scripts/generate_stubs.py core/despina/_engine.pyi
 
-differential: build/$(TREE)/build.ninja  ## the same requests to Despina and to the real Triton, answers compared
+differential: build/$(TREE)/build.ninja $(PROFILE)  ## the same requests to Despina and to the real Triton, answers compared
 	@echo "== Building the engine (build/$(TREE))"
 	$(BIN)/cmake --build --preset $(TREE) --target engine_in_place
 	scripts/differential.sh $(PYTEST_ARGS)
@@ -59,7 +64,7 @@ docs: .venv/.docs  ## the documentation site, into build/site; links are checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo "It is in build/site: open build/site/index.html"
 
-wheel: .venv/.ready  ## wheels of all distributions into dist/, checked in an empty environment
+wheel: .venv/.ready build/profile/trained  ## wheels of all distributions into dist/, checked in an empty environment
 	scripts/build_wheels.sh $(DISTRIBUTIONS)
 	@echo "== Tests of the wheels"
 	$(BIN)/python -m pytest -m wheel tests/packaging
@@ -68,7 +73,7 @@ first-backend: .venv/.ready  ## the way of a new author, from the wheels in dist
 	$(BIN)/python scripts/first_backend.py
 
 # Configured again: the benchmark library may have come after the first time.
-bench: build/.packages-bench build/release/build.ninja  ## benchmarks of the engine's parts
+bench: build/.packages-bench build/release/build.ninja build/profile/trained  ## benchmarks of the engine's parts
 	$(BIN)/cmake --preset release
 	$(BIN)/cmake --build --preset release --target benchmarks
 	@for bench in build/release/cpp/*/*_bench; do echo "== $$bench"; $$bench || exit 1; done
@@ -85,6 +90,16 @@ build/.packages-%: scripts/system_packages.sh
 build/asan/build.ninja build/tsan/build.ninja: | build/.packages-sanitize
 build/%/build.ninja: | .venv/.ready
 	$(BIN)/cmake --preset $*
+
+# The backends that the loads need are those of the tree that is built next.
+build/profile/trained: | build/profile/build.ninja build/release/build.ninja
+	@echo "== Building an engine that counts what it does (build/profile)"
+	rm -rf build/profile/counts
+	$(BIN)/cmake --build --preset profile
+	$(BIN)/cmake --build --preset release --target identity repeat
+	@echo "== Loads, for its counts (build/profile/counts)"
+	$(BIN)/python scripts/train_profile.py
+	@touch $@
 
 .venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS) $(EXAMPLES)) scripts/setup_python.sh | build/.packages-build
 	@PYTHON=$(PYTHON) scripts/setup_python.sh .venv $(DISTRIBUTIONS) $(EXAMPLES)

@@ -11,8 +11,9 @@
 #
 # Headers are included as "NAME/file.h". Each layer is found through an include directory of its
 # own that holds nothing but a link to it, so that including a layer that is not among the
-# dependencies does not compile. The target `all_verify_interface_header_sets` (CMake's) compiles
-# each header alone.
+# dependencies does not compile. All trees share these links, since counts of a profile
+# (DespinaProfile.cmake) name some functions by their file. The target
+# `all_verify_interface_header_sets` (CMake's) compiles each header alone.
 include_guard()
 
 add_custom_target(benchmarks)
@@ -38,12 +39,13 @@ function(despina_layer name)
     set(scope PUBLIC)
     add_library(${name} STATIC ${sources})
     despina_fuzzed(${name})
+    despina_profiled(${name})
   else()
     set(scope INTERFACE)
     add_library(${name} INTERFACE)
   endif()
 
-  set(root "${PROJECT_BINARY_DIR}/layers/${name}")
+  set(root "${PROJECT_SOURCE_DIR}/build/layers/${name}")
   file(MAKE_DIRECTORY "${root}")
   file(CREATE_LINK "${CMAKE_CURRENT_SOURCE_DIR}" "${root}/${name}" SYMBOLIC)
   list(TRANSFORM headers PREPEND "${root}/${name}/")

@@ -253,6 +253,20 @@ def without_python(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith("PYTHON")}
 
 
+def test_every_object_of_the_engine_was_laid_out_by_counts_of_its_own(checkout: Path) -> None:
+    counts = checkout / "build/profile/counts"
+    commands = (checkout / "build/wheel/build.ninja").read_text()
+    objects = re.findall(
+        r"^build (cpp/\S+)\.o: CXX_COMPILER__(?!\w+_verify_interface).*\n(?:  .*\n)*?  FLAGS = (.*)$",
+        commands,
+        re.MULTILINE,
+    )
+    assert len(objects) > 10
+    for name, flags in objects:
+        assert f"-fprofile-use={counts}" in flags.split(), name
+        assert (counts / f"{name.replace('/', '#')}.gcda").is_file(), name
+
+
 @pytest.mark.parametrize("model", ["identity", "identity_python"])
 def test_the_installed_server_answers(server: str, model: str) -> None:
     tensor = {"name": "INPUT0", "datatype": "FP32", "shape": [1, 4], "data": [1.5, -2, 0, 4]}

@@ -1,0 +1,135 @@
+"""Runs a server of the engine that counts what it does (`make profile`) under loads of all kinds.
+
+The counts are written where that engine was told to when it was built, at the end of each of the
+processes here: the server, the clients of its loads, and this one, which serves models itself.
+What no load here reaches, the compiler takes for rare, and makes small instead of fast.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import despina
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT / "tests" / "fixtures"))
+
+from harness.repository import REPEAT, add_model, ensemble, step, tensor  # noqa: E402
+from harness.serve import Serve  # noqa: E402
+
+LARGE = ["--shape", "INPUT0:150528"]
+SMALL = ["--shape", "INPUT0:16"]
+ONE_CONNECTION = ["--concurrency", "64", "--streams-per-connection", "64"]
+AT_ONCE = ["--shape", "IN:4", "--input", "DELAY=delay.npy", "--input", "WAIT=wait.npy"]
+LOADS = [
+    ("grpc", "native", 60000, [*SMALL, *ONE_CONNECTION]),
+    ("grpc", "native", 30000, [*SMALL, "--concurrency", "8"]),
+    ("grpc", "native", 1000, [*LARGE, "--concurrency", "4"]),
+    ("grpc", "python", 6000, [*SMALL, *ONE_CONNECTION]),
+    ("grpc", "batching", 10000, [*SMALL, "--batch", "2", *ONE_CONNECTION]),
+    ("grpc", "text", 3000, [*ONE_CONNECTION]),
+    ("grpc", "ensemble", 3000, [*SMALL, *ONE_CONNECTION]),
+    ("grpc", "repeat", 1000, [*AT_ONCE, "--concurrency", "8"]),
+    ("http", "native", 30000, [*SMALL, "--concurrency", "16"]),
+    ("http", "native", 10000, [*SMALL, "--concurrency", "16", "--json-tensors"]),
+    ("http", "native", 1000, [*LARGE, "--concurrency", "4"]),
+    ("http", "native", 100, [*LARGE, "--concurrency", "4", "--json-tensors"]),
+    ("http", "python", 6000, [*SMALL, "--concurrency", "16"]),
+    ("http", "batching", 10000, [*SMALL, "--batch", "2", "--concurrency", "16"]),
+    ("http", "text", 3000, ["--concurrency", "16", "--json-tensors"]),
+    ("http", "ensemble", 3000, [*SMALL, "--concurrency", "16"]),
+    ("http", "repeat", 1000, [*AT_ONCE, "--concurrency", "8"]),
+]
+"""Protocol, model, requests and flags of each run of ``despina bench``."""
+
+CALLS = 2000
+"""Of each model in a server of this process."""
+
+PARTS = {
+    "IN": np.arange(4, dtype=np.int32),
+    "DELAY": np.zeros(4, np.uint32),
+    "WAIT": np.zeros(1, np.uint32),
+}
+"""What the model `repeat` answers in four parts, without a pause."""
+
+
+def write_repository(folder: Path) -> None:
+    """Identities in both languages, of floats and texts, and what is made of them."""
+    native = 'backend: "identity"\n'
+    batching = "max_batch_size: 8 dynamic_batching { max_queue_delay_microseconds: 100 }\n"
+    floats, texts = ("FP32", [-1]), ("BYTES", [4])
+    add_model(folder, "native", native + one_tensor(*floats))
+    add_model(folder, "python", 'backend: "identity_python"\n' + one_tensor(*floats))
+    add_model(folder, "text", native + one_tensor(*texts))
+    add_model(folder, "batching", native + batching + one_tensor(*floats))
+    steps = [
+        step("native", {"INPUT0": "INPUT0"}, {"OUTPUT0": "BETWEEN"}),
+        step("python", {"INPUT0": "BETWEEN"}, {"OUTPUT0": "OUTPUT0"}),
+    ]
+    ends = [tensor("INPUT0", *floats)], [tensor("OUTPUT0", *floats)]
+    add_model(folder, "ensemble", ensemble(*ends, steps, max_batch_size=0))
+    add_model(folder, "repeat", REPEAT.replace("repeat_python", "repeat"))
+
+
+def one_tensor(datatype: str, dims: list[int]) -> str:
+    """The input and the output of an identity."""
+    return (
+        f"input [ {tensor('INPUT0', datatype, dims)} ]\n"
+        f"output [ {tensor('OUTPUT0', datatype, dims)} ]\n"
+    )
+
+
+def bench(folder: Path, url: str, model: str, requests: int, flags: list[str]) -> None:
+    """Puts a load on a server; a request that fails ends the training."""
+    command = [sys.executable, "-m", "despina", "bench", model, "--url", url]
+    command += ["--requests", str(requests), "--warm-up", "0", *flags]
+    began = time.monotonic()
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    if done.returncode:
+        sys.exit(f"train_profile: {' '.join(command)}\n{done.stdout}{done.stderr}")
+    print(
+        f"{time.monotonic() - began:6.1f} s  {requests} requests to {model} over {url[:4]}",
+        flush=True,
+    )
+
+
+def serve_here(repository: Path) -> None:
+    """Asks the models without a protocol, as a program does that has the server inside."""
+    values = {"INPUT0": np.ones(16, np.float32)}
+    with despina.Server(repository) as server:
+        for _ in range(CALLS):
+            server.infer("native", values)
+            server.infer("python", values)
+        for _ in range(CALLS // 10):
+            for _ in server.stream("repeat", PARTS):
+                pass
+
+
+def main() -> None:
+    """All loads, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="train_profile_") as temporary:
+        folder = Path(temporary)
+        repository = folder / "models"
+        write_repository(repository)
+        for name in ("DELAY", "WAIT"):
+            np.save(folder / f"{name.lower()}.npy", PARTS[name])
+        with Serve(repository, folder / "log") as server:
+            urls = {
+                "http": f"http://127.0.0.1:{server.port}",
+                "grpc": f"grpc://127.0.0.1:{server.grpc_port}",
+            }
+            for protocol, model, requests, flags in LOADS:
+                bench(folder, urls[protocol], model, requests, flags)
+            if status := server.stop():
+                sys.exit(f"train_profile: the server ended with {status}\n{server.stderr}")
+        serve_here(repository)
+
+
+if __name__ == "__main__":
+    main()
