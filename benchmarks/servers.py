@@ -166,6 +166,8 @@ def run(
             _wait_ready(port, process, probe)
             yield Running(name, process.pid, port, port + 1)
         finally:
+            if (status := process.poll()) is not None:
+                print(f"{name} has ended by itself, with status {status}", file=sys.stderr)
             process.send_signal(signal.SIGTERM)
             try:
                 process.wait(STOP_SECONDS)

@@ -257,7 +257,8 @@ def test_every_object_of_the_engine_was_laid_out_by_counts_of_its_own(checkout: 
     counts = checkout / "build/profile/counts"
     commands = (checkout / "build/wheel/build.ninja").read_text()
     objects = re.findall(
-        r"^build (cpp/\S+)\.o: CXX_COMPILER__(?!\w+_verify_interface).*\n(?:  .*\n)*?  FLAGS = (.*)$",
+        r"^build (cpp/\S+)\.o: CXX_COMPILER__(?!\w+_verify_interface).*\n"
+        r"(?:  .*\n)*?  FLAGS = (.*)$",
         commands,
         re.MULTILINE,
     )
