@@ -93,7 +93,7 @@ build/%/build.ninja: | .venv/.ready
 
 # The backends that the loads need are those of the tree that is built next.
 build/profile/trained: | build/profile/build.ninja build/release/build.ninja
-	@echo "== Building an engine that counts what it does (build/profile)"
+	@echo "== Building an engine that counts what it does, for the layout of others (build/profile; once)"
 	rm -rf build/profile/counts
 	$(BIN)/cmake --build --preset profile
 	$(BIN)/cmake --build --preset release --target identity repeat

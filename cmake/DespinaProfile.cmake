@@ -11,7 +11,9 @@ set(DESPINA_PROFILE_GENERATE "" CACHE PATH "Folder into which the engine is to c
 set(DESPINA_PROFILE_USE "" CACHE PATH "Folder with counts by which the engine is laid out")
 
 set(despina_profile_flags "")
-if(DESPINA_PROFILE_GENERATE)
+if((DESPINA_PROFILE_GENERATE OR DESPINA_PROFILE_USE) AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  message(STATUS "Profile: neither made nor used, ${CMAKE_CXX_COMPILER_ID} is not GCC")
+elseif(DESPINA_PROFILE_GENERATE)
   # Threads count at the same time; nobody debugs this engine.
   set(despina_profile_flags -fprofile-generate=${DESPINA_PROFILE_GENERATE}
                             -fprofile-update=prefer-atomic -g0)
@@ -19,9 +21,7 @@ elseif(DESPINA_PROFILE_USE)
   cmake_path(ABSOLUTE_PATH DESPINA_PROFILE_USE BASE_DIRECTORY "${PROJECT_SOURCE_DIR}"
              OUTPUT_VARIABLE folder)
   file(GLOB counts CONFIGURE_DEPENDS "${folder}/*.gcda")
-  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    message(STATUS "Profile: not used, ${CMAKE_CXX_COMPILER_ID} does not read GCC's")
-  elseif(NOT counts)
+  if(NOT counts)
     message(STATUS "Profile: none in ${folder} (`make profile`)")
   else()
     message(STATUS "Profile: ${folder}")
@@ -43,8 +43,8 @@ function(despina_profiled target)
   if(despina_profile_flags)
     target_compile_options(${target} PRIVATE ${despina_profile_flags}
                                              -fprofile-prefix-path=${PROJECT_BINARY_DIR})
-  endif()
-  if(DESPINA_PROFILE_GENERATE)
-    target_link_options(${target} PUBLIC -fprofile-generate)
+    if(DESPINA_PROFILE_GENERATE)
+      target_link_options(${target} PUBLIC -fprofile-generate)
+    endif()
   endif()
 endfunction()
