@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 JOBS ?= 2
 
 TREE := $(if $(filter 1,$(DEBUG)),debug,release)
+# `make PROFILE= build` does without.
 PROFILE := $(if $(filter release,$(TREE)),build/profile/trained)
 BIN := .venv/bin
 DISTRIBUTIONS := . ./sdk $(patsubst %/pyproject.toml,./%,$(wildcard plugins/*/pyproject.toml))
@@ -32,9 +33,10 @@ build: build/$(TREE)/build.ninja $(PROFILE)  ## compile the engine and its tests
 	@echo "== Building the engine (build/$(TREE))"
 	$(BIN)/cmake --build --preset $(TREE)
 
-profile:  ## count (again) what the engine does under load; what is built after it is laid out by that
-	rm -f build/profile/trained
-	$(MAKE) build/profile/trained
+profile: build/profile/trained  ## count (again) what the engine does under load; later builds are laid out by it
+ifneq (,$(filter profile,$(MAKECMDGOALS)))
+.PHONY: build/profile/trained
+endif
 
 lint: build/lint/build.ninja build/.packages-lint  ## ruff, mypy, clang-format, clang-tidy on changed files
 	@echo "== Lint"
@@ -88,17 +90,20 @@ build/.packages-%: scripts/system_packages.sh
 	@touch $@
 
 build/asan/build.ninja build/tsan/build.ninja: | build/.packages-sanitize
-build/%/build.ninja: | .venv/.ready
+build/%/build.ninja: CMakePresets.json | .venv/.ready
 	$(BIN)/cmake --preset $*
+	@touch $@
 
-# The backends that the loads need are those of the tree that is built next.
+# Once; a later edit does not make it old. Builds see counts that are whole: they are moved to where
+# those look. The backends that the loads need are those of the tree that is built next.
 build/profile/trained: | build/profile/build.ninja build/release/build.ninja
-	@echo "== Building an engine that counts what it does, for the layout of others (build/profile; once)"
-	rm -rf build/profile/counts
+	@echo "== Building an engine that counts what it does, once, for the layout of the others (build/profile)"
+	@rm -rf build/profile/raw
 	$(BIN)/cmake --build --preset profile
 	$(BIN)/cmake --build --preset release --target identity repeat
-	@echo "== Loads, for its counts (build/profile/counts)"
-	$(BIN)/python scripts/train_profile.py
+	@echo "== Loads, for its counts"
+	$(BIN)/python scripts/train_profile.py build/profile/cpp/bindings/_engine.*.so build/profile/raw
+	@rm -rf build/profile/counts && mv build/profile/raw build/profile/counts
 	@touch $@
 
 .venv/.ready: $(wildcard requirements/*.txt) $(addsuffix /pyproject.toml,$(DISTRIBUTIONS) $(EXAMPLES)) scripts/setup_python.sh | build/.packages-build

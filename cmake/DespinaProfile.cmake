@@ -2,9 +2,9 @@
 # which functions lie beside each other, what is inlined, which way of a branch goes straight on.
 #
 # `make profile` builds an engine that counts what it does (the tree `profile`), puts it under load,
-# and leaves the counts in build/profile/counts; builds for users, and the tree `release`, take them
-# from there. A function that has changed since is compiled as if there were no counts of it.
-# Counts are found by the names of object files: all these trees compile in units.
+# and leaves the counts in build/profile/counts; wheels, and the tree `release`, take them from there.
+# A function whose branches have changed since is compiled as if there were no counts of it. Counts
+# are found by the names of object files: all these trees compile in units.
 include_guard()
 
 set(DESPINA_PROFILE_GENERATE "" CACHE PATH "Folder into which the engine is to count what it does")
@@ -32,8 +32,10 @@ elseif(DESPINA_PROFILE_USE)
       string(APPEND hashes "${hash}")
     endforeach()
     string(SHA256 hash "${hashes}")
-    # The name is for the build alone: other counts make other commands, which are run again.
-    set(despina_profile_flags -fprofile-use=${folder} -fprofile-correction
+    # The hash is for the build alone: other counts make other commands, which are run again.
+    # Warnings depend on what is inlined, and so on counts, which differ each time: they are errors
+    # in the tree that counts.
+    set(despina_profile_flags -fprofile-use=${folder} -fprofile-correction -Wno-error
                               -Wno-coverage-mismatch -Wno-missing-profile
                               -DDESPINA_PROFILE_HASH=${hash})
   endif()

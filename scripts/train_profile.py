@@ -1,16 +1,19 @@
-"""Runs a server of the engine that counts what it does (`make profile`) under loads of all kinds.
+"""Puts loads on the engine that counts what it does (`make profile`).
 
-The counts are written where that engine was told to when it was built, at the end of each of the
-processes here: the server, the clients of its loads, and this one, which serves models itself.
-What no load here reaches, the compiler takes for rare, and makes small instead of fast.
+It takes the place of the checkout's engine meanwhile. Each of the processes writes its counts at
+its end: the server, the clients of its loads, and this one, which serves models itself. What no load
+here reaches, the compiler takes for rare, and makes small instead of fast.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +60,21 @@ PARTS = {
     "WAIT": np.zeros(1, np.uint32),
 }
 """What the model `repeat` answers in four parts, without a pause."""
+
+
+@contextmanager
+def in_place(engine: Path) -> Iterator[None]:
+    """Has the checkout use this engine; afterwards the one that it had, or none."""
+    link = CHECKOUT / "core" / "despina" / engine.name
+    before = link.readlink() if link.is_symlink() else None
+    try:
+        link.unlink(missing_ok=True)
+        link.symlink_to(engine.resolve())
+        yield
+    finally:
+        link.unlink(missing_ok=True)
+        if before:
+            link.symlink_to(before)
 
 
 def write_repository(folder: Path) -> None:
@@ -111,8 +129,8 @@ def serve_here(repository: Path) -> None:
                 pass
 
 
-def main() -> None:
-    """All loads, one after the other."""
+def run_loads() -> None:
+    """All of them, one after the other."""
     with tempfile.TemporaryDirectory(prefix="train_profile_") as temporary:
         folder = Path(temporary)
         repository = folder / "models"
@@ -129,6 +147,21 @@ def main() -> None:
             if status := server.stop():
                 sys.exit(f"train_profile: the server ended with {status}\n{server.stderr}")
         serve_here(repository)
+
+
+def main() -> None:
+    """Exit status 1 if a request fails, or nothing was counted."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("engine", type=Path, help="the extension that counts")
+    parser.add_argument("counts", type=Path, help="the folder into which it does")
+    options = parser.parse_args()
+    with in_place(options.engine):
+        run_loads()
+    if not any(options.counts.glob("*.gcda")):
+        sys.exit(
+            f"train_profile: {options.engine} has counted nothing: is the compiler GCC? "
+            "`make PROFILE= build` does without"
+        )
 
 
 if __name__ == "__main__":

@@ -265,7 +265,21 @@ def test_every_object_of_the_engine_was_laid_out_by_counts_of_its_own(checkout: 
     assert len(objects) > 10
     for name, flags in objects:
         assert f"-fprofile-use={counts}" in flags.split(), name
-        assert (counts / f"{name.replace('/', '#')}.gcda").is_file(), name
+        file = counts / f"{name.replace('/', '#')}.gcda"
+        assert file.is_file(), f"{name} has not been counted: `make profile`"
+
+
+def test_what_a_request_runs_through_lies_together(checkout: Path) -> None:
+    for layer in ("engine", "host", "grpc", "http"):
+        file = f"cpp/{layer}/CMakeFiles/{layer}.dir/Unity/unity_0_cxx.cxx.o"
+        assert ".text.hot" in run(
+            "readelf", "--sections", "--wide", checkout / "build/wheel" / file
+        )
+
+
+def test_the_engine_of_the_wheel_does_not_count(unpacked: Path) -> None:
+    (engine,) = unpacked.glob("despina/_engine.*.so")
+    assert b".gcda" not in engine.read_bytes()
 
 
 @pytest.mark.parametrize("model", ["identity", "identity_python"])
