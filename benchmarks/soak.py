@@ -268,11 +268,12 @@ def main() -> int:
     parser.add_argument("--warm-up", type=float, default=3, help="minutes (%(default)s)")
     parser.add_argument("--out", type=Path, help="a file of JSON lines to append to")
     options = parser.parse_args()
+    of_server = commit()  # others may come while it runs
     with server() as running:
         row = soak(running, options.minutes * 60, options.warm_up * 60)
     row |= {
         "faults": faults(row),
-        "commit": commit(),
+        "commit": of_server,
         "command": shlex.join(["python", "benchmarks/soak.py", *sys.argv[1:]]),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
     }

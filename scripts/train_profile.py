@@ -1,8 +1,8 @@
 """Puts loads on the engine that counts what it does (`make profile`).
 
 It takes the place of the checkout's engine meanwhile. Each of the processes writes its counts at
-its end: the server, the clients of its loads, and this one, which serves models itself. What no load
-here reaches, the compiler takes for rare, and makes small instead of fast.
+its end: the server, the clients of its loads, and this one, which serves models itself. What none
+of them reaches, the compiler takes for rare, and makes small instead of fast.
 """
 
 from __future__ import annotations
