@@ -75,7 +75,7 @@ first-backend: .venv/.ready  ## the way of a new author, from the wheels in dist
 	$(BIN)/python scripts/first_backend.py
 
 # Configured again: the benchmark library may have come after the first time.
-bench: build/.packages-bench build/release/build.ninja build/profile/trained  ## benchmarks of the engine's parts
+bench: build/.packages-bench build/release/build.ninja $(PROFILE)  ## benchmarks of the engine's parts
 	$(BIN)/cmake --preset release
 	$(BIN)/cmake --build --preset release --target benchmarks
 	@for bench in build/release/cpp/*/*_bench; do echo "== $$bench"; $$bench || exit 1; done

@@ -23,7 +23,7 @@ import despina
 CHECKOUT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CHECKOUT / "tests" / "fixtures"))
 
-from harness.repository import REPEAT, add_model, ensemble, step, tensor  # noqa: E402
+from harness.repository import REPEAT, add_model, ensemble, identity, step, tensor  # noqa: E402
 from harness.serve import Serve  # noqa: E402
 
 LARGE = ["--shape", "INPUT0:150528"]
@@ -79,28 +79,19 @@ def in_place(engine: Path) -> Iterator[None]:
 
 def write_repository(folder: Path) -> None:
     """Identities in both languages, of floats and texts, and what is made of them."""
-    native = 'backend: "identity"\n'
-    batching = "max_batch_size: 8 dynamic_batching { max_queue_delay_microseconds: 100 }\n"
-    floats, texts = ("FP32", [-1]), ("BYTES", [4])
-    add_model(folder, "native", native + one_tensor(*floats))
-    add_model(folder, "python", 'backend: "identity_python"\n' + one_tensor(*floats))
-    add_model(folder, "text", native + one_tensor(*texts))
-    add_model(folder, "batching", native + batching + one_tensor(*floats))
+    delay = "dynamic_batching { max_queue_delay_microseconds: 100 }"
+    batching = identity(backend="identity").replace("dynamic_batching { }", delay)
+    add_model(folder, "native", identity(backend="identity", max_batch_size=0))
+    add_model(folder, "python", identity(max_batch_size=0))
+    add_model(folder, "text", identity("BYTES", (4,), backend="identity", max_batch_size=0))
+    add_model(folder, "batching", batching)
     steps = [
         step("native", {"INPUT0": "INPUT0"}, {"OUTPUT0": "BETWEEN"}),
         step("python", {"INPUT0": "BETWEEN"}, {"OUTPUT0": "OUTPUT0"}),
     ]
-    ends = [tensor("INPUT0", *floats)], [tensor("OUTPUT0", *floats)]
+    ends = [tensor("INPUT0", "FP32", (-1,))], [tensor("OUTPUT0", "FP32", (-1,))]
     add_model(folder, "ensemble", ensemble(*ends, steps, max_batch_size=0))
     add_model(folder, "repeat", REPEAT.replace("repeat_python", "repeat"))
-
-
-def one_tensor(datatype: str, dims: list[int]) -> str:
-    """The input and the output of an identity."""
-    return (
-        f"input [ {tensor('INPUT0', datatype, dims)} ]\n"
-        f"output [ {tensor('OUTPUT0', datatype, dims)} ]\n"
-    )
 
 
 def bench(folder: Path, url: str, model: str, requests: int, flags: list[str]) -> None:
